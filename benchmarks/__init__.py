@@ -1,0 +1,1 @@
+"""Benchmarks of the command line: `python -m benchmarks.run all` from the repository's root."""

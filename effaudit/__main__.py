@@ -1,0 +1,5 @@
+"""`python -m effaudit`."""
+
+from effaudit.cli import main
+
+main()

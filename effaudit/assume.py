@@ -1,0 +1,44 @@
+"""Sizes for dims that nobody gave, where a table needs numbers. Always stated as assumed, never used for a verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from effaudit import dims
+from effaudit.graph import Graph
+
+_BATCH: Final = re.compile(r"batch|^(n|b|bs)$", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"height|width|^(h|w)$", re.IGNORECASE)
+# Candidates for everything that is neither a batch nor an image side: a sequence, a number of samples.
+LENGTHS: Final = (128, 1024, 16_000, 1)
+BATCH: Final = 1
+SIDE: Final = 224
+
+
+def assumptions(graph: Graph) -> Iterator[dict[str, int]]:
+    """Ways to fill in the open dims of a graph, the most plausible first: batch 1, image sides 224, lengths 128.
+
+    Only dims of graph inputs that are still symbols in `graph.dims` with origin "model" are filled.
+    """
+    roles: dict[str, int | None] = {}
+    for name in graph.inputs:
+        shape = graph.declared[name].shape or ()
+        for axis, dim in enumerate(shape):
+            for symbol in dims.symbols(dim):
+                known = graph.dims.get(symbol.name)
+                if known is not None and known.value is None and symbol.name not in roles:
+                    roles[symbol.name] = _role(symbol.name, axis, len(shape))
+    for length in LENGTHS:
+        yield {name: length if size is None else size for name, size in roles.items()}
+        if None not in roles.values():
+            return
+
+
+def _role(name: str, axis: int, rank: int) -> int | None:
+    if _BATCH.search(name) or (axis == 0 and rank > 1):
+        return BATCH
+    if _IMAGE.search(name) or (rank == 4 and axis > 0):
+        return SIDE
+    return None

@@ -1,0 +1,102 @@
+"""The command line: one file per command, loaded when it is called. No arithmetic here."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+COMMANDS: Final = {
+    "report": "What the network costs: parameters, MACs, other operations, bytes, memory.",
+}
+DEBUG: Final = "--debug"
+
+
+class Commands(click.Group):
+    """Loads a command's module only when that command runs: `--help` imports nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"effaudit.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Look"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from effaudit import __version__
+
+        click.echo(f"effaudit {__version__}")
+        ctx.exit(0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Show tracebacks.")
+def cli() -> None:
+    """effaudit says exactly what a neural network costs, from its ONNX file.
+
+    Every number is exact, a range, a formula, or "unknown" with the reason.
+
+    Exit codes: 0 pass, 2 usage or an invalid model, 3 internal error, 130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """The console script: runs a command and ends the process with the documented exit code."""
+    debug = DEBUG in sys.argv
+    try:
+        sys.exit(_run(debug))
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _run(debug: bool) -> int:
+    from effaudit.errors import EffauditError
+
+    argv = [a for a in sys.argv[1:] if a != DEBUG]
+    try:
+        result: Any = cli.main(args=argv, prog_name="effaudit", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see `effaudit --help`)", 2)
+    except EffauditError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except RecursionError:
+        if debug:
+            raise
+        return _fail("the model is nested too deeply; refused", 2)
+    except MemoryError:
+        return _fail("out of memory; the model is too large for this machine", 2)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(f"internal error: {type(error).__name__}: {error}; run again with --debug and report it", 3)
+
+
+def _fail(message: str, code: int) -> int:
+    from effaudit.printable import printable
+
+    click.echo(f"effaudit: {printable(message, 600)}", err=True)
+    return code

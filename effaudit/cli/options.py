@@ -1,0 +1,68 @@
+"""Options that mean the same in every command."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from effaudit.errors import UsageError
+from effaudit.load.binding import Given
+from effaudit.units import parse_count
+
+
+def given(dim: Iterable[str], shape: Iterable[str]) -> Given:
+    """`--dim NAME=N` and `--shape [INPUT=]1x3x224x224`, each repeatable or comma-separated."""
+    dims: dict[str, int] = {}
+    for option in dim:
+        for item in _items(option):
+            name, sign, size = item.rpartition("=")
+            if not sign or not name:
+                raise UsageError(f"--dim {option!r}: expected NAME=N, such as --dim batch=1")
+            dims[name.strip()] = _size(size, f"--dim {name}")
+    shapes: dict[str, tuple[int, ...]] = {}
+    for option in shape:
+        for item in _items(option):
+            name, _, sizes = item.rpartition("=")
+            shapes[name.strip()] = _shape(sizes, option)
+    return Given(dims, shapes)
+
+
+def _items(option: str) -> list[str]:
+    """Comma-separated NAME=VALUE items; a comma inside a value (1,3,224,224) does not separate."""
+    items: list[str] = []
+    for part in option.split(","):
+        if items and "=" not in part:
+            items[-1] += f",{part}"
+        else:
+            items.append(part)
+    return items
+
+
+def _shape(text: str, option: str) -> tuple[int, ...]:
+    text = text.strip().strip("[]()").strip()
+    if text in ("", "scalar"):
+        return ()
+    return tuple(_size(part, f"--shape {option}") for part in re.split(r"[x,*\s]+", text) if part)
+
+
+def _size(text: str, what: str) -> int:
+    size = parse_count(text, what)
+    if size > 2**53:
+        raise UsageError(f"{what}: {text} is too large for a dim")
+    return size
+
+
+def models(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The models to audit: as named, or the only one in the current folder (never guessed in CI)."""
+    if names:
+        return names
+    here = sorted(p.name for p in Path().glob("*.onnx"))
+    if len(here) == 1 and not os.environ.get("CI"):
+        click.echo(f"effaudit: using {here[0]}, the only model in this folder", err=True)
+        return (here[0],)
+    found = f"this folder has {', '.join(here[:12])}" if here else "this folder has no *.onnx file; try sample:ic"
+    raise UsageError(f"which model? {found}")

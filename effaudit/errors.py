@@ -1,0 +1,32 @@
+"""The exception tree.
+
+EffauditError                 one line for a person; exit code 2 unless a subclass says otherwise
+├── LoadError                 a file that cannot be read as a model
+├── UsageError                an option or argument that makes no sense
+└── LimitError                a documented bound was passed (nodes, nesting, skeleton size, seconds)
+Undecided                     not an error: a comparison of symbolic dims that their ranges do not settle
+"""
+
+from __future__ import annotations
+
+
+class EffauditError(Exception):
+    """Base of every error meant for a person; `str()` is one line."""
+
+    exit_code = 2
+
+
+class LoadError(EffauditError):
+    """The file cannot be read as an ONNX model."""
+
+
+class UsageError(EffauditError):
+    """An option or argument is wrong."""
+
+
+class LimitError(EffauditError):
+    """A documented bound was passed."""
+
+
+class Undecided(Exception):
+    """A question about symbolic dims that their known ranges do not answer."""

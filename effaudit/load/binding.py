@@ -1,0 +1,159 @@
+"""What the dims of a model's inputs are: given on the command line, stated by the file, or left as symbols."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from effaudit import dims
+from effaudit.dims import Dim, Expr
+from effaudit.errors import UsageError
+from effaudit.graph import DimInfo, Graph, Value
+
+MAX_DIM: Final = 2**53
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Given(msgspec.Struct, frozen=True):
+    """Sizes from outside the file: dims by name, whole shapes by input name ("" where the model has one input),
+    and dims assumed because numbers were wanted and nobody gave any."""
+
+    dims: Mapping[str, int] = {}
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    assumed: Mapping[str, int] = {}
+
+
+def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInfo]]:
+    """The `Value` of every graph input with `given` applied, and what is known of every named dim.
+
+    Raises UsageError on a name that is no dim or input of the model, or a size the file contradicts.
+    """
+    shapes = _by_input(graph, given.shapes)
+    known: dict[str, int] = dict(given.dims)
+    for name, shape in shapes.items():
+        _learn(name, graph.declared[name], shape, known)
+    declared = [graph.declared[name] for name in graph.inputs]
+    plain = {s.name for value in declared for dim in value.shape or () for s in dims.symbols(dim)}
+    for name in given.dims:
+        if name not in plain:
+            raise UsageError(f"{graph.source.path}: no input has a dim named {name!r}; it has: {_listed(plain)}")
+    at = {**given.assumed, **known}
+    formulas = {name: formula for name in plain - at.keys() if (formula := _parse(name, plain)) is not None}
+    values = {
+        name: _bound(graph.declared[name], shapes.get(name), at, formulas) for name in graph.inputs
+    }
+    infos = {name: _info(name, known, given.assumed) for name in sorted(plain - formulas.keys())}
+    return values, infos
+
+
+def _by_input(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    found = {}
+    for name, shape in shapes.items():
+        if not name:
+            if len(graph.inputs) != 1:
+                raise UsageError(
+                    f"{graph.source.path}: --shape without a name needs a model with one input; "
+                    f"this one has: {_listed(graph.inputs)}"
+                )
+            name = graph.inputs[0]
+        if name not in graph.declared or name not in graph.inputs:
+            raise UsageError(f"{graph.source.path}: no input is named {name!r}; it has: {_listed(graph.inputs)}")
+        stated = graph.declared[name].shape
+        if stated is not None:
+            if len(stated) != len(shape):
+                raise UsageError(f"{graph.source.path}: input {name!r} has {len(stated)} dims, --shape gives {len(shape)}")
+            for i, (dim, size) in enumerate(zip(stated, shape, strict=True)):
+                if isinstance(dim, int) and dim != size:
+                    raise UsageError(f"{graph.source.path}: dim {i} of input {name!r} is {dim} in the file, --shape gives {size}")
+        found[name] = shape
+    return found
+
+
+def _learn(name: str, value: Value, shape: tuple[int, ...], known: dict[str, int]) -> None:
+    """A given shape also binds the symbols it stands for, wherever else they occur."""
+    for dim, size in zip(value.shape or (), shape, strict=False):
+        if isinstance(dim, Expr):
+            (symbol,) = dims.symbols(dim)
+            known.setdefault(symbol.name, size)
+
+
+def _bound(
+    value: Value, shape: tuple[int, ...] | None, at: Mapping[str, int], formulas: Mapping[str, ast.expr]
+) -> Value:
+    if shape is not None:
+        return Value(value.encoding, shape)
+    if value.shape is None:
+        return value
+    return Value(value.encoding, tuple(_resolve(dim, at, formulas) for dim in value.shape))
+
+
+def _resolve(dim: Dim, at: Mapping[str, int], formulas: Mapping[str, ast.expr]) -> Dim:
+    if isinstance(dim, int):
+        return dim
+    (symbol,) = dims.symbols(dim)
+    if symbol.name in at:
+        return at[symbol.name]
+    if symbol.name in formulas:
+        return _calculate(formulas[symbol.name], at)
+    return dim
+
+
+def _info(name: str, known: Mapping[str, int], assumed: Mapping[str, int]) -> DimInfo:
+    if name in known:
+        return DimInfo(known[name], "given")
+    if name in assumed:
+        return DimInfo(assumed[name], "assumed")
+    return DimInfo(None, "model", 1, None, "the file leaves it open")
+
+
+def _parse(name: str, plain: Iterable[str]) -> ast.expr | None:
+    """The expression a dim name spells (`past_sequence_length + 1`), where all its names are dims themselves."""
+    if _NAME.fullmatch(name) or len(name) > 200:
+        return None
+    try:
+        tree = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {"floor", "ceil", "min", "max"}
+    allowed = (ast.BinOp, ast.Name, ast.Constant, ast.Call, ast.operator, ast.Load)
+    if not names or not names <= set(plain) or not all(isinstance(n, allowed) for n in ast.walk(tree)):
+        return None
+    try:
+        _calculate(tree, {})
+    except (ValueError, TypeError, ArithmeticError):
+        return None
+    return tree
+
+
+def _calculate(tree: ast.expr, at: Mapping[str, int]) -> Dim:
+    """The value of a dim expression. Raises ValueError on syntax dims do not use."""
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, int):
+        return tree.value
+    if isinstance(tree, ast.Name):
+        return at[tree.id] if tree.id in at else dims.symbol(tree.id)
+    if isinstance(tree, ast.BinOp):
+        left, right = _calculate(tree.left, at), _calculate(tree.right, at)
+        if isinstance(tree.op, ast.Add):
+            return left + right
+        if isinstance(tree.op, ast.Sub):
+            return left - right
+        if isinstance(tree.op, ast.Mult):
+            return left * right
+        if isinstance(tree.op, (ast.FloorDiv, ast.Div)):
+            return dims.floordiv(left, right)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords:
+        args = [_calculate(arg, at) for arg in tree.args]
+        if tree.func.id == "floor" and len(args) == 1:
+            return args[0]
+        if tree.func.id in ("min", "max") and args:
+            return dims.minimum(*args) if tree.func.id == "min" else dims.maximum(*args)
+    raise ValueError("not an expression of dims")
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [repr(name) for name in sorted(names)]
+    return ", ".join(shown[:12]) + (" ..." if len(shown) > 12 else "") if shown else "none"

@@ -1,0 +1,116 @@
+"""Opening a model: samples, streams, and files that turn out to be something else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from effaudit.errors import LoadError
+from effaudit.load.feed import Feed, FileFeed, StreamFeed
+
+SAMPLE: Final = "sample:"
+
+# (offset, magic, what it is, what to run instead)
+_MAGICS: Final = (
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the model", "run `git lfs pull` and try again"),
+    (4, b"TFL3", "a TensorFlow Lite model", "convert it first: `python -m tf2onnx.convert --tflite FILE --output model.onnx`"),
+    (4, b"ORTM", "an ONNX Runtime .ort model", "audit the .onnx file it was made from"),
+    (0, b"PK\x03\x04", "a zip archive (a PyTorch .pt or Keras .keras file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
+    (0, b"\x80\x02", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
+    (0, b"\x80\x04", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
+    (0, b"\x80\x05", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
+    (0, b"GGUF", "a GGUF model", "export the source model with `optimum-cli export onnx`"),
+    (0, b"\x89HDF", "an HDF5 file (a Keras .h5 model?)", "convert it first: `python -m tf2onnx.convert --keras FILE --output model.onnx`"),
+    (8, b'{"', "a safetensors file: weights without a graph", "export the model with `optimum-cli export onnx`"),
+)
+_SUFFIXES: Final = {
+    ".tflite": 1,
+    ".ort": 2,
+    ".pt": 3,
+    ".pth": 3,
+    ".gguf": 7,
+    ".h5": 8,
+    ".safetensors": 9,
+}
+
+
+def sample_folder() -> Path:
+    """The folder of the shipped samples: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_sample_models"
+    return inside if inside.is_dir() else package.parent / "sample_models"
+
+
+def sample_names() -> list[str]:
+    """The names that `sample:NAME` opens."""
+    return sorted(p.stem for p in sample_folder().glob("*.onnx"))
+
+
+def resolve(name: str) -> Path:
+    """The path of a model argument. Raises LoadError for a sample that does not exist."""
+    if not name.startswith(SAMPLE):
+        return Path(name)
+    path = sample_folder() / f"{name[len(SAMPLE) :]}.onnx"
+    if "/" in name or "\\" in name or not path.is_file():
+        raise LoadError(f"{name}: no such sample; there are: {', '.join(sample_names())}")
+    return path
+
+
+@contextmanager
+def open_model(name: str) -> Iterator[tuple[Feed, Path | None]]:
+    """The bytes of a model argument ("-" is standard input) and the folder of its external data.
+
+    Raises LoadError for what cannot be opened or is recognisably no ONNX file.
+    """
+    if name == "-":
+        stream = StreamFeed(0)
+        stream.fill(0, 16)
+        _recognise(name, stream.buf)
+        yield stream, None
+        return
+    path = resolve(name)
+    try:
+        info = os.stat(path)
+        if stat.S_ISDIR(info.st_mode):
+            raise LoadError(f"{name}: a directory; give a model file, such as {_first_model(path, name)}")
+        if not stat.S_ISREG(info.st_mode):
+            raise LoadError(f"{name}: not a regular file; pipe it in with `effaudit report - < FILE`")
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        raise LoadError(f"{name}: no such file; the shipped samples open as sample:NAME, such as sample:ic") from None
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        feed = FileFeed(fd, info.st_size)
+        feed.fill(0, 16)
+        _recognise(name, feed.buf)
+        yield feed, path.resolve().parent
+    finally:
+        os.close(fd)
+
+
+def _first_model(folder: Path, name: str) -> str:
+    try:
+        found = sorted(p.name for p in folder.iterdir() if p.suffix == ".onnx")
+    except OSError:
+        found = []
+    return os.path.join(name, found[0]) if found else "model.onnx"
+
+
+def _recognise(name: str, head: bytes) -> None:
+    """Raises LoadError where the first bytes or the suffix tell that this is no ONNX file."""
+    if not head:
+        raise LoadError(f"{name}: an empty file; expected an ONNX model")
+    if set(head[:16]) == {0}:
+        raise LoadError(f"{name}: not an ONNX model: it begins with zero bytes")
+    for offset, magic, what, remedy in _MAGICS:
+        if head[offset : offset + len(magic)] == magic:
+            raise LoadError(f"{name}: {what}; {remedy}")
+    known = _SUFFIXES.get(Path(name).suffix.lower())
+    if known is not None:
+        _, _, what, remedy = _MAGICS[known]
+        raise LoadError(f"{name}: {what} by its suffix; {remedy}")

@@ -1,0 +1,260 @@
+"""Shape inference: walks a graph once, in order, and gives every tensor a `Value`.
+
+Shapes are exact, in ints or in expressions of the symbolic dims; small integer, bool and float tensors carry their values
+along, because exporters compute shapes with operators. What the values fed decide becomes a bounded symbol of origin
+"data"; what cannot be told becomes a symbol of origin "unknown" with the reason. Nothing is ever taken from the shapes a
+file states for intermediate tensors, except for operators nobody has a rule for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from effaudit import dims
+from effaudit.dims import Dim, Expr
+from effaudit.elements import content
+from effaudit.errors import LimitError, LoadError, Undecided
+from effaudit.graph import UNKNOWN, DimInfo, Function, Graph, Lazy, Node, Value
+from effaudit.load.binding import Given, bind
+from effaudit.load.convert import Reference
+from effaudit.ops._call import INVALID, arguments
+from effaudit.ops._registry import Context, Rules, load_families, registered
+
+MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls included
+MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
+MAX_CALL_DEPTH: Final = 64
+
+
+class Scope(dict[str, Value]):
+    """The tensors visible in a body: its own, and on demand those around it."""
+
+    def __init__(self, outer: Mapping[str, Value] | None = None) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def __missing__(self, name: str) -> Value:
+        if self._outer is None:
+            raise KeyError(name)
+        value = self[name] = self._outer[name]
+        return value
+
+
+def infer(graph: Graph, given: Given = Given()) -> Graph:
+    """`graph` with `values` and `dims` filled, under the sizes `given`.
+
+    Raises UsageError where `given` does not fit the model, LoadError on a function that calls itself, LimitError past
+    `MAX_STEPS`.
+    """
+    load_families()
+    inputs, infos = bind(graph, given)
+    engine = _Engine(graph, {*infos})
+    nodes, values = engine.run(graph, inputs, None)
+    infos.update(engine.infos)
+    return msgspec.structs.replace(graph, nodes=nodes, values=values, dims=infos)
+
+
+class _Engine:
+    """The state of one inference: fresh symbols, work done, memoised function calls."""
+
+    def __init__(self, graph: Graph, taken: set[str]) -> None:
+        self.path = graph.source.path
+        self.functions = graph.functions
+        self.rules: Mapping[tuple[str, str], Rules] = registered()
+        self.infos: dict[str, DimInfo] = {}
+        self.taken = taken
+        self.steps = 0
+        self.value_work = 0
+        self.calls: dict[Any, Graph] = {}
+        self.stack: list[tuple[str, str, str]] = []
+
+    def run(
+        self, graph: Graph, inputs: Mapping[str, Value], outer: Mapping[str, Value] | None
+    ) -> tuple[tuple[Node, ...], Scope]:
+        """The nodes (with bodies inferred) and every value of a graph."""
+        values = Scope(outer)
+        values.update(inputs)
+        for name, constant in graph.constants.items():
+            values[name] = Value(constant.encoding, constant.shape, content(constant))
+        nodes: list[Node] = []
+        self.steps += len(graph.nodes)
+        if self.steps > MAX_STEPS:
+            raise LimitError(f"{self.path}: more than {MAX_STEPS:,} operator evaluations; refused")
+        for node in graph.nodes:
+            nodes.append(self._node(node, values, graph))
+        return tuple(nodes), values
+
+    def _node(self, node: Node, values: Scope, graph: Graph) -> Node:
+        """Adds the outputs of one node to `values`; returns the node, with its bodies inferred."""
+        inputs = [values[name] if name else None for name in node.inputs]
+        key = (node.domain, node.op)
+        if self.functions:
+            overload = node.attrs.get("__overload__", "")
+            function = self.functions.get((*key, overload))
+            if function is not None:
+                return self._call(node, (*key, overload), function, inputs, values)
+        rules = self.rules.get(key)
+        bodies: dict[str, Graph] = {}
+        outputs: Sequence[Value]
+        if rules is None or rules.shape is None:
+            outputs = self._declared(node, graph)
+        else:
+            outputs = self._apply(rules, node, inputs, values, graph, bodies)
+        for i, name in enumerate(node.outputs):
+            if name:
+                values[name] = (
+                    outputs[i] if i < len(outputs) else Value(UNKNOWN, None, why=f"{node.op} has no output {i}")
+                )
+        return msgspec.structs.replace(node, bodies=bodies) if bodies else node
+
+    def _apply(
+        self,
+        rules: Rules,
+        node: Node,
+        inputs: list[Value | None],
+        values: Scope,
+        graph: Graph,
+        bodies: dict[str, Graph],
+    ) -> Sequence[Value]:
+        takes = rules.shape_takes
+        assert takes is not None and rules.shape is not None
+        if self.value_work > MAX_VALUE_WORK:
+            inputs = [Value(v.encoding, v.shape, None, v.why) if v is not None else None for v in inputs]
+        try:
+            args, attrs = arguments(node, inputs, takes)
+            if not rules.partial:
+                for i, value in enumerate(args):
+                    if value is not None and value.shape is None:
+                        return self._unranked(node, value.why or f"input {i} has unknown rank")
+            if takes.wants_ctx:
+                attrs = {**attrs, "ctx": self._context(node, values, graph, bodies)}
+            result = rules.shape(*args, **attrs)
+        except Undecided as doubt:
+            return self._unranked(node, f"{node.op} {node.label}: its shape depends on {doubt}")
+        except INVALID as error:
+            return self._unranked(node, f"invalid {node.op} {node.label}: {_short(error)}")
+        outputs: tuple[Value, ...] = result if type(result) is tuple else (result,)
+        for value in outputs:
+            if type(value.content) is tuple:
+                self.value_work += len(value.content)
+        return outputs
+
+    def _context(self, node: Node, values: Scope, graph: Graph, bodies: dict[str, Graph]) -> Context:
+        def fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
+            return self._fresh(origin, low, high, f"{node.op} {node.label}: {reason}")
+
+        def run_body(attribute: str, inputs: Sequence[Value]) -> tuple[Value, ...]:
+            body = node.bodies[attribute]
+            if len(inputs) != len(body.inputs):
+                raise ValueError(f"its body takes {len(body.inputs)} inputs, {len(inputs)} are given")
+            nodes, inner = self.run(body, dict(zip(body.inputs, inputs, strict=True)), values)
+            outputs = tuple(inner[name] for name in body.outputs)
+            bodies[attribute] = msgspec.structs.replace(body, nodes=nodes, values=inner)
+            return outputs
+
+        return Context(node, graph.opsets.get(node.domain, 1), fresh, run_body)
+
+    def _fresh(self, origin: str, low: int, high: Dim | None, reason: str) -> Expr:
+        prefix = "n" if origin == "data" else "u"
+        number = len(self.infos) + 1
+        while f"{prefix}{number}" in self.taken:
+            number += 1
+        name = f"{prefix}{number}"
+        self.taken.add(name)
+        top = None if high is None else dims.bounds(high)[1]
+        self.infos[name] = DimInfo(None, origin, low, top, reason)
+        return dims.symbol(name, low, high, origin, reason)
+
+    def _unranked(self, node: Node, why: str) -> list[Value]:
+        return [Value(UNKNOWN, None, why=why)] * len(node.outputs)
+
+    def _declared(self, node: Node, graph: Graph) -> list[Value]:
+        """What the file states for the outputs of an operator nobody has a shape rule for."""
+        domain = node.domain or "ai.onnx"
+        why = f"no shape rule for {domain}::{node.op}"
+        unknown = Value(UNKNOWN, None, why=why)
+        found = []
+        for name in node.outputs:
+            stated = graph.declared.get(name, unknown)
+            fixed = stated.shape is not None and all(isinstance(d, int) for d in stated.shape)
+            found.append(stated if fixed else Value(stated.encoding, None, why=why))
+        return found
+
+    def _call(
+        self,
+        node: Node,
+        key: tuple[str, str, str],
+        function: Function,
+        inputs: list[Value | None],
+        values: Scope,
+    ) -> Node:
+        """A call of a model-local function, inferred once per distinct signature."""
+        attrs = {name: node.attrs.get(name, default) for name, default in function.attrs.items()}
+        signature = (key, _hashable(attrs), tuple(_signature(v) for v in inputs))
+        body = self.calls.get(signature)
+        if body is None:
+            if key in self.stack:
+                raise LoadError(f"{self.path}: function {function.name!r} calls itself; a function must not")
+            if len(self.stack) >= MAX_CALL_DEPTH:
+                raise LimitError(f"{self.path}: functions nested more than {MAX_CALL_DEPTH} deep; refused")
+            self.stack.append(key)
+            body = self.calls[signature] = self._function_body(function, attrs, inputs)
+            self.stack.pop()
+        for name, made in zip(node.outputs, function.outputs, strict=False):
+            if name:
+                values[name] = body.values[made]
+        for name in node.outputs[len(function.outputs) :]:
+            values[name] = Value(UNKNOWN, None, why=f"{function.name} has no such output")
+        return msgspec.structs.replace(node, bodies={"function": body})
+
+    def _function_body(self, function: Function, attrs: Mapping[str, Any], inputs: list[Value | None]) -> Graph:
+        absent = Value(UNKNOWN, None, why="an omitted input of the function")
+        padded = [*inputs, *[None] * len(function.inputs)]
+        missing = {n for n, v in zip(function.inputs, padded, strict=False) if v is None}
+        given = {n: v or absent for n, v in zip(function.inputs, padded, strict=False)}
+        body = Graph(
+            name=function.name,
+            nodes=tuple(substitute(node, attrs, missing) for node in function.nodes),
+            inputs=function.inputs,
+            outputs=function.outputs,
+            constants={},
+            declared={},
+            opsets=function.opsets,
+        )
+        nodes, values = self.run(body, given, None)
+        return msgspec.structs.replace(body, nodes=nodes, values=values)
+
+
+def substitute(node: Node, attrs: Mapping[str, Any], missing: set[str] = frozenset()) -> Node:  # type: ignore[assignment]
+    """A function's node with references to the function's attributes resolved and omitted inputs dropped."""
+    inputs = tuple("" if name in missing else name for name in node.inputs) if missing else node.inputs
+    bodies = {
+        name: msgspec.structs.replace(body, nodes=tuple(substitute(n, attrs, missing) for n in body.nodes))
+        for name, body in node.bodies.items()
+    }
+    resolved = {}
+    for name, value in node.attrs.items():
+        if isinstance(value, Reference):
+            value = attrs.get(value)
+        if value is not None:
+            resolved[name] = value
+    return msgspec.structs.replace(node, inputs=inputs, attrs=resolved, bodies=bodies or node.bodies)
+
+
+def _signature(value: Value | None) -> Any:
+    if value is None:
+        return None
+    known = value.content
+    return value.encoding, value.shape, id(known) if type(known) is Lazy else known
+
+
+def _hashable(attrs: Mapping[str, Any]) -> Any:
+    return tuple((k, v if isinstance(v, (int, float, str, tuple)) else id(v)) for k, v in attrs.items())
+
+
+def _short(error: Exception) -> str:
+    message = str(error).replace("\n", " ")
+    return message if len(message) <= 160 else message[:157] + "..."
+

@@ -1,0 +1,1 @@
+"""All knowledge of an operator, one file per family, found by walking this folder."""

@@ -1,0 +1,47 @@
+"""How a rule is called: a node's inputs and attributes as the arguments its signature names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from effaudit.graph import FLOAT, INT64, Node, Value
+from effaudit.ops._registry import Signature
+
+# What a rule raises on a node that breaks the operator's contract (a string where ints are due, too few dims, ...).
+INVALID: Final = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, AttributeError)
+
+
+def arguments(node: Node, inputs: list[Value | None], takes: Signature) -> tuple[list[Value | None], Mapping[str, Any]]:
+    """The positional and keyword arguments of a rule.
+
+    Raises ValueError on more inputs than the operator has, or a required one missing.
+    """
+    attrs = node.attrs
+    names = takes.inputs
+    if not attrs.keys() <= takes.keywords:
+        moved = [k for k in attrs if k in names]
+        if moved:
+            inputs = list(inputs)
+            for name in moved:
+                at = names.index(name)
+                inputs.extend([None] * (at + 1 - len(inputs)))
+                if inputs[at] is None:
+                    inputs[at] = attribute_value(attrs[name])
+        attrs = {k: v for k, v in attrs.items() if k in takes.keywords}
+    if len(inputs) > len(names) and not takes.variadic:
+        if any(v is not None for v in inputs[len(names) :]):
+            raise ValueError(f"{len(inputs)} inputs where it takes {len(names)} at most")
+        inputs = inputs[: len(names)]
+    if len(inputs) < takes.required or None in inputs[: takes.required]:
+        raise ValueError(f"{takes.required} inputs are needed: {', '.join(names[: takes.required])}")
+    return inputs, attrs
+
+
+def attribute_value(value: Any) -> Value:
+    """An attribute as the constant input that other versions of the operator take."""
+    items = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(x, (int, float)) for x in items):
+        raise ValueError("an attribute has the wrong type")
+    encoding = FLOAT if any(isinstance(x, float) for x in items) else INT64
+    return Value(encoding, (len(items),) if isinstance(value, tuple) else (), tuple(items))

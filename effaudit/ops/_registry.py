@@ -1,0 +1,217 @@
+"""The registry of operator rules: one `Rules` per (domain, operator), filled by the decorators below.
+
+A shape rule is a pure function of the node's input `Value`s: its positional names are the schema's inputs, its keywords
+the attributes with their defaults, and it returns one `Value` per output. A cost rule has the same arguments plus
+`out`, the first output's `Value` (or `outs`, all of them). A rule that needs the number of outputs, the opset version
+or a fresh unknown dim takes the keyword `ctx`, a `Context`.
+
+An attribute that another version of the operator turned into an input of the same name arrives as that input, whichever
+form the file uses. Attributes a rule does not name are not passed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from effaudit import dims
+from effaudit.dims import Dim, Expr
+from effaudit.graph import Node, Value
+
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+ONNX: Final = ""
+ML: Final = "ai.onnx.ml"
+MICROSOFT: Final = "com.microsoft"
+NCHWC: Final = "com.microsoft.nchwc"
+
+
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """What one run of a node costs, in operations (not bytes).
+
+    `macs`: multiply-accumulates, `ops`: other scalar operations, under `effaudit-macs/1`. `reads` and `writes`, in
+    bytes, are given only by nodes that do not read every input once and write every output once.
+    """
+
+    macs: Dim = 0
+    ops: Dim = 0
+    reads: Dim | None = None
+    writes: Dim | None = None
+
+
+class Context:
+    """What a rule may know beside its inputs: the node, the opset version of its domain, how to name an unknown dim, and
+    how to run a body (`run_body(attribute, inputs)` returns the body's outputs)."""
+
+    __slots__ = ("node", "opset", "fresh", "run_body")
+
+    def __init__(
+        self,
+        node: Node,
+        opset: int,
+        fresh: Callable[[str, int, Dim | None, str], Expr],
+        run_body: Callable[[str, Sequence[Value]], tuple[Value, ...]],
+    ) -> None:
+        self.node = node
+        self.opset = opset
+        self.fresh = fresh
+        self.run_body = run_body
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs the node names."""
+        return len(self.node.outputs)
+
+    def data_dim(self, reason: str, low: int = 0, high: Dim | None = None) -> Expr:
+        """A dim that the values fed decide, within `low`..`high`."""
+        return self.fresh("data", low, high, reason)
+
+    def unknown_dim(self, reason: str, low: int = 0, high: Dim | None = None) -> Expr:
+        """A dim that this program cannot tell, within `low`..`high`."""
+        return self.fresh("unknown", low, high, reason)
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a rule takes, read once from its code object."""
+
+    inputs: tuple[str, ...]
+    required: int
+    variadic: bool
+    keywords: frozenset[str]
+    wants_ctx: bool
+    wants_out: bool
+    wants_outs: bool
+
+
+class Rules(msgspec.Struct):
+    """Everything known of one operator."""
+
+    shape: Callable[..., Any] | None = None
+    shape_takes: Signature | None = None
+    partial: bool = False
+    cost: Callable[..., Cost] | None = None
+    cost_takes: Signature | None = None
+    kind: str | Callable[..., str] = "other"
+    view: bool = False
+    overwrites: tuple[int, ...] = ()
+    unpriced: str = ""
+
+
+_RULES: dict[tuple[str, str], Rules] = {}
+_INTERNAL: Final = frozenset({"ctx", "out", "outs"})
+
+
+def shape(*ops: str, domain: str = ONNX, partial: bool = False) -> Callable[[Rule], Rule]:
+    """Registers a shape rule. `partial` rules can work on inputs whose rank is unknown."""
+
+    def register(rule: Rule) -> Rule:
+        for op in ops:
+            rules = _entry(domain, op)
+            if rules.shape is not None:
+                raise ValueError(f"two shape rules for {domain or 'ai.onnx'}::{op}")
+            rules.shape, rules.shape_takes, rules.partial = rule, signature(rule), partial
+        return rule
+
+    return register
+
+
+def cost(*ops: str, domain: str = ONNX, kind: str | Callable[..., str] = "other") -> Callable[[Rule], Rule]:
+    """Registers a cost rule and the kind of the node: a word, or a function of the same arguments that returns one."""
+
+    def register(rule: Rule) -> Rule:
+        for op in ops:
+            rules = _entry(domain, op)
+            if rules.cost is not None:
+                raise ValueError(f"two cost rules for {domain or 'ai.onnx'}::{op}")
+            rules.cost, rules.cost_takes, rules.kind = rule, signature(rule), kind
+        return rule
+
+    return register
+
+
+def storage(*ops: str, domain: str = ONNX, view: bool = False, overwrites: Iterable[int] = ()) -> None:
+    """Registers how outputs may share storage: `view` (output 0 is input 0's bytes) or `overwrites` (output 0 may take
+    the place of one of these inputs when that input dies here and is at least as large)."""
+    for op in ops:
+        rules = _entry(domain, op)
+        rules.view, rules.overwrites = view, tuple(overwrites)
+
+
+def unpriced(*ops: str, domain: str = ONNX, reason: str) -> None:
+    """Registers operators that have no cost rule, with the reason."""
+    for op in ops:
+        _entry(domain, op).unpriced = reason
+
+
+def lookup(domain: str, op: str) -> Rules | None:
+    """The rules of an operator, or None."""
+    return _RULES.get((domain, op))
+
+
+def registered() -> Mapping[tuple[str, str], Rules]:
+    """All rules, by (domain, operator)."""
+    return _RULES
+
+
+def load_families() -> None:
+    """Imports every operator family of the package (idempotent)."""
+    import effaudit.ops as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"effaudit.ops.{module.name}")
+
+
+def signature(rule: Callable[..., Any]) -> Signature:
+    """The signature of a rule, from its code object (inspect is ten times slower and start-up pays it 400 times)."""
+    code: CodeType = rule.__code__
+    names = code.co_varnames
+    positional = names[: code.co_argcount]
+    keywords = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    defaults = len(getattr(rule, "__defaults__", None) or ())
+    return Signature(
+        positional,
+        len(positional) - defaults,
+        bool(code.co_flags & 4),
+        frozenset(keywords) - _INTERNAL,
+        "ctx" in keywords,
+        "out" in keywords,
+        "outs" in keywords,
+    )
+
+
+def _entry(domain: str, op: str) -> Rules:
+    return _RULES.setdefault((domain, op), Rules())
+
+
+def numel(shape: Iterable[Dim]) -> Dim:
+    """The product of dims."""
+    total: Dim = 1
+    for dim in shape:
+        total = total * dim
+    return total
+
+
+__all__ = [
+    "MICROSOFT",
+    "ML",
+    "NCHWC",
+    "ONNX",
+    "Context",
+    "Cost",
+    "Rules",
+    "cost",
+    "dims",
+    "load_families",
+    "lookup",
+    "numel",
+    "registered",
+    "shape",
+    "storage",
+    "unpriced",
+]

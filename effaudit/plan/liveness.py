@@ -1,0 +1,311 @@
+"""Liveness: which activations exist at each step, and how many bytes that is.
+
+An activation is a tensor that depends on a graph input or on chance; what depends on neither is computed ahead and stored
+with the weights. It lives from its producer (a graph input: from the start) to its last reader (a graph output: to the
+end); both ends included, so a node's inputs and outputs coexist. Nodes that no output depends on never run. The body of
+If, Loop, Scan or a function is one opaque node; what it captures it reads.
+
+Figures: `sum_bytes` all activations without reuse; `max_in_out_bytes` the largest inputs + outputs of one node;
+`live_bytes` the largest sum of live activations in execution order, no views, nothing in place; `inplace_bytes` the same
+where views share storage and an elementwise node may write over an input that dies there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from effaudit import dims
+from effaudit.dataflow import live_nodes, reads, varying
+from effaudit.dims import Dim, Expr
+from effaudit.errors import Undecided
+from effaudit.graph import SEQUENCE, STRING, Graph, Value
+from effaudit.ops._registry import registered
+from effaudit.quantity import Quantity
+
+MAX_CANDIDATES = 6
+
+
+class Buffer(msgspec.Struct, frozen=True):
+    """A tensor's storage: alive from step `start` up to and including step `end` (a step is a node's place)."""
+
+    name: str
+    start: int
+    end: int
+    size: Dim | None
+    why: str = ""
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """The step where most is alive (-1: before the first node), and what is alive there, largest first."""
+
+    step: int
+    alive: tuple[tuple[str, int], ...]
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """Every figure of a graph, in bytes. `formula` is `live_bytes` in the symbolic dims, where it could be told."""
+
+    sum_bytes: Quantity
+    max_in_out_bytes: Quantity
+    live_bytes: Quantity
+    inplace_bytes: Quantity
+    body_live_bytes: Quantity
+    peak: Peak | None
+    formula: Dim | None
+
+
+def analyse(graph: Graph) -> Liveness:
+    """The liveness of a graph with inferred shapes."""
+    steps = [node for node, alive in zip(graph.nodes, live_nodes(graph), strict=True) if alive]
+    changing = varying(graph)
+    found = buffers(graph, changing)
+    live = _extent(found, len(steps))
+    shared = _shared(graph, found, changing)
+    in_out = _in_out(graph, found)
+    return Liveness(
+        sum_bytes=_both(found, sum, _why(found)),
+        max_in_out_bytes=_widest(in_out, found),
+        live_bytes=live,
+        inplace_bytes=_extent(shared, len(steps)),
+        body_live_bytes=_bodies(graph),
+        peak=_peak(found, len(steps)) if live.value is not None else None,
+        formula=_formula(found, len(steps)),
+    )
+
+
+def buffers(graph: Graph, changing: set[str]) -> list[Buffer]:
+    """Every activation of the nodes that run, with its lifetime in steps (indices into the live nodes)."""
+    alive = live_nodes(graph)
+    born: dict[str, int] = {}
+    dies: dict[str, int] = {}
+    step = 0
+    for node, runs in zip(graph.nodes, alive, strict=True):
+        if not runs:
+            continue
+        for name in reads(node):
+            dies[name] = step
+        for name in node.outputs:
+            if name and name in changing:
+                born[name] = step
+        step += 1
+    last = max(step - 1, 0)
+    for name in graph.outputs:
+        if name in born or name in graph.inputs:
+            dies[name] = last
+    found = []
+    for name in graph.inputs:
+        if name in dies:
+            found.append(_buffer(name, 0, dies[name], graph.values[name]))
+    for name, start in born.items():
+        found.append(_buffer(name, start, max(dies.get(name, start), start), graph.values[name]))
+    return found
+
+
+def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
+    if value.encoding == SEQUENCE:
+        return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are counted where they are made'}")
+    if value.shape is None:
+        return Buffer(name, start, end, None, f"{name}: {value.why}")
+    if value.encoding.bits == 0:
+        what = "strings have no fixed size" if value.encoding == STRING else "its element type is not known"
+        return Buffer(name, start, end, None, f"{name}: {what}")
+    return Buffer(name, start, end, value.nbytes)
+
+
+def _extent(found: Iterable[Buffer], steps: int) -> Quantity:
+    return _both(found, lambda sized: max(_profile(sized, steps), default=0), _why(found))
+
+
+Sized = list[tuple[int, int, int]]
+
+
+def _both(found: Iterable[Buffer], figure: Callable[..., int], why: str) -> Quantity:
+    """A figure that grows with every size, at the least and at the greatest size of each buffer."""
+    found = list(found)
+    least = [(b.start, b.end, _low(b)) for b in found]
+    most = [(b.start, b.end, _high(b)) for b in found]
+    pick: Callable[[Sized], int] = (lambda rows: sum(size for _, _, size in rows)) if figure is sum else figure
+    low = pick(least)
+    if any(size is None for _, _, size in most):
+        return Quantity(low, None, why)
+    high = pick([(s, e, size) for s, e, size in most if size is not None])
+    return Quantity(low, high, "" if low == high else why)
+
+
+def _low(buffer: Buffer) -> int:
+    return 0 if buffer.size is None else max(dims.bounds(buffer.size)[0] or 0, 0)
+
+
+def _high(buffer: Buffer) -> int | None:
+    return None if buffer.size is None else dims.bounds(buffer.size)[1]
+
+
+def _why(found: Iterable[Buffer]) -> str:
+    for buffer in found:
+        if buffer.size is None:
+            return buffer.why
+        if isinstance(buffer.size, Expr):
+            reasons = sorted({s.reason or f"dim {s.name} is not given" for s in dims.symbols(buffer.size)})
+            return f"{buffer.name}: {reasons[0]}"
+    return ""
+
+
+def _profile(sized: Sized, steps: int) -> list[int]:
+    """Live bytes at every step."""
+    change = [0] * (steps + 2)
+    for start, end, size in sized:
+        change[start] += size
+        change[end + 1] -= size
+    total, profile = 0, []
+    for step in range(max(steps, 1)):
+        total += change[step]
+        profile.append(total)
+    return profile
+
+
+def _peak(found: list[Buffer], steps: int) -> Peak:
+    sized = [(b.start, b.end, _low(b)) for b in found]
+    profile = _profile(sized, steps)
+    step = max(range(len(profile)), key=profile.__getitem__)
+    alive = sorted(((b.name, _low(b)) for b in found if b.start <= step <= b.end), key=lambda item: (-item[1], item[0]))
+    return Peak(step, tuple(alive))
+
+
+def _in_out(graph: Graph, found: list[Buffer]) -> list[list[Buffer]]:
+    """The activations each running node touches."""
+    by_name = {b.name: b for b in found}
+    touched = []
+    for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
+        if runs:
+            names = dict.fromkeys((*reads(node), *node.outputs))
+            touched.append([by_name[name] for name in names if name in by_name])
+    return touched
+
+
+def _widest(touched: list[list[Buffer]], found: list[Buffer]) -> Quantity:
+    low = max((sum(map(_low, row)) for row in touched), default=0)
+    highs = [[_high(b) for b in row] for row in touched]
+    if any(size is None for row in highs for size in row):
+        return Quantity(low, None, _why(found))
+    high = max((sum(size for size in row if size is not None) for row in highs), default=0)
+    return Quantity(low, high, "" if low == high else _why(found))
+
+
+def _shared(graph: Graph, found: list[Buffer], changing: set[str]) -> list[Buffer]:
+    """The buffers left when views and in-place outputs share their input's storage."""
+    storage = _Storage(found, graph.inputs, graph.outputs)
+    rules = registered()
+    step = 0
+    for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
+        if not runs:
+            continue
+        known = rules.get((node.domain, node.op))
+        if known is not None and node.outputs and node.outputs[0] in storage.sizes and not node.bodies:
+            if known.view and node.inputs and node.inputs[0] in storage.sizes:
+                storage.join(node.outputs[0], node.inputs[0])
+            else:
+                for place in known.overwrites:
+                    if place < len(node.inputs) and storage.may_overwrite(node.inputs[place], node.outputs[0], step):
+                        storage.join(node.outputs[0], node.inputs[place])
+                        break
+        step += 1
+    return storage.merged()
+
+
+class _Storage:
+    """Storage classes: tensors that share bytes, with the span of the whole class."""
+
+    def __init__(self, found: list[Buffer], inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        self.buffers = {b.name: b for b in found}
+        self.sizes = {b.name: b.size for b in found}
+        self.root = {b.name: b.name for b in found}
+        self.span: dict[str, tuple[int, int]] = {b.name: (b.start, b.end) for b in found}
+        self.pinned = {*inputs, *outputs}
+        self.fixed = {name for name in self.pinned if name in self.root}
+
+    def may_overwrite(self, source: str, target: str, step: int) -> bool:
+        """`source` dies at this step, belongs to nobody outside, and is exactly as large as `target`."""
+        if source not in self.root:
+            return False
+        root = self.root[source]
+        size = self.sizes[target]
+        return (
+            size is not None
+            and self.span[root][1] == step
+            and root not in self.fixed
+            and self.sizes[root] == size
+        )
+
+    def join(self, target: str, source: str) -> None:
+        root = self.root[source]
+        self.root[target] = root
+        start, end = self.span[root]
+        self.span[root] = (start, max(end, self.buffers[target].end))
+        if target in self.pinned:
+            self.fixed.add(root)
+
+    def merged(self) -> list[Buffer]:
+        return [
+            Buffer(name, *self.span[name], self.sizes[name], self.buffers[name].why)
+            for name, root in self.root.items()
+            if name == root
+        ]
+
+
+def _bodies(graph: Graph) -> Quantity:
+    """The largest `live_bytes` inside one body (bodies of one node never run at the same time)."""
+    worst = Quantity(0, 0)
+    seen: dict[int, Quantity] = {}
+    for node in graph.nodes:
+        for body in node.bodies.values():
+            if id(body) not in seen:
+                seen[id(body)] = _body_live(body)
+            inner = seen[id(body)]
+            high = None if inner.high is None or worst.high is None else max(inner.high, worst.high)
+            worst = Quantity(max(inner.low, worst.low), high, inner.why or worst.why)
+    return worst
+
+
+def _body_live(body: Graph) -> Quantity:
+    changing = varying(body, frozenset((*body.inputs, *body.captured)))
+    found = [b for b in buffers(body, changing) if b.name not in body.captured]
+    own = _extent(found, sum(live_nodes(body)))
+    inner = _bodies(body)
+    high = None if own.high is None or inner.high is None else own.high + inner.high
+    return Quantity(own.low + inner.low, high, own.why or inner.why)
+
+
+def _formula(found: list[Buffer], steps: int) -> Dim | None:
+    """`live_bytes` as an expression of the symbolic dims: the greatest of the steps that no other step dominates."""
+    if any(b.size is None for b in found) or not any(isinstance(b.size, Expr) for b in found):
+        return None
+    change: list[Dim] = [0] * (steps + 2)
+    for b in found:
+        assert b.size is not None
+        change[b.start] = change[b.start] + b.size
+        change[b.end + 1] = change[b.end + 1] - b.size
+    total: Dim = 0
+    distinct: dict[Dim, None] = {}
+    for step in range(max(steps, 1)):
+        total = total + change[step]
+        distinct[total] = None
+    try:
+        return _greatest(list(distinct))
+    except Undecided:
+        return None
+
+
+def _greatest(candidates: list[Dim]) -> Dim | None:
+    """The maximum of expressions, None where too many remain undominated to be worth reading."""
+    names = sorted({s.name for c in candidates for s in dims.symbols(c)})
+    for scale in (1, 2, 7, 64, 1000):
+        at: Mapping[str, int] = dict.fromkeys(names, scale)
+        best = max(candidates, key=lambda c: dims.evaluate(c, at) or 0)
+        candidates = [best, *(c for c in candidates if c is not best and not _dominated(c, best))]
+    return dims.maximum(*candidates) if len(candidates) <= MAX_CANDIDATES else None
+
+
+def _dominated(dim: Dim, by: Dim) -> bool:
+    return dims.lower(by - dim) >= 0

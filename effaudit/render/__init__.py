@@ -1,0 +1,14 @@
+"""Report -> text, one file per format, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+
+from effaudit.report import Report
+
+
+def render(form: str, document: Report, nodes: bool) -> str:
+    """The document in a format; `nodes` asks for every node where a format leaves them out by default."""
+    module = importlib.import_module(f"effaudit.render.{form}")
+    text: str = module.render(document, nodes)
+    return text

@@ -1,0 +1,191 @@
+"""Text for a terminal: the first screen (at most 40 lines of 80 columns), and with `--nodes` every node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from effaudit.printable import printable
+from effaudit.report import ModelReport, NodeReport, Report, TensorType, Totals
+from effaudit.units import human, human_bytes
+
+WIDTH = 80
+TOP = 5
+
+
+def render(document: Report, nodes: bool) -> str:
+    parts = []
+    for model in document.models:
+        parts.append("\n".join(_screen(model, document.counting)))
+        if nodes:
+            parts.append(_nodes(model))
+    return "\n\n".join(parts) + "\n"
+
+
+def _screen(model: ModelReport, counting: str) -> list[str]:
+    return [
+        *_head(model, counting),
+        "",
+        *_totals(model.totals),
+        *_formulas(model),
+        *_memory(model),
+        "",
+        *_hot(model),
+        *_findings(model),
+        *_next(model),
+    ]
+
+
+def _head(model: ModelReport, counting: str) -> list[str]:
+    opsets = ", ".join(f"{printable(d)} {v}" for d, v in list(model.opsets.items())[:3])
+    lines = [f"{printable(model.path)}   opset {opsets}   {counting}"]
+    for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
+        shown = [_tensor(t) for t in tensors[:3]]
+        more = f" +{len(tensors) - 3} more" if len(tensors) > 3 else ""
+        lines.append(_cut(f"{kind:<7}{', '.join(shown)}{more}"))
+    named = [
+        f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None
+    ]
+    if named:
+        lines.append(_cut(f"dims   {', '.join(named)}"))
+    open_dims = [name for name, d in model.dims.items() if d.value is None]
+    if open_dims:
+        lines.append(_cut(f"open   {len(open_dims)} dim(s) that the values fed or this program leave open: {', '.join(printable(n, 40) for n in open_dims[:8])}"))
+    t = model.totals
+    state = "all priced" if not t.unpriced else f"{t.unpriced} NOT priced"
+    never = t.nodes - t.priced - t.unpriced
+    lines.append(f"nodes  {t.nodes:,}, {state}" + (f", {never} never run" if never else ""))
+    return lines
+
+
+def _tensor(tensor: TensorType) -> str:
+    shape = "?" if tensor.shape is None else "x".join(printable(str(d), 30) for d in tensor.shape) or "scalar"
+    return f"{printable(tensor.name, 30)} {tensor.dtype} {shape}"
+
+
+def _number(value: int | None, bounds: list[int | None], show: Callable[[int], str] = human) -> str:
+    if value is not None:
+        return show(value)
+    low, high = bounds
+    low_text = show(low or 0)
+    return f"{low_text} .. {show(high)}" if high is not None else f"unknown, at least {low_text}"
+
+
+def _totals(t: Totals) -> list[str]:
+    params = f"params {human(t.params)} ({t.params:,})"
+    if t.params_stored != t.params:
+        params += f", stored as {t.params_stored:,}"
+    if t.buffers:
+        params += f"   buffers {t.buffers:,}"
+    lines = [
+        f"{params}   weights {human_bytes(t.weight_bytes)}",
+        f"MACs   {_number(t.macs, t.macs_bounds)}" + (f" ({t.macs:,})" if t.macs is not None else ""),
+        f"ops    {_number(t.ops, t.ops_bounds)} other   FLOPs = 2 MACs + ops = {_number(t.flops, t.flops_bounds)}",
+    ]
+    if t.read_bytes is not None and t.write_bytes is not None:
+        moved = t.read_bytes + t.write_bytes
+        line = f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written, unfused"
+        if t.flops is not None and moved:
+            line += f"   intensity {t.flops / moved:.2f} FLOP/B"
+        lines.append(line)
+    else:
+        lines.append("moved  unknown")
+    if t.why:
+        lines.append(_cut(f"why    {printable(t.why, 300)}"))
+    return lines
+
+
+def _formulas(model: ModelReport) -> list[str]:
+    if not model.formulas:
+        return []
+    lines = []
+    for figure in ("macs", "live_bytes"):
+        text = model.formulas.get(figure)
+        if text is None:
+            lines.append(f"{figure} = unknown as a formula of the open dims")
+        else:
+            lines.append(_cut(f"{figure} = {printable(text, 400)}", WIDTH * 2))
+    return lines
+
+
+def _memory(model: ModelReport) -> list[str]:
+    memory = model.memory
+    lines = [f"live   {_number(memory.live_bytes, memory.live_bounds, human_bytes)}"]
+    if memory.live_bytes is not None:
+        lines[0] += f" ({memory.live_bytes:,} B)"
+        if memory.peak_node is not None:
+            lines[0] += f" at {printable(memory.peak_node, 40)}"
+            alive = ", ".join(f"{printable(t.name, 24)} {human_bytes(t.bytes)}" for t in memory.live_set[:3])
+            more = f" +{len(memory.live_set) - 3}" if len(memory.live_set) > 3 else ""
+            lines.append(_cut(f"alive  {alive}{more}"))
+    elif memory.why:
+        lines.append(_cut(f"why    {printable(memory.why, 300)}"))
+    others = [
+        f"{label} {human_bytes(value)}"
+        for label, value in (
+            ("in place", memory.inplace_bytes),
+            ("max in+out", memory.max_in_out_bytes),
+            ("sum", memory.sum_bytes),
+        )
+        if value is not None
+    ]
+    if others:
+        lines.append("       " + "   ".join(others))
+    return [_cut(line) for line in lines]
+
+
+def _hot(model: ModelReport) -> list[str]:
+    lines = []
+    figures: tuple[tuple[str, Callable[[NodeReport], int | None]], ...] = (
+        ("MACs", lambda n: n.macs),
+        ("params", lambda n: n.params),
+    )
+    for title, figure in figures:
+        ranked = sorted((n for n in model.nodes if n.live and figure(n)), key=lambda n: -(figure(n) or 0))[:TOP]
+        total = sum(figure(n) or 0 for n in model.nodes if n.live)
+        for i, node in enumerate(ranked):
+            value = figure(node) or 0
+            label = f"{title:<7}" if not i else " " * 7
+            lines.append(_cut(f"{label}{100 * value / total:5.1f} %  {human(value):>9}  {node.kind:<16} {_name(node)}"))
+    return lines
+
+
+def _name(node: NodeReport) -> str:
+    return printable(node.name or (node.outputs[0].name if node.outputs else node.op), 48)
+
+
+def _findings(model: ModelReport) -> list[str]:
+    lines = [""] if model.findings else []
+    for finding in model.findings:
+        lines.append(_cut(f"note   {printable(finding.message, 300)}"))
+        lines.append(_cut(f"       -> {printable(finding.remedy, 300)}"))
+    return lines
+
+
+def _next(model: ModelReport) -> list[str]:
+    return ["", _cut(f"next   effaudit report {printable(model.path)} --nodes")]
+
+
+def _nodes(model: ModelReport) -> str:
+    from tabulate import tabulate
+
+    rows = [_node_row(node) for node in model.nodes]
+    head = ["node", "op", "kind", "output", "params", "MACs", "ops", "read B", "written B"]
+    return tabulate(rows, head, tablefmt="simple", disable_numparse=True, colalign=("left",) * 4 + ("right",) * 5)
+
+
+def _node_row(node: NodeReport) -> list[str]:
+    shape = node.outputs[0].shape if node.outputs else None
+    text = "?" if shape is None else "x".join(str(d) for d in shape) or "scalar"
+    numbers = (node.macs, node.ops, node.read_bytes, node.write_bytes)
+    return [
+        _name(node) + ("" if node.live else "  (never runs)"),
+        printable(node.op, 40),
+        node.kind,
+        printable(text, 40),
+        f"{node.params:,}" if node.params else "",
+        *("unknown" if n is None else f"{n:,}" for n in numbers),
+    ]
+
+
+def _cut(line: str, width: int = WIDTH) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."

@@ -1,0 +1,48 @@
+"""Numbers as people write and read them: "60M", "512KiB", "1.5 k" <-> integers."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from effaudit.errors import UsageError
+
+_DECIMAL: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+_BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_NUMBER: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMGBT]|[KMGT]i)?")
+
+
+def parse_count(text: str, what: str) -> int:
+    """A whole number with an optional suffix. Raises UsageError naming `what`."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{what}: {text!r} is no number; write it like 1, 224, 16k or 4Ki")
+    digits, suffix = match.group(1).replace("_", ""), match.group(2) or ""
+    factor = _BINARY.get(suffix) or _DECIMAL[suffix]
+    whole, _, fraction = digits.partition(".")
+    scaled = int(whole + fraction) * factor
+    divisor = 10 ** len(fraction)
+    if scaled % divisor:
+        raise UsageError(f"{what}: {text!r} is not a whole number")
+    return scaled // divisor
+
+
+def human(number: int, digits: int = 4) -> str:
+    """A count with a decimal suffix: 12,501,632 -> "12.50 M"."""
+    for factor, suffix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if abs(number) >= factor:
+            return f"{_rounded(number / factor, digits)} {suffix}"
+    return str(number)
+
+
+def human_bytes(number: int, digits: int = 4) -> str:
+    """Bytes with a binary suffix: 196,608 -> "192.0 KiB"."""
+    for factor, suffix in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if abs(number) >= factor:
+            return f"{_rounded(number / factor, digits)} {suffix}"
+    return f"{number} B"
+
+
+def _rounded(value: float, digits: int) -> str:
+    whole = len(str(int(abs(value))))
+    return f"{value:,.{max(digits - whole, 0)}f}"

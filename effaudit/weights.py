@@ -1,0 +1,233 @@
+"""What the constants of a model are: parameters, buffers, quantization data, or something the exporter needed.
+
+A constant's role is the role of the inputs that read it, followed through nodes that only reshape, convert or dequantize
+constants. `params` are the elements of weights, biases, norm scales and shifts and embeddings; running means and variances
+are `buffers`; scales and zero points go with the weights they belong to; shapes, indices, limits, masks and position tables
+are none of these. Each tensor counts once however often it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from effaudit.dataflow import live_nodes, varying
+from effaudit.graph import INTEGERS, Constant, Graph, Node
+from effaudit.ops._registry import registered
+
+PARAM: Final = "param"
+BUFFER: Final = "buffer"
+QUANTIZATION: Final = "quantization"
+OTHER: Final = "other"
+UNUSED: Final = "unused"
+_RANK: Final = {UNUSED: 0, OTHER: 1, QUANTIZATION: 2, BUFFER: 3, PARAM: 4}
+
+# Input names (lower-case, as in the schemas) that hold settings, never weights.
+_SETTINGS: Final = frozenset(
+    """shape axes indices repeats pads split starts ends steps k depth roi sizes sequence_lens min max constant_value
+    condition values position_ids seqlens_k total_sequence_length ratio training_mode axis limit start delta m cond
+    mask_index attention_mask mask position_bias attn_mask attn_bias key_padding_mask max_output_boxes_per_class iou_threshold
+    score_threshold position segment_ids target grid size dft_length write_indices nonpad_kv_seqlen batch_indices
+    rois past_sequence_length output_shape k_scale v_scale cos_cache sin_cache window""".split()
+)
+_BUFFERS: Final = frozenset("mean var input_mean input_var".split())
+# Operators whose `scales`/`scale` input belongs to quantization rather than to a norm.
+_RESIZERS: Final = frozenset(("Resize", "Upsample"))
+# Operators that hand a constant on: the inputs that flow to the output.
+_CARRIERS: Final = frozenset(
+    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Concat Slice Split
+    Expand Tile Gather Pad Mul Add Sub Div Neg Sqrt Reciprocal Exp Log Pow Where DynamicQuantizeLinear BitCast
+    ReorderInput ReorderOutput Sum""".split()
+)
+_FIRST_ONLY: Final = frozenset(
+    """Reshape Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Slice Split Expand Tile Gather Pad
+    Pow BitCast""".split()
+)
+_SUMMED: Final = frozenset("Add Sub Mul Div Sum Pow Max Min PRelu Where Concat Mod".split())
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """A constant with its role; `logical` elements differ from the stored ones where several share a byte."""
+
+    constant: Constant
+    role: str
+    logical: int
+    reader: Node | None = None
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """Every constant of a model."""
+
+    tensors: tuple[Tensor, ...]
+
+    def of(self, *roles: str) -> tuple[Tensor, ...]:
+        return tuple(t for t in self.tensors if t.role in roles)
+
+    @property
+    def params(self) -> int:
+        """Logical elements of the parameters."""
+        return sum(t.logical for t in self.of(PARAM))
+
+    @property
+    def params_stored(self) -> int:
+        """Elements of the parameters as the file stores them."""
+        return sum(t.constant.numel for t in self.of(PARAM))
+
+    @property
+    def buffers(self) -> int:
+        return sum(t.constant.numel for t in self.of(BUFFER))
+
+    @property
+    def constant_elements(self) -> int:
+        """Every element of every constant, as written."""
+        return sum(t.constant.numel for t in self.tensors)
+
+    def bytes_of(self, *roles: str) -> int:
+        return sum(t.constant.nbytes for t in self.of(*roles))
+
+    def by_reader(self) -> dict[int, tuple[int, int]]:
+        """(params, weight bytes) per reading node, keyed by the node's identity; each tensor at its first reader."""
+        found: dict[int, tuple[int, int]] = {}
+        for t in self.of(PARAM, BUFFER, QUANTIZATION):
+            if t.reader is not None:
+                params, size = found.get(id(t.reader), (0, 0))
+                found[id(t.reader)] = (
+                    params + (t.logical if t.role == PARAM else 0),
+                    size + t.constant.nbytes,
+                )
+        return found
+
+
+def classify(graph: Graph) -> Weights:
+    """The role of every constant of a graph, its bodies and functions included."""
+    found = _Roles()
+    found.graph(graph, {})
+    return Weights(tuple(found.tensors()))
+
+
+class _Use(msgspec.Struct):
+    """What is learnt of one constant while walking."""
+
+    constant: Constant
+    role: str = UNUSED
+    logical: int = 0
+    reader: Node | None = None
+
+
+class _Roles:
+    """Walks graphs in order; `sources` maps a computed-ahead tensor to the constants whose elements it holds."""
+
+    def __init__(self) -> None:
+        self.uses: dict[int, _Use] = {}
+        self.bodies: set[int] = set()
+
+    def tensors(self) -> Iterable[Tensor]:
+        for use in self.uses.values():
+            yield Tensor(use.constant, use.role, use.logical or use.constant.numel, use.reader)
+
+    def graph(self, graph: Graph, outer: Mapping[str, tuple[_Use, ...]]) -> None:
+        changing = varying(graph, frozenset(graph.inputs) | (frozenset(graph.captured) - outer.keys()))
+        sources: dict[str, tuple[_Use, ...]] = dict(outer)
+        for name, constant in graph.constants.items():
+            sources[name] = (self._use(constant),)
+        for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
+            self._node(node, runs, changing, sources)
+        for name in graph.outputs:
+            for use in sources.get(name, ()):
+                _raise(use, OTHER, use.reader)
+
+    def _use(self, constant: Constant) -> _Use:
+        return self.uses.setdefault(id(constant), _Use(constant))
+
+    def _node(self, node: Node, runs: bool, changing: set[str], sources: dict[str, tuple[_Use, ...]]) -> None:
+        for body in node.bodies.values():
+            if id(body) not in self.bodies:
+                self.bodies.add(id(body))
+                self._body(node, body, sources)
+        if node.op == "Constant":
+            value = node.attrs.get("value") or node.attrs.get("sparse_value")
+            if isinstance(value, Constant):
+                sources[node.outputs[0]] = (self._use(value),)
+            return
+        if not runs or "function" in node.bodies:
+            return
+        held = [sources.get(name, ()) if name else () for name in node.inputs]
+        if not any(held):
+            return
+        ahead = not any(name in changing for name in node.outputs)
+        if ahead and node.op in _CARRIERS:
+            self._carry(node, held, sources)
+        else:
+            for place, uses in enumerate(held):
+                for use in uses:
+                    _raise(use, role(node, place, use.constant), node, _logical(node, use.constant))
+
+    def _carry(self, node: Node, held: list[tuple[_Use, ...]], sources: dict[str, tuple[_Use, ...]]) -> None:
+        """A node computed ahead hands its constants on; its settings get their own role here."""
+        flowing = held[:1] if node.op in _FIRST_ONLY else held
+        carried = tuple(use for uses in flowing for use in uses)
+        for name in node.outputs:
+            if name:
+                sources[name] = carried
+        for place, uses in enumerate(held[len(flowing) :], len(flowing)):
+            for use in uses:
+                _raise(use, role(node, place, use.constant), node)
+
+    def _body(self, node: Node, body: Graph, sources: Mapping[str, tuple[_Use, ...]]) -> None:
+        visible = {name: sources[name] for name in body.captured if name in sources}
+        if "function" in node.bodies:
+            visible = {
+                inner: sources[name]
+                for inner, name in zip(body.inputs, node.inputs, strict=False)
+                if name in sources
+            }
+            self.graph(msgspec.structs.replace(body, inputs=tuple(n for n in body.inputs if n not in visible)), visible)
+            return
+        self.graph(body, visible)
+
+
+def _raise(use: _Use, role: str, reader: Node | None, logical: int = 0) -> None:
+    """The weightiest role among the readers wins; the first reader in it owns the tensor."""
+    if _RANK[role] > _RANK[use.role]:
+        use.role, use.reader = role, reader
+        use.logical = logical or use.logical
+
+
+def role(node: Node, place: int, constant: Constant) -> str:
+    """The role of input `place` of a node for a constant."""
+    name = _input_name(node, place)
+    small = constant.encoding.bits <= 8 and constant.encoding.dtype != "bool"
+    integer = constant.encoding.dtype in INTEGERS and not small
+    if node.op in _RESIZERS and place > 0:
+        return OTHER
+    if "zero_point" in name or name.endswith(("_scale", "_scales")) or name in ("scales", "y_scale", "x_scale"):
+        return QUANTIZATION
+    if name in _BUFFERS and node.op == "BatchNormalization":
+        return BUFFER
+    if name in _SETTINGS or constant.encoding.dtype in ("bool", "string"):
+        return OTHER
+    if integer:
+        biased = constant.encoding.dtype == "int32" and (name in ("b", "c", "bias") or node.op == "DequantizeLinear")
+        return PARAM if biased else OTHER
+    if node.op in _SUMMED and constant.numel <= 1:
+        return OTHER
+    return PARAM
+
+
+def _input_name(node: Node, place: int) -> str:
+    rules = registered().get((node.domain, node.op))
+    if rules is None or rules.shape_takes is None:
+        return ""
+    names = rules.shape_takes.inputs
+    return names[place] if place < len(names) else ""
+
+
+def _logical(node: Node, constant: Constant) -> int:
+    """Elements a packed weight stands for, where the operator's attributes tell."""
+    if node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4") and len(constant.shape) != 1 and constant.encoding.bits == 8:
+        k, n = node.attrs.get("K"), node.attrs.get("N")
+        if isinstance(k, int) and isinstance(n, int) and k > 0 and n > 0:
+            return k * n
+    return 0
