@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from effaudit.graph import Graph, Node
 
@@ -14,31 +17,44 @@ RANDOM: Final = frozenset(
 
 def reads(node: Node) -> tuple[str, ...]:
     """The distinct tensors a node reads, the outer names its bodies capture included."""
-    names = dict.fromkeys(name for name in node.inputs if name)
+    names = dict.fromkeys(node.inputs)
+    names.pop("", None)
     for body in node.bodies.values():
         names.update(dict.fromkeys(body.captured))
     return tuple(names)
 
 
-def live_nodes(graph: Graph) -> list[bool]:
-    """Per node, whether a graph output depends on it. The others never run."""
+class Flow(msgspec.Struct, frozen=True):
+    """What `flow` found of one graph, by node index: what it reads, and whether a graph output depends on it (`live`).
+
+    `varying` holds the tensors that depend on a graph input or on chance; all others could be computed before the model runs.
+    """
+
+    reads: tuple[tuple[str, ...], ...]
+    live: tuple[bool, ...]
+    varying: frozenset[str]
+
+    @property
+    def running(self) -> int:
+        """The number of nodes that ever run."""
+        return sum(self.live)
+
+
+def flow(graph: Graph, inputs: Iterable[str] | None = None) -> Flow:
+    """The data flow of a graph; `inputs` are the names that vary from outside (None: the graph's own inputs)."""
+    read = tuple(map(reads, graph.nodes))
     needed = set(graph.outputs)
-    live = [False] * len(graph.nodes)
-    for i in range(len(graph.nodes) - 1, -1, -1):
-        node = graph.nodes[i]
-        if any(name in needed for name in node.outputs):
+    live = [False] * len(read)
+    for i in range(len(read) - 1, -1, -1):
+        if not needed.isdisjoint(graph.nodes[i].outputs):
             live[i] = True
-            needed.update(reads(node))
-    return live
-
-
-def varying(graph: Graph, inputs: frozenset[str] | None = None) -> set[str]:
-    """The tensors that depend on a graph input or on chance; all others could be computed before the model runs."""
-    found = set(graph.inputs) if inputs is None else set(inputs)
-    for node in graph.nodes:
-        if is_random(node) or any(name in found for name in reads(node)):
-            found.update(name for name in node.outputs if name)
-    return found
+            needed.update(read[i])
+    found = set(graph.inputs if inputs is None else inputs)
+    for node, names in zip(graph.nodes, read, strict=True):
+        if not found.isdisjoint(names) or is_random(node):
+            found.update(node.outputs)
+    found.discard("")
+    return Flow(read, tuple(live), frozenset(found))
 
 
 def is_random(node: Node) -> bool:

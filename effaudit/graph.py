@@ -212,7 +212,8 @@ class Source(msgspec.Struct, frozen=True):
 class Graph(msgspec.Struct, frozen=True):
     """A graph in topological order.
 
-    `declared` holds the types the file states for graph inputs (and other values); `values` every tensor's `Value`
+    `declared` holds the types the file states for its inputs and outputs, `stated()` those of intermediate tensors (read
+    only where no rule can tell); `values` every tensor's `Value`
     after shape inference (empty before). `captured` are the outer names a body reads.
     """
 
@@ -223,6 +224,7 @@ class Graph(msgspec.Struct, frozen=True):
     constants: Mapping[str, Constant]
     declared: Mapping[str, Value]
     opsets: Mapping[str, int]
+    stated: Callable[[], Mapping[str, Value]] = dict
     functions: Mapping[tuple[str, str, str], Function] = {}
     captured: tuple[str, ...] = ()
     values: Mapping[str, Value] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from effaudit.dataflow import varying
+from effaudit.dataflow import Flow
 from effaudit.graph import Graph, Node
 
 SCORES: Final = "attention-scores"
@@ -19,7 +20,7 @@ _SOFTMAX: Final = frozenset(("Softmax", "BiasSoftmax", "QLinearSoftmax"))
 MAX_HOPS: Final = 10
 
 
-def attention_kinds(graph: Graph) -> dict[int, str]:
+def attention_kinds(graph: Graph, known: Flow) -> dict[int, str]:
     """node index -> "attention-scores" for a product of two activations that a softmax follows, "attention-values" for one
     that a softmax feeds."""
     products = [
@@ -27,7 +28,7 @@ def attention_kinds(graph: Graph) -> dict[int, str]:
     ]
     if not any(node.op in _SOFTMAX for node in graph.nodes) or not products:
         return {}
-    changing = varying(graph)
+    changing = known.varying
     maker = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs if name}
     readers: dict[str, list[int]] = {}
     for i, node in enumerate(graph.nodes):
@@ -51,15 +52,18 @@ def _operands(node: Node) -> tuple[str, ...]:
     return node.inputs[:2]
 
 
-def _back(graph: Graph, maker: dict[str, int]):  # type: ignore[no-untyped-def]
+Step = Callable[[int], list[int]]
+
+
+def _back(graph: Graph, maker: dict[str, int]) -> Step:
     return lambda i: [maker[name] for name in graph.nodes[i].inputs if name in maker]
 
 
-def _ahead(graph: Graph, readers: dict[str, list[int]]):  # type: ignore[no-untyped-def]
+def _ahead(graph: Graph, readers: dict[str, list[int]]) -> Step:
     return lambda i: [j for name in graph.nodes[i].outputs for j in readers.get(name, ())]
 
 
-def _meets(graph: Graph, step, start: int) -> bool:  # type: ignore[no-untyped-def]
+def _meets(graph: Graph, step: Step, start: int) -> bool:
     """True where a softmax lies within a few pass-through nodes of `start`."""
     frontier, seen = step(start), {start}
     for _ in range(MAX_HOPS):

@@ -8,12 +8,13 @@ import msgspec
 
 from effaudit import __version__, dims
 from effaudit.assume import assumptions
+from effaudit.dataflow import flow
 from effaudit.dims import Dim
 from effaudit.findings import Finding, findings
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
 from effaudit.load import Given, infer, read
-from effaudit.plan.liveness import Liveness, analyse
+from effaudit.plan.liveness import Liveness, analyse, live_formula
 from effaudit.quantity import Quantity, add
 from effaudit.table import COUNTING, CostTable, Row, price
 from effaudit.weights import BUFFER, PARAM, QUANTIZATION, Weights, classify
@@ -142,11 +143,12 @@ def audit(name: str, given: Given = Given()) -> ModelReport:
     raw = read(name)
     symbolic = infer(raw, given)
     numeric = _numeric(raw, symbolic, given)
-    table = price(numeric)
-    weights = classify(numeric)
-    memory = analyse(numeric)
+    known = flow(numeric)
+    table = price(numeric, known)
+    weights = classify(numeric, known)
+    memory = analyse(numeric, known)
     formulas = None if numeric is symbolic else _formulas(symbolic, numeric, table, memory)
-    kinds = attention_kinds(numeric)
+    kinds = attention_kinds(numeric, known)
     own = weights.by_reader()
     nodes = tuple(
         _node(row, symbolic, own, kinds.get(i)) for i, row in enumerate(table.rows)
@@ -190,14 +192,13 @@ def _numeric(raw: Graph, symbolic: Graph, given: Given) -> Graph:
 def _formulas(symbolic: Graph, numeric: Graph, table: CostTable, memory: Liveness) -> dict[str, str | None]:
     """Totals as expressions of the open dims; None where they cannot be told or disagree with the numbers."""
     at = {name: info.value for name, info in numeric.dims.items() if info.value is not None}
-    costs, live = price(symbolic), analyse(symbolic)
+    costs, live = price(symbolic), live_formula(symbolic)
     low, high = costs.low, costs.high
     found: dict[str, str | None] = {}
     for figure in ("macs", "ops", "reads", "writes"):
         exact = high is not None and getattr(low, figure) == getattr(high, figure)
         found[_FIGURES[figure]] = _checked(getattr(low, figure), table.total(figure), at) if exact else None
-    live_formula = live.formula if live.formula is not None else live.live_bytes.value
-    found["live_bytes"] = None if live_formula is None else _checked(live_formula, memory.live_bytes, at)
+    found["live_bytes"] = None if live is None else _checked(live, memory.live_bytes, at)
     return found
 
 

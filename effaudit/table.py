@@ -7,18 +7,18 @@ as often as it runs: [fewest, most] times where that is not known; an If counts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from effaudit import dims
-from effaudit.dataflow import live_nodes
-from effaudit.dims import Dim
+from effaudit.dataflow import Flow, flow
+from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
-from effaudit.ops._registry import Cost, Rules, registered
+from effaudit.ops._registry import Context, Cost, Rules, registered
 from effaudit.ops.control import scan_trips, trip_count
 from effaudit.quantity import Quantity, between
 
@@ -69,20 +69,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class CostTable(msgspec.Struct, frozen=True):
-    """The rows of a graph, in execution order."""
+    """The rows of a graph, in execution order, and their sum over those that run: `low`..`high` (None: not bounded)."""
 
     rows: tuple[Row, ...]
-
-    @property
-    def low(self) -> Price:
-        return _sum(row.low for row in self.rows if row.live)
-
-    @property
-    def high(self) -> Price | None:
-        """None where a row that runs is not bounded."""
-        if any(row.high is None for row in self.rows if row.live):
-            return None
-        return _sum(row.high for row in self.rows if row.live and row.high is not None)
+    low: Price
+    high: Price | None
 
     @property
     def unpriced(self) -> tuple[Row, ...]:
@@ -102,20 +93,29 @@ class CostTable(msgspec.Struct, frozen=True):
         return between(getattr(low, figure), None if high is None else getattr(high, figure), why)
 
 
-def _sum(prices: Any) -> Price:
-    macs: Dim = 0
-    ops: Dim = 0
-    read: Dim = 0
-    written: Dim = 0
-    for price in prices:
-        macs, ops = macs + price.macs, ops + price.ops
-        read, written = read + price.reads, written + price.writes
-    return Price(macs, ops, read, written)
+def _table(rows: tuple[Row, ...]) -> CostTable:
+    running = [row for row in rows if row.live]
+    low = _sum(row.low for row in running)
+    if all(row.high is row.low for row in running):
+        return CostTable(rows, low, low)
+    if any(row.high is None for row in running):
+        return CostTable(rows, low, None)
+    return CostTable(rows, low, _sum(row.high for row in running if row.high is not None))
 
 
-def price(graph: Graph) -> CostTable:
-    """The cost of every node of a graph with inferred shapes."""
-    return _Pricer().table(graph)
+def _sum(prices: Iterable[Price]) -> Price:
+    rows = list(prices)
+    return Price(
+        dims.total(p.macs for p in rows),
+        dims.total(p.ops for p in rows),
+        dims.total(p.reads for p in rows),
+        dims.total(p.writes for p in rows),
+    )
+
+
+def price(graph: Graph, known: Flow | None = None) -> CostTable:
+    """The cost of every node of a graph with inferred shapes; `known` is its data flow, where the caller has it."""
+    return _Pricer().table(graph, known)
 
 
 class _Pricer:
@@ -125,18 +125,17 @@ class _Pricer:
         self.rules: Mapping[tuple[str, str], Rules] = registered()
         self.tables: dict[int, CostTable] = {}
 
-    def table(self, graph: Graph) -> CostTable:
-        known = self.tables.get(id(graph))
-        if known is None:
-            values = graph.values
-            live = live_nodes(graph)
+    def table(self, graph: Graph, known: Flow | None = None) -> CostTable:
+        table = self.tables.get(id(graph))
+        if table is None:
+            live = (known or flow(graph)).live
             rows = tuple(
-                self._row(node, values, alive) for node, alive in zip(graph.nodes, live, strict=True)
+                self._row(node, graph, graph.values, alive) for node, alive in zip(graph.nodes, live, strict=True)
             )
-            known = self.tables[id(graph)] = CostTable(rows)
-        return known
+            table = self.tables[id(graph)] = _table(rows)
+        return table
 
-    def _row(self, node: Node, values: Mapping[str, Value], live: bool) -> Row:
+    def _row(self, node: Node, graph: Graph, values: Mapping[str, Value], live: bool) -> Row:
         if node.bodies and ("function" in node.bodies or (node.op in CONTROL and not node.domain)):
             return self._with_bodies(node, values, live)
         rules = self.rules.get((node.domain, node.op))
@@ -148,7 +147,7 @@ class _Pricer:
         if unknown is not None and rules.view is False and not _containers(inputs, outputs):
             return Row(node, _fixed_kind(rules), FREE, None, unknown, live)
         try:
-            kind, cost = _apply(rules, node, inputs, values)
+            kind, cost = _apply(rules, node, graph, inputs, values)
             low = _moved(cost, inputs, outputs)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, None, f"its cost depends on {doubt}", live)
@@ -188,7 +187,7 @@ def _fixed_kind(rules: Rules) -> str:
 
 
 def _apply(
-    rules: Rules, node: Node, inputs: list[Value | None], values: Mapping[str, Value]
+    rules: Rules, node: Node, graph: Graph, inputs: list[Value | None], values: Mapping[str, Value]
 ) -> tuple[str, Cost]:
     """The kind and cost of a node, from its rule."""
     takes = rules.cost_takes
@@ -200,11 +199,21 @@ def _apply(
         if first is None:
             raise ValueError("it has no output")
         extra["out"] = values[first]
+    if takes.wants_ctx:
+        extra["ctx"] = Context(node, graph.opsets.get(node.domain, 1), _no_fresh, _no_body)
     if takes.wants_outs:
         extra["outs"] = tuple(values[name] if name else None for name in node.outputs)
     cost = rules.cost(*args, **extra)
     kind = rules.kind if isinstance(rules.kind, str) else rules.kind(*args, **attrs)
     return kind, cost
+
+
+def _no_fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
+    raise TypeError("a cost rule names no dims")
+
+
+def _no_body(attribute: str, inputs: Sequence[Value]) -> tuple[Value, ...]:
+    raise TypeError("a cost rule runs no body")
 
 
 def _moved(cost: Cost, inputs: list[Value | None], outputs: list[Value]) -> Price:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from effaudit.dataflow import live_nodes, varying
+from effaudit.dataflow import Flow, flow
 from effaudit.graph import INTEGERS, Constant, Graph, Node
 from effaudit.ops._registry import registered
 
@@ -100,10 +100,10 @@ class Weights(msgspec.Struct, frozen=True):
         return found
 
 
-def classify(graph: Graph) -> Weights:
+def classify(graph: Graph, known: Flow | None = None) -> Weights:
     """The role of every constant of a graph, its bodies and functions included."""
     found = _Roles()
-    found.graph(graph, {})
+    found.graph(graph, {}, known)
     return Weights(tuple(found.tensors()))
 
 
@@ -127,13 +127,14 @@ class _Roles:
         for use in self.uses.values():
             yield Tensor(use.constant, use.role, use.logical or use.constant.numel, use.reader)
 
-    def graph(self, graph: Graph, outer: Mapping[str, tuple[_Use, ...]]) -> None:
-        changing = varying(graph, frozenset(graph.inputs) | (frozenset(graph.captured) - outer.keys()))
+    def graph(self, graph: Graph, outer: Mapping[str, tuple[_Use, ...]], known: Flow | None = None) -> None:
+        if known is None:
+            known = flow(graph, {*graph.inputs, *graph.captured} - outer.keys())
         sources: dict[str, tuple[_Use, ...]] = dict(outer)
         for name, constant in graph.constants.items():
             sources[name] = (self._use(constant),)
-        for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
-            self._node(node, runs, changing, sources)
+        for node, runs in zip(graph.nodes, known.live, strict=True):
+            self._node(node, runs, known.varying, sources)
         for name in graph.outputs:
             for use in sources.get(name, ()):
                 _raise(use, OTHER, use.reader)
@@ -141,7 +142,7 @@ class _Roles:
     def _use(self, constant: Constant) -> _Use:
         return self.uses.setdefault(id(constant), _Use(constant))
 
-    def _node(self, node: Node, runs: bool, changing: set[str], sources: dict[str, tuple[_Use, ...]]) -> None:
+    def _node(self, node: Node, runs: bool, changing: frozenset[str], sources: dict[str, tuple[_Use, ...]]) -> None:
         for body in node.bodies.values():
             if id(body) not in self.bodies:
                 self.bodies.add(id(body))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -56,6 +57,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """The console script: runs a command and ends the process with the documented exit code."""
     debug = DEBUG in sys.argv
+    gc.disable()  # one short run that builds trees without cycles: collecting costs a tenth of the time and frees nothing
     try:
         sys.exit(_run(debug))
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -60,7 +59,7 @@ def models(names: tuple[str, ...]) -> tuple[str, ...]:
     """The models to audit: as named, or the only one in the current folder (never guessed in CI)."""
     if names:
         return names
-    here = sorted(p.name for p in Path().glob("*.onnx"))
+    here = sorted(name for name in os.listdir() if name.endswith(".onnx"))
     if len(here) == 1 and not os.environ.get("CI"):
         click.echo(f"effaudit: using {here[0]}, the only model in this folder", err=True)
         return (here[0],)

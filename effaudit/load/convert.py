@@ -1,240 +1,419 @@
-"""ModelProto skeleton -> Graph: nodes, constants, bodies and functions as written, in topological order, no shapes yet."""
+"""ModelProto skeleton -> Graph: nodes, constants, bodies and functions as written, in topological order, no shapes yet.
+
+Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
+
+import msgspec
 
 from effaudit import dims
 from effaudit.errors import LimitError, LoadError
 from effaudit.graph import ENCODINGS, SEQUENCE, UNKNOWN, Constant, Function, Graph, Node, Source, Value
-from effaudit.load.tensors import Home, constant
+from effaudit.load.tensors import MAX_RANK, Home, constant, sparse
 from effaudit.load.toposort import sort_nodes
+from effaudit.load.wire import Malformed, fields, floats, integers, signed, skip, text, varint
 
 MAX_NODES: Final = 300_000
-_DEFAULT_DOMAINS: Final = ("ai.onnx", "")
-FLOAT_A, INT_A, STRING_A, TENSOR_A, GRAPH_A = 1, 2, 3, 4, 5
+MAX_BODY_DEPTH: Final = 32
+Span = tuple[int, int]
+Functions = Mapping[tuple[str, str, str], Function]
+
+# AttributeProto.AttributeType
+FLOAT_A, INT_A, STRING_A, TENSOR_A, GRAPH_A, SPARSE_A, TYPE_A = 1, 2, 3, 4, 5, 11, 13
 FLOATS_A, INTS_A, STRINGS_A = 6, 7, 8
-
-
-class Converter:
-    """Converts the messages of one model; holds what they share."""
-
-    def __init__(self, home: Home) -> None:
-        self.home = home
-        self.nodes = 0
-        self.anonymous = 0
-
-    def model(self, proto: Any, source: Source) -> Graph:
-        opsets = _opsets(proto.opset_import, self.home.path)
-        functions = {}
-        for item in proto.functions:
-            function = self._function(item)
-            functions[_domain(function.domain), function.name, _text(getattr(item, "overload", ""))] = function
-        return self.graph(proto.graph, opsets, functions, source, ())
-
-    def graph(
-        self,
-        proto: Any,
-        opsets: Mapping[str, int],
-        functions: Mapping[tuple[str, str, str], Function],
-        source: Source,
-        outer: tuple[set[str], ...],
-    ) -> Graph:
-        """A graph or body; `outer` are the names visible around it. Raises LoadError on names nobody makes."""
-        path = self.home.path
-        constants = self._constants(proto)
-        declared: dict[str, Value] = {}
-        inputs = []
-        for item in proto.input:
-            name = _text(item.name)
-            declared[name] = self._declared(item.type, name)
-            if name not in constants:
-                inputs.append(name)
-        for item in (*proto.value_info, *proto.output):
-            if item.HasField("type"):
-                declared.setdefault(_text(item.name), self._declared(item.type, _text(item.name), anonymous=False))
-        if len(set(inputs)) < len(inputs):
-            raise LoadError(f"{path}: two graph inputs have the same name")
-        names = set(inputs) | set(constants)
-        nodes = []
-        made: set[str] = set()
-        for item in proto.node:
-            made.update(map(_text, item.output))
-        scope = (*outer, names | made)
-        for item in proto.node:
-            nodes.append(self._node(item, opsets, functions, source, scope))
-        ordered, in_order, captured = sort_nodes(nodes, names, outer, path)
-        outputs = tuple(_text(o.name) for o in proto.output)
-        for name in outputs:
-            if name not in names and name not in made:
-                if not any(name in scope for scope in outer):
-                    raise LoadError(f"{path}: graph output {name!r} is made by no node")
-                captured = (*captured, name) if name not in captured else captured
-        return Graph(
-            name=_text(proto.name),
-            nodes=ordered,
-            inputs=tuple(inputs),
-            outputs=outputs,
-            constants=constants,
-            declared=declared,
-            opsets=opsets,
-            functions=functions,
-            captured=captured,
-            source=Source(
-                source.path, source.producer, source.ir_version, source.file_bytes, source.read_bytes, in_order
-            ),
-        )
-
-    def _constants(self, proto: Any) -> dict[str, Constant]:
-        constants = {}
-        for tensor in proto.initializer:
-            name = _text(tensor.name)
-            constants[name] = constant(tensor, self.home, name, "initializer")
-        for sparse in proto.sparse_initializer:
-            item = self._sparse(sparse, _text(sparse.values.name))
-            constants[item.name] = item
-        return constants
-
-    def _sparse(self, sparse: Any, name: str) -> Constant:
-        """A sparse tensor: its dense shape, and the bytes of its stored values."""
-        stored = constant(sparse.values, self.home, name, "sparse")
-        shape = tuple(sparse.dims)
-        if any(d < 0 for d in shape) or len(shape) > 64:
-            raise LoadError(f"{self.home.path}: sparse tensor {name!r}: impossible shape {list(shape)[:8]}")
-        return Constant(name, stored.encoding, shape, "sparse", stored.numel, stored.nbytes, stored.location, "sparse")
-
-    def _node(
-        self,
-        proto: Any,
-        opsets: Mapping[str, int],
-        functions: Mapping[tuple[str, str, str], Function],
-        source: Source,
-        scope: tuple[set[str], ...],
-    ) -> Node:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise LimitError(f"{self.home.path}: more than {MAX_NODES:,} nodes; refused")
-        name, op, domain = proto.name, proto.op_type, proto.domain
-        inputs, outputs = tuple(proto.input), tuple(proto.output)
-        try:
-            "".join((name, op, domain, *inputs, *outputs))
-        except TypeError:  # invalid UTF-8 arrives as bytes
-            name, op, domain = _text(name), _text(op), _text(domain)
-            inputs, outputs = tuple(map(_text, inputs)), tuple(map(_text, outputs))
-        attrs: dict[str, Any] = {}
-        bodies: dict[str, Graph] = {}
-        for item in proto.attribute:
-            kind = item.type
-            if kind == GRAPH_A:
-                bodies[_text(item.name)] = self.graph(item.g, opsets, functions, source, scope)
-            else:
-                key, value = self._attribute(item, kind, outputs)
-                attrs[key] = value
-        if proto.overload:
-            attrs["__overload__"] = _text(proto.overload)
-        return Node(name, "" if domain == "ai.onnx" else domain, op, inputs, outputs, attrs, bodies or _NO_BODIES)
-
-    def _attribute(self, item: Any, kind: int, outputs: tuple[str, ...]) -> tuple[str, Any]:
-        name = _text(item.name)
-        if item.ref_attr_name:
-            return name, Reference(_text(item.ref_attr_name))
-        if kind == INT_A:
-            return name, item.i
-        if kind == INTS_A:
-            return name, tuple(item.ints)
-        if kind == FLOAT_A:
-            return name, item.f
-        if kind == STRING_A:
-            return name, item.s.decode("utf-8", "replace")
-        if kind == FLOATS_A:
-            return name, tuple(item.floats)
-        if kind == STRINGS_A:
-            return name, tuple(s.decode("utf-8", "replace") for s in item.strings)
-        if kind == TENSOR_A:
-            return name, constant(item.t, self.home, outputs[0] if outputs else name, "node")
-        if kind == 11:
-            return name, self._sparse(item.sparse_tensor, outputs[0] if outputs else name)
-        if kind == 13:
-            return name, self._declared(item.tp, name, anonymous=False)
-        return name, _untyped(item) if kind == 0 else None
-
-    def _function(self, proto: Any) -> Function:
-        opsets = _opsets(proto.opset_import, self.home.path)
-        attrs: dict[str, Any] = {_text(name): None for name in proto.attribute}
-        for item in proto.attribute_proto:
-            key, value = self._attribute(item, item.type, ())
-            attrs[key] = value
-        inputs = tuple(map(_text, proto.input))
-        made = {_text(o) for node in proto.node for o in node.output}
-        scope = ({*inputs, *made},)
-        nodes = [self._node(n, opsets, {}, Source(self.home.path), scope) for n in proto.node]
-        ordered, _, _ = sort_nodes(nodes, set(inputs), (), f"{self.home.path}: function {_text(proto.name)!r}")
-        outputs = tuple(map(_text, proto.output))
-        for name in outputs:
-            if name not in made and name not in inputs:
-                raise LoadError(f"{self.home.path}: function {_text(proto.name)!r}: output {name!r} is made by no node")
-        return Function(_domain(_text(proto.domain)), _text(proto.name), inputs, outputs, attrs, ordered, opsets)
-
-    def _declared(self, proto: Any, name: str, anonymous: bool = True) -> Value:
-        """The type a file states: fixed dims as ints, named dims as symbols, `?`, empty and -1 as anonymous symbols."""
-        which = proto.WhichOneof("value")
-        if which == "sequence_type":
-            return Value(SEQUENCE, None, why="a sequence")
-        if which == "optional_type":
-            return self._declared(proto.optional_type.elem_type, name, anonymous)
-        if which not in ("tensor_type", "sparse_tensor_type"):
-            return Value(UNKNOWN, None, why=f"{name} has no tensor type")
-        tensor = getattr(proto, which)
-        encoding = ENCODINGS.get(tensor.elem_type, UNKNOWN)
-        if not tensor.HasField("shape"):
-            return Value(encoding, None, why=f"the file states no rank for {name}")
-        if len(tensor.shape.dim) > 64:
-            raise LoadError(f"{self.home.path}: {name!r} has rank {len(tensor.shape.dim):,}; 64 at most")
-        shape: list[dims.Dim] = []
-        for i, dim in enumerate(tensor.shape.dim):
-            kind = dim.WhichOneof("value")
-            label = _text(dim.dim_param) if kind == "dim_param" else ""
-            if kind == "dim_value" and dim.dim_value >= 0:
-                shape.append(dim.dim_value)
-            elif label not in ("", "?"):
-                shape.append(dims.symbol(label))
-            else:
-                shape.append(dims.symbol(f"{name}[{i}]"))
-        return Value(encoding, tuple(shape))
 
 
 class Reference(str):
     """The name of the function attribute that a node inside a function body refers to."""
 
-
-_NO_BODIES: Final[Mapping[str, Graph]] = {}
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str else bytes(value).decode("utf-8", "backslashreplace")
+    __slots__ = ()
 
 
-def _domain(domain: str) -> str:
+class Names:
+    """The names made in a graph, collected when a body first asks: most graphs have none."""
+
+    def __init__(self, given: set[str], collect: Callable[[], set[str]]) -> None:
+        self._given = given
+        self._collect = collect
+        self._made: set[str] | None = None
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._given:
+            return True
+        if self._made is None:
+            self._made = self._collect()
+        return name in self._made
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What surrounds a graph: opsets, functions, where it came from, the names visible around it, how deep it lies."""
+
+    opsets: Mapping[str, int]
+    functions: Functions
+    source: Source
+    outer: tuple[Names, ...] = ()
+    depth: int = 0
+
+    def inside(self, names: Names) -> Scope:
+        return Scope(self.opsets, self.functions, self.source, (*self.outer, names), self.depth + 1)
+
+
+def convert(skeleton: bytes, home: Home, source: Source) -> Graph:
+    """The graph of a model. Raises LoadError where it is none, LimitError past `MAX_NODES` or `MAX_BODY_DEPTH`."""
+    try:
+        return _Converter(skeleton, home).model(source)
+    except (Malformed, IndexError) as error:
+        what = str(error) if isinstance(error, Malformed) else "truncated"
+        raise LoadError(f"{home.path}: not an ONNX model: {what}; is this an ONNX file?") from None
+
+
+class _Converter:
+    """Converts the messages of one model; holds what they share."""
+
+    def __init__(self, buf: bytes, home: Home) -> None:
+        self.buf = buf
+        self.home = home
+        self.nodes = 0
+
+    def model(self, source: Source) -> Graph:
+        buf = self.buf
+        graphs: list[Span] = []
+        functions: list[Span] = []
+        imports: list[Span] = []
+        producer: dict[int, str] = {}
+        ir_version = 0
+        for number, wire, start, stop in fields(buf, 0, len(buf)):
+            if number == 7 and wire == 2:
+                graphs.append((start, stop))
+            elif number == 8 and wire == 2:
+                imports.append((start, stop))
+            elif number == 25 and wire == 2:
+                functions.append((start, stop))
+            elif number in (2, 3) and wire == 2:
+                producer[number] = text(buf, start, stop)
+            elif number == 1 and wire == 0:
+                ir_version = signed(start)
+        if not graphs:
+            raise LoadError(f"{self.home.path}: not an ONNX model: it holds no graph")
+        source = msgspec.structs.replace(
+            source, producer=" ".join(producer[k] for k in sorted(producer)).strip(), ir_version=ir_version
+        )
+        scope = Scope(self._opsets(imports), {}, source)
+        known = dict(self._function(span, scope) for span in functions)
+        return self.graph(graphs, Scope(scope.opsets, known, source))
+
+    def graph(self, spans: list[Span], scope: Scope) -> Graph:
+        """A graph or body, from all occurrences of its field (protobuf merges them)."""
+        if scope.depth > MAX_BODY_DEPTH:
+            raise LimitError(f"{self.home.path}: bodies nested more than {MAX_BODY_DEPTH} deep; refused")
+        buf, path = self.buf, self.home.path
+        parts: dict[int, list[Span]] = {1: [], 5: [], 11: [], 12: [], 13: [], 15: []}
+        name = ""
+        for begin, end in spans:
+            for number, wire, start, stop in fields(buf, begin, end):
+                if wire == 2:
+                    found = parts.get(number)
+                    if found is not None:
+                        found.append((start, stop))
+                    elif number == 2:
+                        name = text(buf, start, stop)
+        constants = self._constants(parts[5], parts[15])
+        declared: dict[str, Value] = {}
+        inputs = []
+        for span in parts[11]:
+            label, value = self._value_info(span, True)
+            declared[label] = value
+            if label not in constants:
+                inputs.append(label)
+        if len(set(inputs)) < len(inputs):
+            raise LoadError(f"{path}: two graph inputs have the same name")
+        outputs = []
+        for span in parts[12]:
+            label, value = self._value_info(span, False)
+            declared.setdefault(label, value)
+            outputs.append(label)
+        given = {*inputs, *constants}
+        inner = scope.inside(Names(given, lambda: self._made(parts[1])))
+        nodes = [self._node(start, stop, inner) for start, stop in parts[1]]
+        ordered, in_order, captured = sort_nodes(nodes, given, scope.outer, path)
+        known = given.union(*(node.outputs for node in nodes))
+        captured = self._check_outputs(outputs, known, scope, captured)
+        return Graph(
+            name=name,
+            nodes=ordered,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            constants=constants,
+            declared=declared,
+            stated=partial(self._stated, parts[13]) if parts[13] else dict,
+            opsets=scope.opsets,
+            functions=scope.functions,
+            captured=captured,
+            source=scope.source if in_order else msgspec.structs.replace(scope.source, sorted=False),
+        )
+
+    def _check_outputs(
+        self, outputs: list[str], own: set[str], scope: Scope, captured: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The captured names, with those a body hands out directly. Raises LoadError for an output nobody makes."""
+        for name in outputs:
+            if name not in own:
+                if not any(name in names for names in scope.outer):
+                    raise LoadError(f"{self.home.path}: graph output {name!r} is made by no node")
+                if name not in captured:
+                    captured = (*captured, name)
+        return captured
+
+    def _made(self, spans: list[Span]) -> set[str]:
+        """The names that nodes make."""
+        buf = self.buf
+        return {text(buf, a, b) for span in spans for n, w, a, b in fields(buf, *span) if n == 2 and w == 2}
+
+    def _constants(self, dense: list[Span], scattered: list[Span]) -> dict[str, Constant]:
+        constants = {}
+        for start, stop in dense:
+            item = constant(self.buf, start, stop, self.home, None, "initializer")
+            constants[item.name] = item
+        for start, stop in scattered:
+            item = sparse(self.buf, start, stop, self.home, None)
+            constants[item.name] = item
+        return constants
+
+    def _node(self, at: int, end: int, scope: Scope) -> Node:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise LimitError(f"{self.home.path}: more than {MAX_NODES:,} nodes; refused")
+        buf = self.buf
+        name = op = domain = overload = ""
+        inputs: list[str] = []
+        outputs: list[str] = []
+        attributes: list[Span] = []
+        while at < end:  # `fields` written out: this loop is most of the time of loading
+            tag = buf[at]
+            size = buf[at + 1]
+            if tag < 128 and size < 128 and tag & 7 == 2:
+                at += 2
+            else:
+                tag, at = varint(buf, at)
+                if tag & 7 != 2:
+                    at = skip(buf, at, tag & 7)
+                    continue
+                size, at = varint(buf, at)
+            start = at
+            at += size
+            if tag == 10:
+                inputs.append(text(buf, start, at))
+            elif tag == 42:
+                attributes.append((start, at))
+            elif tag == 18:
+                outputs.append(text(buf, start, at))
+            elif tag == 26:
+                name = text(buf, start, at)
+            elif tag == 34:
+                op = text(buf, start, at)
+            elif tag == 58:
+                domain = text(buf, start, at)
+            elif tag == 66:
+                overload = text(buf, start, at)
+        if at != end:
+            raise Malformed("a node runs past its end")
+        attrs: Mapping[str, Any] = _NOTHING
+        bodies: Mapping[str, Graph] = _NOTHING
+        if attributes or overload:
+            attrs, bodies = self._attributes(attributes, outputs, scope)
+            if overload:
+                attrs["__overload__"] = overload
+        return Node(name, "" if domain == "ai.onnx" else domain, op, tuple(inputs), tuple(outputs), attrs, bodies)
+
+    def _attributes(
+        self, spans: list[Span], outputs: list[str], scope: Scope
+    ) -> tuple[dict[str, Any], Mapping[str, Graph]]:
+        attrs: dict[str, Any] = {}
+        bodies: dict[str, Graph] = {}
+        for start, stop in spans:
+            name, value = self._attribute(start, stop, outputs[0] if outputs else "", scope)
+            if type(value) is Graph:
+                bodies[name] = value
+            else:
+                attrs[name] = value
+        return attrs, bodies or _NOTHING
+
+    def _attribute(self, at: int, end: int, output: str, scope: Scope) -> tuple[str, Any]:
+        """Name and value; a graph attribute's value is a Graph."""
+        buf = self.buf
+        name, kind, value, numbers, reals, strings = "", 0, None, [], [], []
+        graphs: list[Span] = []
+        while at < end:
+            tag = buf[at]
+            at += 1
+            if tag >= 128:
+                tag, at = varint(buf, at - 1)
+            wire = tag & 7
+            if wire == 2:
+                size = buf[at]
+                at += 1
+                if size >= 128:
+                    size, at = varint(buf, at - 1)
+                start = at
+                at += size
+                if tag == 10:
+                    name = text(buf, start, at)
+                elif tag == 34:
+                    value = buf[start:at].decode("utf-8", "replace")
+                elif tag == 42:
+                    value = constant(buf, start, at, self.home, output, "node")
+                elif tag == 50:
+                    graphs.append((start, at))
+                elif tag == 66:
+                    numbers.extend(integers(buf, 2, start, at))
+                elif tag == 58:
+                    reals.extend(floats(buf, 2, start, at))
+                elif tag == 74:
+                    strings.append(buf[start:at].decode("utf-8", "replace"))
+                elif tag == 170:
+                    value = Reference(text(buf, start, at)) if start < at else value
+                elif tag == 178:
+                    value = sparse(buf, start, at, self.home, output)
+                elif tag == 114:
+                    value = self._type(start, at, name, False)
+            elif wire == 0:
+                number, at = varint(buf, at)
+                if tag == 160:
+                    kind = number
+                elif tag == 64:
+                    numbers.append(signed(number))
+                elif tag == 24:
+                    value = signed(number)
+            elif tag == 61:
+                reals.extend(floats(buf, 5, at, at + 4))
+                at += 4
+            elif tag == 21:
+                (value,) = floats(buf, 5, at, at + 4)
+                at += 4
+            else:
+                at = skip(buf, at, wire)
+        if at != end:
+            raise Malformed("an attribute runs past its end")
+        if type(value) is Reference:
+            return name, value
+        if graphs:
+            value = self.graph(graphs, scope)
+        elif numbers or kind == INTS_A:
+            value = tuple(numbers)
+        elif reals or kind == FLOATS_A:
+            value = tuple(reals)
+        elif strings or kind == STRINGS_A:
+            value = tuple(strings)
+        return name, _DEFAULTS.get(kind) if value is None else value
+
+    def _function(self, span: Span, scope: Scope) -> tuple[tuple[str, str, str], Function]:
+        buf = self.buf
+        names: dict[int, str] = {}
+        lists: dict[int, list[str]] = {4: [], 5: [], 6: []}
+        spans: dict[int, list[Span]] = {7: [], 9: [], 11: []}
+        for number, wire, start, stop in fields(buf, *span):
+            if wire != 2:
+                continue
+            if number in lists:
+                lists[number].append(text(buf, start, stop))
+            elif number in spans:
+                spans[number].append((start, stop))
+            else:
+                names[number] = text(buf, start, stop)
+        domain, name = _plain(names.get(10, "")), names.get(1, "")
+        where = f"{self.home.path}: function {name!r}"
+        inner = Scope(self._opsets(spans[9]), {}, scope.source, depth=1)
+        attrs: dict[str, Any] = dict.fromkeys(lists[6])
+        attrs.update(self._attribute(start, stop, "", inner) for start, stop in spans[11])
+        made = self._made(spans[7])
+        visible = inner.inside(Names({*lists[4], *made}, set))
+        nodes = [self._node(start, stop, visible) for start, stop in spans[7]]
+        ordered, _, _ = sort_nodes(nodes, set(lists[4]), (), where)
+        for output in lists[5]:
+            if output not in made and output not in lists[4]:
+                raise LoadError(f"{where}: output {output!r} is made by no node")
+        function = Function(domain, name, tuple(lists[4]), tuple(lists[5]), attrs, ordered, inner.opsets)
+        return (domain, name, names.get(13, "")), function
+
+    def _value_info(self, span: Span, anonymous: bool) -> tuple[str, Value]:
+        """Name and stated type; with `anonymous`, open dims become symbols named after the value."""
+        name, typed = "", None
+        for number, wire, start, stop in fields(self.buf, *span):
+            if wire == 2 and number == 1:
+                name = text(self.buf, start, stop)
+            elif wire == 2 and number == 2:
+                typed = (start, stop)
+        if typed is None:
+            return name, Value(UNKNOWN, None, why=f"the file states no type for {name}")
+        return name, self._type(*typed, name, anonymous)
+
+    def _stated(self, spans: list[Span]) -> dict[str, Value]:
+        """The types the file states for intermediate tensors."""
+        return dict(self._value_info(span, False) for span in spans)
+
+    def _type(self, at: int, end: int, name: str, anonymous: bool) -> Value:
+        """A TypeProto: fixed dims as ints, named dims as symbols; `?`, empty and negative ones as anonymous symbols."""
+        for number, wire, start, stop in fields(self.buf, at, end):
+            if wire != 2:
+                continue
+            if number in (1, 8):
+                return self._tensor_type(start, stop, name)
+            if number == 4:
+                return Value(SEQUENCE, None, why=f"{name} is a sequence")
+            if number == 9:
+                for n, w, a, b in fields(self.buf, start, stop):
+                    if n == 1 and w == 2:
+                        return self._type(a, b, name, anonymous)
+        return Value(UNKNOWN, None, why=f"{name} is no tensor")
+
+    def _tensor_type(self, at: int, end: int, name: str) -> Value:
+        buf = self.buf
+        encoding, shape = UNKNOWN, None
+        for number, wire, start, stop in fields(buf, at, end):
+            if number == 1 and wire == 0:
+                encoding = ENCODINGS.get(start, UNKNOWN)
+            elif number == 2 and wire == 2:
+                sizes = [span for span in fields(buf, start, stop) if span[0] == 1 and span[1] == 2]
+                if len(sizes) > MAX_RANK:
+                    raise LoadError(f"{self.home.path}: {name!r} has rank {len(sizes):,}; {MAX_RANK} at most")
+                shape = tuple(self._dim(a, b, f"{name}[{i}]") for i, (_, _, a, b) in enumerate(sizes))
+        return Value(encoding, shape, why="" if shape is not None else f"the file states no rank for {name}")
+
+    def _dim(self, at: int, end: int, anonymous: str) -> dims.Dim:
+        label = ""
+        for number, wire, start, stop in fields(self.buf, at, end):
+            if number == 1 and wire == 0:
+                size = signed(start)
+                if size >= 0:
+                    return size
+            elif number == 2 and wire == 2:
+                label = text(self.buf, start, stop)
+        return dims.symbol(anonymous if label in ("", "?") else label)
+
+    def _opsets(self, spans: Iterable[Span]) -> dict[str, int]:
+        opsets = {}
+        for span in spans:
+            domain, version = "", 0
+            for number, wire, start, stop in fields(self.buf, *span):
+                if number == 1 and wire == 2:
+                    domain = text(self.buf, start, stop)
+                elif number == 2 and wire == 0:
+                    version = signed(start)
+            if version < 1:
+                raise LoadError(f"{self.home.path}: opset_import states version {version}; expected 1 or more")
+            opsets[_plain(domain)] = version
+        return opsets
+
+
+_NOTHING: Final[dict[str, Any]] = {}
+# proto2 leaves a field at its default out
+_DEFAULTS: Final = {INT_A: 0, FLOAT_A: 0.0, STRING_A: ""}
+
+
+def _plain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
-
-
-def _opsets(imports: Iterable[Any], path: str) -> dict[str, int]:
-    opsets = {}
-    for item in imports:
-        if item.version < 1:
-            raise LoadError(f"{path}: opset_import states version {item.version}; expected 1 or more")
-        opsets[_domain(_text(item.domain))] = item.version
-    return opsets
-
-
-def _untyped(item: Any) -> Any:
-    """The value of an attribute without a type (IR version 1 files leave it out)."""
-    for field in ("ints", "floats"):
-        values = getattr(item, field)
-        if len(values):
-            return tuple(values)
-    for field in ("i", "f"):
-        if item.HasField(field):
-            return getattr(item, field)
-    return item.s.decode("utf-8", "replace") if item.HasField("s") else None

@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from effaudit.errors import LoadError
 from effaudit.load.feed import Feed, FileFeed, StreamFeed
@@ -38,31 +39,42 @@ _SUFFIXES: Final = {
 }
 
 
-def sample_folder() -> Path:
+def sample_folder() -> str:
     """The folder of the shipped samples: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_sample_models"
-    return inside if inside.is_dir() else package.parent / "sample_models"
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    inside = os.path.join(package, "_sample_models")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "sample_models")
 
 
 def sample_names() -> list[str]:
     """The names that `sample:NAME` opens."""
-    return sorted(p.stem for p in sample_folder().glob("*.onnx"))
+    try:
+        return sorted(name[: -len(".onnx")] for name in os.listdir(sample_folder()) if name.endswith(".onnx"))
+    except OSError:
+        return []
 
 
-def resolve(name: str) -> Path:
+def resolve(name: str) -> str:
     """The path of a model argument. Raises LoadError for a sample that does not exist."""
     if not name.startswith(SAMPLE):
-        return Path(name)
-    path = sample_folder() / f"{name[len(SAMPLE) :]}.onnx"
-    if "/" in name or "\\" in name or not path.is_file():
+        return name
+    path = os.path.join(sample_folder(), f"{name[len(SAMPLE) :]}.onnx")
+    if name[len(SAMPLE) :] not in sample_names():
         raise LoadError(f"{name}: no such sample; there are: {', '.join(sample_names())}")
     return path
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """An open model: its bytes, the folder of its external data, and its path on disk (None and "" for a stream)."""
+
+    feed: Feed
+    folder: str | None
+    path: str
+
+
 @contextmanager
-def open_model(name: str) -> Iterator[tuple[Feed, Path | None]]:
-    """The bytes of a model argument ("-" is standard input) and the folder of its external data.
+def open_model(name: str) -> Iterator[Opened]:
+    """The bytes of a model argument ("-" is standard input).
 
     Raises LoadError for what cannot be opened or is recognisably no ONNX file.
     """
@@ -70,7 +82,7 @@ def open_model(name: str) -> Iterator[tuple[Feed, Path | None]]:
         stream = StreamFeed(0)
         stream.fill(0, 16)
         _recognise(name, stream.buf)
-        yield stream, None
+        yield Opened(stream, None, "")
         return
     path = resolve(name)
     try:
@@ -88,14 +100,14 @@ def open_model(name: str) -> Iterator[tuple[Feed, Path | None]]:
         feed = FileFeed(fd, info.st_size)
         feed.fill(0, 16)
         _recognise(name, feed.buf)
-        yield feed, path.resolve().parent
+        yield Opened(feed, os.path.dirname(os.path.realpath(path)), path)
     finally:
         os.close(fd)
 
 
-def _first_model(folder: Path, name: str) -> str:
+def _first_model(folder: str, name: str) -> str:
     try:
-        found = sorted(p.name for p in folder.iterdir() if p.suffix == ".onnx")
+        found = sorted(entry for entry in os.listdir(folder) if entry.endswith(".onnx"))
     except OSError:
         found = []
     return os.path.join(name, found[0]) if found else "model.onnx"
@@ -110,7 +122,7 @@ def _recognise(name: str, head: bytes) -> None:
     for offset, magic, what, remedy in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             raise LoadError(f"{name}: {what}; {remedy}")
-    known = _SUFFIXES.get(Path(name).suffix.lower())
+    known = _SUFFIXES.get(os.path.splitext(name)[1].lower())
     if known is not None:
         _, _, what, remedy = _MAGICS[known]
         raise LoadError(f"{name}: {what} by its suffix; {remedy}")

@@ -48,12 +48,17 @@ def infer(graph: Graph, given: Given = Given()) -> Graph:
     Raises UsageError where `given` does not fit the model, LoadError on a function that calls itself, LimitError past
     `MAX_STEPS`.
     """
-    load_families()
+    load_families(domains_of(graph))
     inputs, infos = bind(graph, given)
     engine = _Engine(graph, {*infos})
     nodes, values = engine.run(graph, inputs, None)
     infos.update(engine.infos)
     return msgspec.structs.replace(graph, nodes=nodes, values=values, dims=infos)
+
+
+def domains_of(graph: Graph) -> set[str]:
+    """The operator domains a model imports, its functions' included."""
+    return {*graph.opsets, *(domain for function in graph.functions.values() for domain in function.opsets)}
 
 
 class _Engine:
@@ -175,9 +180,9 @@ class _Engine:
         domain = node.domain or "ai.onnx"
         why = f"no shape rule for {domain}::{node.op}"
         unknown = Value(UNKNOWN, None, why=why)
-        found = []
+        found, types = [], {**graph.stated(), **graph.declared}
         for name in node.outputs:
-            stated = graph.declared.get(name, unknown)
+            stated = types.get(name, unknown)
             fixed = stated.shape is not None and all(isinstance(d, int) for d in stated.shape)
             found.append(stated if fixed else Value(stated.encoding, None, why=why))
         return found

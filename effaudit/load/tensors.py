@@ -1,170 +1,188 @@
-"""TensorProto -> Constant: the header now, the elements only when something asks for values."""
+"""TensorProto -> Constant: the header now, the elements only when something asks for values.
+
+Field numbers and the storage of each type: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+External data: https://onnx.ai/onnx/repo-docs/ExternalData.html
+"""
 
 from __future__ import annotations
 
-import os
-import stat
-import struct
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from effaudit.elements import MAX_ELEMENTS, RAW_FIELD
 from effaudit.errors import LoadError
-from effaudit.elements import FORMATS, MAX_ELEMENTS, RAW_FIELD
 from effaudit.graph import ENCODINGS, STRING, Constant, Encoding, Payload
+from effaudit.load.external import locate
 from effaudit.load.skeleton import PAYLOAD
+from effaudit.load.wire import fields, integers, text, varint
 
 EXTERNAL: Final = 1  # TensorProto.DataLocation
 MAX_RANK: Final = 64
-_STORED: Final = {"float16": "H", "bfloat16": "H", "complex64": "f", "complex128": "d"}
-# data_type -> (typed field, values per element); the others are stored in int32_data
+# data field -> the types stored in it, with the number of stored values per element
 _TYPED: Final = {
-    "float32": ("float_data", 1),
-    "complex64": ("float_data", 2),
-    "float64": ("double_data", 1),
-    "complex128": ("double_data", 2),
-    "int64": ("int64_data", 1),
-    "uint32": ("uint64_data", 1),
-    "uint64": ("uint64_data", 1),
-    "string": ("string_data", 1),
+    "float32": (4, 1),
+    "complex64": (4, 2),
+    "float64": (10, 1),
+    "complex128": (10, 2),
+    "int64": (7, 1),
+    "uint32": (11, 1),
+    "uint64": (11, 1),
 }
+_INT32_DATA: Final = 5
 
 
 class Home(msgspec.Struct, frozen=True):
-    """The file a tensor was met in: its name for messages, the folder external data is confined to, its path on disk."""
+    """The file a tensor was met in: its name for messages, the folder external data is confined to, its path on disk.
+    `files` remembers the external files already looked up."""
 
     path: str
-    folder: Path | None
+    folder: str | None
     real: str = ""
     files: dict[str, tuple[str, int] | str] = {}
 
 
-def constant(tensor: Any, home: Home, name: str, place: str) -> Constant:
-    """The `Constant` of a TensorProto.
+def constant(buf: bytes, at: int, end: int, home: Home, name: str | None, place: str) -> Constant:
+    """The `Constant` of the TensorProto in buf[at:end]; `name` overrides its own.
 
     Raises LoadError where the header is impossible: an unknown data type, a negative dim, or data inside the file whose
     size disagrees with the shape.
     """
-    shape = tuple(tensor.dims)
-    encoding = ENCODINGS.get(tensor.data_type)
-    where = f"{home.path}: tensor {name!r}"
+    shape: list[int] = []
+    code = location = 0
+    own, raw = "", None
+    typed: list[tuple[int, int, int, int]] = []
+    strings: list[str] = []
+    external: dict[str, str] = {}
+    for field in fields(buf, at, end):
+        number, wire, start, stop = field
+        if number == 1:
+            shape.extend(integers(buf, wire, start, stop))
+        elif number == 2 and wire == 0:
+            code = start
+        elif number == 8 and wire == 2:
+            own = text(buf, start, stop)
+        elif number == RAW_FIELD and wire == 2:
+            raw = buf[start:stop]
+        elif number in (4, 5, 7, 10, 11):
+            typed.append(field)
+        elif number == 13 and wire == 2:
+            _entry(buf, start, stop, external)
+        elif number == 14 and wire == 0:
+            location = start
+        elif number == 6 and wire == 2 and len(strings) <= MAX_ELEMENTS:
+            strings.append(text(buf, start, stop))
+    label = own if name is None else name
+    where = f"{home.path}: tensor {label!r}"
+    encoding, total, nbytes = _header(where, shape, code)
+    payload, missing, file = None, "", "inline"
+    if PAYLOAD in external:
+        payload = _payload(external[PAYLOAD], home)
+        _check(where, encoding, total, nbytes, payload)
+        raw = None
+    elif location == EXTERNAL:
+        file = external.get("location", "")
+        payload, missing = locate(external, home.folder, home.files, where, nbytes)
+        raw = None
+    elif encoding is not STRING:
+        if raw is None:
+            raw = _packed(buf, typed, encoding, total, nbytes, where)
+        elif len(raw) != nbytes:
+            raise _mismatch(where, len(raw), encoding, total, nbytes)
+        missing = "" if raw is not None else "the file holds no data for it"
+    texts = tuple(strings) if encoding is STRING else None
+    return Constant(label, encoding, tuple(shape), place, total, nbytes, file, missing, raw, texts, payload)
+
+
+def sparse(buf: bytes, at: int, end: int, home: Home, name: str | None) -> Constant:
+    """A SparseTensorProto: its dense shape, and the stored values' bytes."""
+    values, shape = None, []
+    for number, wire, start, stop in fields(buf, at, end):
+        if number == 1 and wire == 2:
+            values = constant(buf, start, stop, home, name, "sparse")
+        elif number == 3:
+            shape.extend(integers(buf, wire, start, stop))
+    if values is None:
+        raise LoadError(f"{home.path}: sparse tensor {name or ''!r} has no values")
+    if len(shape) > MAX_RANK or any(d < 0 for d in shape):
+        raise LoadError(f"{home.path}: sparse tensor {values.name!r}: impossible shape {shape[:8]}")
+    return msgspec.structs.replace(values, shape=tuple(shape), raw=None, payload=None, missing="a sparse tensor")
+
+
+def _header(where: str, shape: list[int], code: int) -> tuple[Encoding, int, int]:
+    """(encoding, elements, bytes)."""
+    encoding = ENCODINGS.get(code)
     if encoding is None:
-        raise LoadError(f"{where}: data type {tensor.data_type} is unknown; known are 1..{max(ENCODINGS)}")
+        raise LoadError(f"{where}: data type {code} is unknown; known are 1..{max(ENCODINGS)}")
     if len(shape) > MAX_RANK:
         raise LoadError(f"{where}: rank {len(shape):,}; {MAX_RANK} at most")
     total = 1
     for dim in shape:
         if dim < 0:
-            raise LoadError(f"{where}: dim {dim} in shape {list(shape)[:8]}; a stored tensor has dims of 0 or more")
+            raise LoadError(f"{where}: dim {dim} in shape {shape[:8]}; a stored tensor has dims of 0 or more")
         total *= dim
-    nbytes = int(encoding.nbytes(total)) if encoding is not STRING else 0
-    entries = {e.key: e.value for e in tensor.external_data}
-    raw, strings, payload, missing, location = None, None, None, "", "inline"
-    if PAYLOAD in entries:
-        payload = _inline_payload(entries[PAYLOAD], home)
-        _check_size(where, encoding, total, nbytes, payload)
-    elif tensor.data_location == EXTERNAL:
-        location = str(entries.get("location", ""))
-        payload, missing = _external(entries, home, where, nbytes)
-    elif encoding is STRING:
-        strings = tuple(s.decode("utf-8", "replace") for s in tensor.string_data[:MAX_ELEMENTS])
-    else:
-        raw = _raw(tensor, where, encoding, total, nbytes)
-        missing = "" if raw is not None else "the file holds no data for it"
-    return Constant(name, encoding, shape, place, total, nbytes, location, missing, raw, strings, payload)
+    nbytes = total * (encoding.bits // 8) if encoding.bits >= 8 else (total * encoding.bits + 7) // 8
+    return encoding, total, nbytes
 
 
-def _check_size(where: str, encoding: Encoding, total: int, nbytes: int, payload: Payload) -> None:
-    if payload.field == RAW_FIELD and encoding is not STRING and payload.length != nbytes:
-        raise LoadError(
-            f"{where}: {payload.length:,} bytes of data where its shape ({total:,} x {encoding.dtype}) "
-            f"needs {nbytes:,}; the file is damaged"
-        )
+def _entry(buf: bytes, at: int, end: int, into: dict[str, str]) -> None:
+    """A StringStringEntryProto."""
+    key = value = ""
+    for number, wire, start, stop in fields(buf, at, end):
+        if wire == 2 and number == 1:
+            key = text(buf, start, stop)
+        elif wire == 2 and number == 2:
+            value = text(buf, start, stop)
+    into[key] = value
 
 
-def _inline_payload(note: str, home: Home) -> Payload:
-    field, offset, length = (int(part) for part in note.split(":"))
-    return Payload(home.real, offset, length, field)
-
-
-def _raw(tensor: Any, where: str, encoding: Encoding, total: int, nbytes: int) -> bytes | None:
-    """The little-endian bytes of a tensor that is wholly in the skeleton; None where the file holds no data for it."""
-    if tensor.HasField("raw_data"):
-        raw: bytes = tensor.raw_data
-        if len(raw) != nbytes:
-            raise LoadError(
-                f"{where}: {len(raw):,} bytes of data where its shape ({total:,} x {encoding.dtype}) needs {nbytes:,}; "
-                "the file is damaged"
-            )
-        return raw
-    field, per_element = _TYPED.get(encoding.dtype, ("int32_data", 1))
-    values = getattr(tensor, field)
-    packed = encoding.bits < 8
-    if len(values) not in ((total * per_element, nbytes) if packed else (total * per_element,)):
-        if not len(values):
-            return None
-        raise LoadError(f"{where}: {len(values):,} values where its shape needs {total * per_element:,}; the file is damaged")
-    code = "B" if packed or encoding.bits == 8 else _STORED.get(encoding.dtype, FORMATS.get(encoding.dtype, "H"))
-    mask = (1 << 8 * struct.calcsize(code)) - 1
-    if field == "int32_data" or field == "uint64_data":
-        return struct.pack(f"<{len(values)}{code}", *(_wrap(v & mask, code) for v in values))
-    return struct.pack(f"<{len(values)}{code}", *values)
-
-
-def _wrap(value: int, code: str) -> int:
-    bits = 8 * struct.calcsize(code)
-    return value - (1 << bits) if code.islower() and value >> (bits - 1) else value
-
-
-def _external(entries: dict[str, str], home: Home, where: str, nbytes: int) -> tuple[Payload | None, str]:
-    """Where external data lies, or why it cannot be had.
-
-    A path that leaves the model's folder is an error, as in the ONNX specification
-    (https://onnx.ai/onnx/repo-docs/ExternalData.html): it is how a model would read files that are not its own.
-    """
-    location = entries.get("location", "")
-    if not location:
-        raise LoadError(f"{where}: external data without a location")
+def _payload(note: str, home: Home) -> Payload:
     try:
-        offset, length = int(entries.get("offset", 0) or 0), int(entries.get("length", nbytes) or nbytes)
+        number, offset, length = (int(part) for part in note.split(":"))
     except ValueError:
-        raise LoadError(f"{where}: external data offset and length must be whole numbers") from None
-    if offset < 0 or length < 0:
-        raise LoadError(f"{where}: external data at offset {offset}, length {length}; both must be 0 or more")
-    if length != nbytes:
-        raise LoadError(f"{where}: {length:,} bytes of external data where its shape needs {nbytes:,}")
-    if "\0" in location or os.path.isabs(location) or ".." in Path(location.replace("\\", "/")).parts:
-        raise LoadError(f"{where}: external data at {location!r} lies outside the model's folder; refused")
-    if home.folder is None:
-        return None, "read from a stream: there is no folder to look for it in"
-    return _confined(home, location, where, offset, length)
+        raise LoadError(f"{home.path}: an external_data entry named {PAYLOAD!r}; that name is taken") from None
+    return Payload(home.real, offset, length, number)
 
 
-def _confined(home: Home, location: str, where: str, offset: int, length: int) -> tuple[Payload | None, str]:
-    found = home.files.get(location)
-    if found is None:
-        found = home.files[location] = _resolve(home, location, where)
-    if isinstance(found, str):
-        return None, found
-    real, size = found
-    if offset + length > size:
-        raise LoadError(f"{where}: external data runs to byte {offset + length:,} of {location!r}, which has {size:,}")
-    return Payload(real, offset, length, RAW_FIELD), ""
+def _check(where: str, encoding: Encoding, total: int, nbytes: int, payload: Payload) -> None:
+    if payload.field == RAW_FIELD and encoding is not STRING and payload.length != nbytes:
+        raise _mismatch(where, payload.length, encoding, total, nbytes)
 
 
-def _resolve(home: Home, location: str, where: str) -> tuple[str, int] | str:
-    """The real path and size of an external file inside the model's folder, or why it cannot be had."""
-    assert home.folder is not None
-    try:
-        real = (home.folder / location).resolve()
-        if not real.is_relative_to(home.folder.resolve()):
-            raise LoadError(f"{where}: external data at {location!r} leads outside the model's folder; refused")
-        info = os.stat(real)
-    except FileNotFoundError:
-        return f"{location} is not there"
-    except (OSError, RuntimeError) as error:
-        return f"{location} cannot be opened: {getattr(error, 'strerror', None) or error}"
-    if not stat.S_ISREG(info.st_mode):
-        raise LoadError(f"{where}: external data at {location!r} is not a regular file; refused")
-    return str(real), info.st_size
+def _mismatch(where: str, found: int, encoding: Encoding, total: int, nbytes: int) -> LoadError:
+    return LoadError(
+        f"{where}: {found:,} bytes of data where its shape ({total:,} x {encoding.dtype}) needs {nbytes:,}; "
+        "the file is damaged"
+    )
+
+
+def _packed(
+    buf: bytes, typed: list[tuple[int, int, int, int]], encoding: Encoding, total: int, nbytes: int, where: str
+) -> bytes | None:
+    """The little-endian bytes of a small tensor kept in a typed data field; None where the file holds no data."""
+    number, per_element = _TYPED.get(encoding.dtype, (_INT32_DATA, 1))
+    spans = [field for field in typed if field[0] == number]
+    if not spans:
+        return b"" if total == 0 else None
+    if number in (4, 10):
+        raw = b"".join(buf[start:stop] for _, _, start, stop in spans)
+        if len(raw) != nbytes:
+            raise _mismatch(where, len(raw), encoding, total, nbytes)
+        return raw
+    values = [v for _, wire, start, stop in spans for v in _numbers(buf, wire, start, stop)]
+    counts = (total, nbytes) if encoding.bits < 8 else (total,)
+    if len(values) not in counts:
+        raise LoadError(f"{where}: {len(values):,} values where its shape needs {total:,}; the file is damaged")
+    width = max(encoding.bits, 8) // 8
+    mask = (1 << 8 * width) - 1
+    return b"".join((v & mask).to_bytes(width, "little") for v in values)
+
+
+def _numbers(buf: bytes, wire: int, start: int, stop: int) -> list[int]:
+    if wire == 0:
+        return [start]
+    values = []
+    while start < stop:
+        value, start = varint(buf, start)
+        values.append(value)
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from effaudit.errors import LoadError
 from effaudit.graph import Node
@@ -18,7 +18,7 @@ def reads_of(node: Node) -> tuple[str, ...]:
 
 
 def sort_nodes(
-    nodes: Sequence[Node], given: set[str], outer: tuple[set[str], ...], path: str
+    nodes: Sequence[Node], given: set[str], outer: Sequence[Container[str]], path: str
 ) -> tuple[tuple[Node, ...], bool, tuple[str, ...]]:
     """The nodes in topological order (file order where it is one), whether they were, and the outer names they read.
 
@@ -41,7 +41,7 @@ def sort_nodes(
 
 
 def _reorder(
-    nodes: Sequence[Node], given: set[str], outer: tuple[set[str], ...], path: str
+    nodes: Sequence[Node], given: set[str], outer: Sequence[Container[str]], path: str
 ) -> tuple[tuple[Node, ...], bool, tuple[str, ...]]:
     maker: dict[str, int] = {}
     for i, node in enumerate(nodes):

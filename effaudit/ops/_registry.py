@@ -158,12 +158,20 @@ def registered() -> Mapping[tuple[str, str], Rules]:
     return _RULES
 
 
-def load_families() -> None:
-    """Imports every operator family of the package (idempotent)."""
+# Families named after another domain are imported only for models that use it.
+_BY_DOMAIN: Final = {"microsoft": (MICROSOFT, NCHWC, "com.ms.internal.nhwc"), "ml": (ML,), "preview": ("ai.onnx.preview",)}
+
+
+def load_families(domains: Iterable[str] | None = None) -> None:
+    """Imports the operator families of the given domains (None: all); those of ai.onnx always. Idempotent."""
     import effaudit.ops as package
 
+    wanted = None if domains is None else set(domains)
     for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
+        if module.name.startswith("_"):
+            continue
+        needs = _BY_DOMAIN.get(module.name.partition("_")[0])
+        if wanted is None or needs is None or not wanted.isdisjoint(needs):
             importlib.import_module(f"effaudit.ops.{module.name}")
 
 

@@ -22,9 +22,8 @@ class _Heads:
         q: Value,
         k: Value,
         v: Value,
-        past: tuple[Value | None, Value | None],
-        q_heads: int | None,
-        kv_heads: int | None,
+        past: tuple[Value | None, Value | None] = (None, None),
+        heads: tuple[int | None, int | None] = (None, None),
     ) -> None:
         query, key, value = ranked(q, "Q", 3, 4), ranked(k, "K", 3, 4), ranked(v, "V", 3, 4)
         self.packed = len(query) == 3
@@ -211,9 +210,9 @@ class Recurrence:
 
 
 def recurrence_cost(
-    tokens: Dim, state: Dim, read: Dim, v_width: Dim, out: Value, rule: str, decay: Value | None
+    tokens: Dim, state: Dim, read: Dim, v_width: Dim, *, out: Value, rule: str, decay: Value | None
 ) -> Cost:
-    """Of `tokens` steps over a state of `state` elements, `read` of them multiplied by queries, `v_width` value elements.
+    """Of `tokens` steps: a state of `state` elements, `read` products with queries, `v_width` value elements.
 
     macs: the update k x v and the read q x S, with a delta rule the retrieval S x k as well. ops: 1 per output element
     for the scale; gated: exp per decay element, 1 per state element; delta: subtract and beta, 2 per value element.

@@ -48,7 +48,7 @@ def _either(a: Dim, b: Dim, ctx: Context, reason: str) -> Expr:
 
 
 @shape("Loop", partial=True)
-def loop(m: Value | None, cond: Value | None, *v_initial: Value, ctx: Context) -> tuple[Value, ...]:
+def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, ctx: Context) -> tuple[Value, ...]:
     """https://onnx.ai/onnx/operators/onnx__Loop.html
 
     Carried values are widened until they no longer change from one iteration to the next; scan outputs get the trip count
@@ -63,9 +63,7 @@ def loop(m: Value | None, cond: Value | None, *v_initial: Value, ctx: Context) -
         after = outputs[1 : 1 + len(carried)]
         if len(after) < len(carried):
             raise ValueError(f"its body has {len(outputs)} outputs for {len(carried)} carried values")
-        widened = tuple(
-            _widen(a, b, ctx, last=round_ == MAX_ROUNDS - 2) for a, b in zip(carried, after, strict=True)
-        )
+        widened = tuple(_widen(a, b, ctx, last=round_ == MAX_ROUNDS - 2) for a, b in zip(carried, after, strict=True))
         if widened == tuple(carried):
             break
         carried = widened

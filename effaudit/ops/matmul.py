@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from effaudit import dims
 from effaudit.dims import Dim
@@ -146,7 +147,7 @@ class Equation:
             raise ValueError(f"{len(terms)} terms for {len(shapes)} operands")
         widest = max((len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t), default=0)
         self.sizes: dict[str, Dim] = {}
-        labels = [_labels(t, s, widest) for t, s in zip(terms, shapes, strict=True)]
+        labels = self.labels = [_labels(t, s, widest) for t, s in zip(terms, shapes, strict=True)]
         for term, operand in zip(labels, shapes, strict=True):
             if len(term) != len(operand):
                 raise ValueError(f"{len(term)} labels for an operand of rank {len(operand)}")
@@ -165,10 +166,28 @@ class Equation:
     def out_shape(self) -> Shape:
         return tuple(self.sizes[label] for label in self.output)
 
-    @property
-    def volume(self) -> Dim:
-        """Every combination of all labels: the multiplications of the naive evaluation."""
-        return numel(self.sizes.values())
+    def pairwise(self) -> tuple[Dim, Dim]:
+        """(multiplications, additions of single operands) when operands are joined one after the other, left to right,
+        and a label is summed as soon as nothing to come needs it. Both ONNX Runtime and PyTorch evaluate so."""
+        summed: Dim = 0
+        operands = []
+        for i, term in enumerate(self.labels):
+            elsewhere = {x for j, other in enumerate(self.labels) if j != i for x in other}.union(self.output)
+            kept = [label for label in dict.fromkeys(term) if label in elsewhere]
+            if len(kept) < len(set(term)):
+                summed = summed + self._volume(term)
+            operands.append(kept)
+        products: Dim = 0
+        joined = operands[0]
+        for i, term in enumerate(operands[1:], 1):
+            union = [*joined, *(label for label in term if label not in joined)]
+            products = products + self._volume(union)
+            needed = {x for other in operands[i + 1 :] for x in other}.union(self.output)
+            joined = [label for label in union if label in needed]
+        return products, summed
+
+    def _volume(self, labels: Iterable[str]) -> Dim:
+        return numel(self.sizes[label] for label in dict.fromkeys(labels))
 
 
 def _labels(term: str, operand: Shape | None, widest: int) -> list[str]:
@@ -192,13 +211,7 @@ def einsum(*inputs: Value, equation: str = "") -> Value:
 
 @cost("Einsum", kind="gemm")
 def einsum_cost(*inputs: Value, equation: str = "", out: Value) -> Cost:
-    """macs = product of the sizes of all labels where two or more operands meet; one operand only: ops = numel(in),
-    adding up (0 where nothing is summed). With three or more operands: macs x (operands - 1)"""
+    """macs = product of the sizes of the labels of both operands, after summing what only one of them has; several operands
+    are joined left to right; ops = numel(operand) for each operand summed on its own"""
     parsed = Equation(equation, [v.shape for v in inputs if v.shape is not None])
-    if len(inputs) == 1:
-        return Cost(0, 0 if parsed.volume == out.numel else parsed.volume)
-    if parsed.volume == out.numel:  # nothing is contracted: products only
-        return Cost(parsed.volume * (len(inputs) - 1))
-    return Cost(parsed.volume * (len(inputs) - 1))
-
-
+    return Cost(*parsed.pairwise())

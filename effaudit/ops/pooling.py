@@ -9,7 +9,7 @@ from effaudit.dims import Dim
 from effaudit.errors import Undecided
 from effaudit.graph import INT64, Shape, Value
 from effaudit.ops._registry import Context, Cost, cost, shape, unpriced
-from effaudit.ops._shapes import known_ints
+from effaudit.ops._shapes import known_ints, length
 from effaudit.ops._windows import pad_pairs, per_axis, window_shape
 
 
@@ -134,11 +134,12 @@ def max_unpool(
 
 def _stated(output_shape: Value, x: Shape, ctx: Context) -> Shape:
     """The shape an input gives in full; N and C are the pooled tensor's."""
+    given = length(output_shape)
+    if given is not None and given != len(x):
+        raise ValueError(f"an output_shape of {given} dims for an input of rank {len(x)}")
     known = known_ints(output_shape)
     if known is None:
         return (*x[:2], *(ctx.data_dim("the values of output_shape decide it") for _ in x[2:]))
-    if len(known) != len(x):
-        raise ValueError(f"an output_shape of {len(known)} dims for an input of rank {len(x)}")
     return known
 
 

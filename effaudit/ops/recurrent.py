@@ -112,8 +112,8 @@ def gru_cost(
     layout: int = 0,
 ) -> Cost:
     """macs = steps x batch x directions x 3 x hidden x (input + hidden);
-    ops = steps x batch x directions x hidden x (11 (3 sums of products, 3 activations, the reset product, and 4 to blend
-    old and new state) + 6 with biases)"""
+    ops = steps x batch x directions x hidden x (11 (3 sums of products, 3 activations, the reset product, 4 to
+    blend old and new state) + 6 with biases)"""
     return Layer(x, w, r, 3, direction, hidden_size, layout).cost(11 + (6 if b is not None else 0))
 
 
@@ -154,7 +154,7 @@ def lstm_cost(
     layout: int = 0,
 ) -> Cost:
     """macs = steps x batch x directions x 4 x hidden x (input + hidden);
-    ops = steps x batch x directions x hidden x (13 (4 sums of products, 5 activations, 3 for the cell, 1 for the output)
-    + 8 with biases, + 6 with peepholes)"""
+    ops = steps x batch x directions x hidden x (13 (4 sums of products, 5 activations, 3 for the cell, 1 for the
+    output) + 8 with biases, + 6 with peepholes)"""
     extra = (8 if b is not None else 0) + (6 if p is not None else 0)
     return Layer(x, w, r, 4, direction, hidden_size, layout).cost(13 + extra)

@@ -14,7 +14,7 @@ from effaudit.ops._data import as_dim, to_float32
 from effaudit.ops._registry import Context, Cost, cost, shape
 from effaudit.ops._shapes import axis_of, length
 
-MAX_DENOMINATOR: Final = 256  # scales are taken for p/q with q up to this
+MAX_DENOMINATOR: Final = 128  # scales are taken for p/q with q up to this: exact for outputs up to 2**23 / q = 65,536
 
 
 @shape("Resize")
@@ -87,7 +87,7 @@ def scaled(size: Dim, scale: Any, ctx: Context) -> Dim:
     made = dims.floordiv(size * ratio.numerator, ratio.denominator)
     if exact / ratio - 1 >= Fraction(-1, 2**25):
         return made
-    # The stored scale lies so far below p/q that some products that should be whole numbers are rounded down past them.
+    # The stored scale lies so far below p/q that rounding leaves some whole products one short.
     return ctx.unknown_dim(f"rounding of the scale {scale:.9g}", 0, made)
 
 
@@ -125,9 +125,8 @@ def _keeping(whole: Shape, wanted: Sequence[Dim | None], places: Sequence[int], 
 
 @cost("Resize", "Upsample", kind="resize")
 def resize_cost(x: Value, *rest: Any, mode: str = "nearest", antialias: int = 0, out: Value) -> Cost:
-    """ops = 0 for nearest (a copy); linear and cubic: numel(out) x (3 x taps - 1): taps products, taps - 1 sums and taps
-    weights, where taps is 2 (linear) or 4 (cubic) per axis that changes, x input / output (rounded up) where an
-    antialiased axis shrinks"""
+    """ops = numel(out) x (3 x taps - 1), 0 for nearest (a copy): taps products, taps - 1 sums and taps weights, where
+    taps is 2 (linear) or 4 (cubic) per axis that changes, x input / output (rounded up) where antialias shrinks"""
     if mode == "nearest":
         return Cost()
     assert x.shape is not None and out.shape is not None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from effaudit import dims
-from effaudit.dataflow import live_nodes, reads, varying
+from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, STRING, Graph, Value
@@ -45,7 +45,7 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """Every figure of a graph, in bytes. `formula` is `live_bytes` in the symbolic dims, where it could be told."""
+    """Every figure of a graph, in bytes."""
 
     sum_bytes: Quantity
     max_in_out_bytes: Quantity
@@ -53,53 +53,54 @@ class Liveness(msgspec.Struct, frozen=True):
     inplace_bytes: Quantity
     body_live_bytes: Quantity
     peak: Peak | None
-    formula: Dim | None
 
 
-def analyse(graph: Graph) -> Liveness:
-    """The liveness of a graph with inferred shapes."""
-    steps = [node for node, alive in zip(graph.nodes, live_nodes(graph), strict=True) if alive]
-    changing = varying(graph)
-    found = buffers(graph, changing)
-    live = _extent(found, len(steps))
-    shared = _shared(graph, found, changing)
-    in_out = _in_out(graph, found)
+def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
+    """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it."""
+    known = known or flow(graph)
+    steps = known.running
+    found = buffers(graph, known)
+    live = _extent(found, steps)
     return Liveness(
         sum_bytes=_both(found, sum, _why(found)),
-        max_in_out_bytes=_widest(in_out, found),
+        max_in_out_bytes=_widest(_in_out(graph, known, found), found),
         live_bytes=live,
-        inplace_bytes=_extent(shared, len(steps)),
+        inplace_bytes=_extent(_shared(graph, known, found), steps),
         body_live_bytes=_bodies(graph),
-        peak=_peak(found, len(steps)) if live.value is not None else None,
-        formula=_formula(found, len(steps)),
+        peak=_peak(found, steps) if live.value is not None else None,
     )
 
 
-def buffers(graph: Graph, changing: set[str]) -> list[Buffer]:
-    """Every activation of the nodes that run, with its lifetime in steps (indices into the live nodes)."""
-    alive = live_nodes(graph)
+def live_formula(graph: Graph) -> Dim | None:
+    """`live_bytes` as an expression of the symbolic dims: the greatest of the steps that no other step dominates."""
+    known = flow(graph)
+    return _formula(buffers(graph, known), known.running)
+
+
+def buffers(graph: Graph, known: Flow) -> list[Buffer]:
+    """Every activation of the nodes that run, with its lifetime in steps (indices into the nodes that run)."""
     born: dict[str, int] = {}
     dies: dict[str, int] = {}
     step = 0
-    for node, runs in zip(graph.nodes, alive, strict=True):
+    for node, read, runs in zip(graph.nodes, known.reads, known.live, strict=True):
         if not runs:
             continue
-        for name in reads(node):
+        for name in read:
             dies[name] = step
         for name in node.outputs:
-            if name and name in changing:
+            if name in known.varying:
                 born[name] = step
         step += 1
     last = max(step - 1, 0)
+    outside = set(graph.inputs)
     for name in graph.outputs:
-        if name in born or name in graph.inputs:
+        if name in born or name in outside:
             dies[name] = last
-    found = []
-    for name in graph.inputs:
-        if name in dies:
-            found.append(_buffer(name, 0, dies[name], graph.values[name]))
-    for name, start in born.items():
-        found.append(_buffer(name, start, max(dies.get(name, start), start), graph.values[name]))
+    values = graph.values
+    found = [_buffer(name, 0, dies[name], values[name]) for name in graph.inputs if name in dies]
+    found.extend(
+        _buffer(name, start, max(dies.get(name, start), start), values[name]) for name, start in born.items()
+    )
     return found
 
 
@@ -173,15 +174,14 @@ def _peak(found: list[Buffer], steps: int) -> Peak:
     return Peak(step, tuple(alive))
 
 
-def _in_out(graph: Graph, found: list[Buffer]) -> list[list[Buffer]]:
+def _in_out(graph: Graph, known: Flow, found: list[Buffer]) -> list[list[Buffer]]:
     """The activations each running node touches."""
     by_name = {b.name: b for b in found}
-    touched = []
-    for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
-        if runs:
-            names = dict.fromkeys((*reads(node), *node.outputs))
-            touched.append([by_name[name] for name in names if name in by_name])
-    return touched
+    return [
+        [by_name[name] for name in dict.fromkeys((*read, *node.outputs)) if name in by_name]
+        for node, read, runs in zip(graph.nodes, known.reads, known.live, strict=True)
+        if runs
+    ]
 
 
 def _widest(touched: list[list[Buffer]], found: list[Buffer]) -> Quantity:
@@ -193,12 +193,12 @@ def _widest(touched: list[list[Buffer]], found: list[Buffer]) -> Quantity:
     return Quantity(low, high, "" if low == high else _why(found))
 
 
-def _shared(graph: Graph, found: list[Buffer], changing: set[str]) -> list[Buffer]:
+def _shared(graph: Graph, flowing: Flow, found: list[Buffer]) -> list[Buffer]:
     """The buffers left when views and in-place outputs share their input's storage."""
     storage = _Storage(found, graph.inputs, graph.outputs)
     rules = registered()
     step = 0
-    for node, runs in zip(graph.nodes, live_nodes(graph), strict=True):
+    for node, runs in zip(graph.nodes, flowing.live, strict=True):
         if not runs:
             continue
         known = rules.get((node.domain, node.op))
@@ -269,17 +269,16 @@ def _bodies(graph: Graph) -> Quantity:
 
 
 def _body_live(body: Graph) -> Quantity:
-    changing = varying(body, frozenset((*body.inputs, *body.captured)))
-    found = [b for b in buffers(body, changing) if b.name not in body.captured]
-    own = _extent(found, sum(live_nodes(body)))
+    known = flow(body, (*body.inputs, *body.captured))
+    found = [b for b in buffers(body, known) if b.name not in body.captured]
+    own = _extent(found, known.running)
     inner = _bodies(body)
     high = None if own.high is None or inner.high is None else own.high + inner.high
     return Quantity(own.low + inner.low, high, own.why or inner.why)
 
 
 def _formula(found: list[Buffer], steps: int) -> Dim | None:
-    """`live_bytes` as an expression of the symbolic dims: the greatest of the steps that no other step dominates."""
-    if any(b.size is None for b in found) or not any(isinstance(b.size, Expr) for b in found):
+    if any(b.size is None for b in found):
         return None
     change: list[Dim] = [0] * (steps + 2)
     for b in found:

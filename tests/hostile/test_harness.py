@@ -53,9 +53,7 @@ def test_a_runaway_is_stopped(tmp_path: Path) -> None:
     assert b"MemoryError" in python("bytearray(3 << 30)", tmp_path).stderr
 
 
-@pytest.mark.parametrize(
-    "stdin, seen", [("none", "0"), ("file", "3"), ("zeros", "1073741824"), ("closed", "closed")]
-)
+@pytest.mark.parametrize("stdin, seen", [("none", "0"), ("file", "3"), ("zeros", "1073741824"), ("closed", "closed")])
 def test_stdin(stdin: str, seen: str, tmp_path: Path) -> None:
     (tmp_path / "fed").write_bytes(b"abc")
     script = (

@@ -1,0 +1,184 @@
+"""What is sure about an expression: its range, the extremes of several, and the broadcast of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+import effaudit.dims.expr as expr
+import effaudit.dims.text as text
+
+INFINITY: Final = float("inf")
+Bound: TypeAlias = int | Fraction | float
+
+
+def lower(dim: expr.Dim | Fraction) -> Bound:
+    """A number that `dim` is never below (-inf where nothing bounds it)."""
+    if not isinstance(dim, expr.Expr):
+        return dim
+    if dim.low is None:
+        direct = _interval(dim)[0]
+        if direct == -INFINITY:
+            relaxed = _relax(dim, 0)
+            direct = direct if relaxed is None else relaxed
+        dim.low = direct
+    return dim.low
+
+
+def upper(dim: expr.Dim | Fraction) -> Bound:
+    """A number that `dim` is never above (inf where nothing bounds it)."""
+    if not isinstance(dim, expr.Expr):
+        return dim
+    if dim.high is None:
+        dim.high = -lower(-dim)
+    return dim.high
+
+
+def span(dim: expr.Dim) -> tuple[int | None, int | None]:
+    """The integer range of `dim`, None on a side that nothing bounds."""
+    if isinstance(dim, int):
+        return dim, dim
+    low, high = lower(dim), upper(dim)
+    return (None if low == -INFINITY else -int(-low // 1), None if high == INFINITY else int(high // 1))
+
+
+def _interval(dim: expr.Dim) -> tuple[Bound, Bound]:
+    if isinstance(dim, int):
+        return dim, dim
+    low: Bound = 0
+    high: Bound = 0
+    for mono, coef in dim.terms.items():
+        a: Bound = 1
+        b: Bound = 1
+        for atom, power in mono:
+            bottom, top = _atom_interval(atom)
+            for _ in range(power):
+                corners = [_product(x, y) for x in (a, b) for y in (bottom, top)]
+                a, b = min(corners), max(corners)
+        a, b = (_product(a, coef), _product(b, coef)) if coef > 0 else (_product(b, coef), _product(a, coef))
+        low, high = low + a, high + b
+    return low, high
+
+
+def _product(a: Bound, b: Bound) -> Bound:
+    return 0 if a == 0 or b == 0 else a * b
+
+
+def _atom_interval(atom: expr.Atom) -> tuple[Bound, Bound]:
+    if atom.interval is None:
+        atom.interval = _range_of(atom)
+    return atom.interval
+
+
+def _range_of(atom: expr.Atom) -> tuple[Bound, Bound]:
+    if isinstance(atom, expr.Symbol):
+        high: Bound = INFINITY if atom.hi is None else _interval(atom.hi)[1]
+        return atom.lo, high
+    ranges = [_interval(arg) for arg in atom.args]
+    if atom.op == "min":
+        return min(r[0] for r in ranges), min(r[1] for r in ranges)
+    if atom.op == "max":
+        return max(r[0] for r in ranges), max(r[1] for r in ranges)
+    if atom.op == "bcast":
+        return min(r[0] for r in ranges), max(r[1] for r in ranges)
+    (low, high), (b_low, b_high) = ranges
+    if b_low <= 0:
+        return -INFINITY, INFINITY
+    corners = [_floor(x, y) for x in (low, high) for y in (b_low, b_high)]
+    return min(corners), max(corners)
+
+
+def _floor(a: Bound, b: Bound) -> Bound:
+    if b == INFINITY:
+        return 0 if a >= 0 else -1
+    return a if a in (INFINITY, -INFINITY) else a // b
+
+
+def _relax(dim: expr.Expr, level: int) -> Bound | None:
+    """A lower bound with each `x // k` replaced by x/k or (x-k+1)/k, so that a symbol on both sides cancels."""
+    if level > 6:
+        return None
+    total: expr.Dim | Fraction = 0
+    changed = False
+    for mono, coef in dim.terms.items():
+        term: expr.Dim | Fraction = expr.Expr({mono: coef}) if mono else coef
+        if len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], expr.Call):
+            call = mono[0][0]
+            replaced = _linear(call, coef)
+            if replaced is not None:
+                term, changed = replaced * coef, True
+        total = total + term
+    if not changed:
+        return None
+    if not isinstance(total, expr.Expr):
+        return total
+    direct = _interval(total)[0]
+    return direct if direct > -INFINITY else _relax(total, level + 1)
+
+
+def _linear(call: expr.Call, coef: expr.Number) -> expr.Dim | Fraction | None:
+    """An expression not above (coef > 0) or not below (coef < 0) the call's value."""
+    if call.op == "//" and isinstance(call.args[1], int):
+        x, k = call.args[0], call.args[1]
+        return (x if coef < 0 else x - (k - 1)) * Fraction(1, k)
+    if call.op == "max" and coef > 0 or call.op == "min" and coef < 0:
+        symbolic = [a for a in call.args if isinstance(a, expr.Expr)]
+        return symbolic[0] if symbolic else None
+    return None
+
+
+def minimum(*dims: expr.Dim) -> expr.Dim:
+    """The least of `dims`; those that are surely not the least are dropped."""
+    return _extreme("min", dims)
+
+
+def maximum(*dims: expr.Dim) -> expr.Dim:
+    """The greatest of `dims`; those that are surely not the greatest are dropped."""
+    return _extreme("max", dims)
+
+
+def _extreme(op: str, dims: Iterable[expr.Dim]) -> expr.Dim:
+    kept: list[expr.Dim] = []
+    for dim in dims:
+        if any(_wins(op, other, dim) for other in kept):
+            continue
+        kept = [other for other in kept if not _wins(op, dim, other)]
+        kept.append(dim)
+    if len(kept) == 1:
+        return kept[0]
+    return expr.call(op, tuple(sorted(kept, key=text.plain)))
+
+
+def _wins(op: str, a: expr.Dim, b: expr.Dim) -> bool:
+    """True where `a` is surely at least as extreme as `b`."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a <= b if op == "min" else a >= b
+    gap = b - a if op == "min" else a - b
+    return lower(gap) >= 0
+
+
+def broadcast(a: expr.Dim, b: expr.Dim) -> expr.Dim:
+    """The broadcast of two dims of a valid model: `b` where `a` is 1, else `a`."""
+    if isinstance(a, int):
+        if a == 1:
+            return b
+        if isinstance(b, int):
+            if b in (1, a):
+                return a
+            raise ValueError(f"dims {a} and {b} do not broadcast")
+        return a
+    if isinstance(b, int):
+        return a if b == 1 else b
+    if a == b:
+        return a
+    if lower(a) >= 2:
+        return a
+    if lower(b) >= 2:
+        return b
+    # Valid dims are equal or one is 1, so where one is surely the larger, the result is that one.
+    if lower(a) >= 1 and lower(b - a) >= 0:
+        return b
+    if lower(b) >= 1 and lower(a - b) >= 0:
+        return a
+    return expr.call("bcast", tuple(sorted((a, b), key=text.plain)))

@@ -1,0 +1,1 @@
+"""Operator rules, judged by what ONNX Runtime (or the onnx reference) really makes of one-node models."""
