@@ -1,7 +1,7 @@
 """effaudit says exactly what a neural network costs.
 
-Public names: `audit` (path -> ModelReport), `load` and `Given` (path -> Graph under given sizes). Imported on first use,
-so that `import effaudit` costs nothing.
+Public names: `audit` (path -> ModelReport), `load` and `Given` (path -> Graph under given sizes). Imported on first
+use, so that `import effaudit` costs nothing.
 """
 
 from __future__ import annotations

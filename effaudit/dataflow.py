@@ -10,9 +10,7 @@ import msgspec
 from effaudit.graph import Graph, Node
 
 # https://onnx.ai/onnx/operators: outputs differ from run to run, so nothing that reads them can be computed ahead
-RANDOM: Final = frozenset(
-    "RandomNormal RandomUniform RandomNormalLike RandomUniformLike Multinomial Bernoulli".split()
-)
+RANDOM: Final = frozenset("RandomNormal RandomUniform RandomNormalLike RandomUniformLike Multinomial Bernoulli".split())
 
 
 def reads(node: Node) -> tuple[str, ...]:
@@ -27,7 +25,8 @@ def reads(node: Node) -> tuple[str, ...]:
 class Flow(msgspec.Struct, frozen=True):
     """What `flow` found of one graph, by node index: what it reads, and whether a graph output depends on it (`live`).
 
-    `varying` holds the tensors that depend on a graph input or on chance; all others could be computed before the model runs.
+    `varying` holds the tensors that depend on a graph input or on chance; all others could be computed before the
+    model runs.
     """
 
     reads: tuple[tuple[str, ...], ...]

@@ -41,7 +41,9 @@ def _assumed(graph: Graph) -> Finding | None:
     names = [f"{name}={info.value}" for name, info in graph.dims.items() if info.origin == "assumed"]
     if not names:
         return None
-    options = " ".join(f"--dim '{n}'" if not n.replace("=", "").replace("_", "").isalnum() else f"--dim {n}" for n in names)
+    options = " ".join(
+        f"--dim '{n}'" if not n.replace("=", "").replace("_", "").isalnum() else f"--dim {n}" for n in names
+    )
     return Finding(
         "dims-assumed",
         len(names),

@@ -72,9 +72,7 @@ ENCODINGS: Final[Mapping[int, Encoding]] = {
     26: Encoding("int2", 2),
 }
 
-INTEGERS: Final = frozenset(
-    "uint8 int8 uint16 int16 int32 int64 uint32 uint64 uint4 int4 uint2 int2".split()
-)
+INTEGERS: Final = frozenset("uint8 int8 uint16 int16 int32 int64 uint32 uint64 uint4 int4 uint2 int2".split())
 
 
 class Lazy:
@@ -212,8 +210,8 @@ class Source(msgspec.Struct, frozen=True):
 class Graph(msgspec.Struct, frozen=True):
     """A graph in topological order.
 
-    `declared` holds the types the file states for its inputs and outputs, `stated()` those of intermediate tensors (read
-    only where no rule can tell); `values` every tensor's `Value`
+    `declared` holds the types the file states for its inputs and outputs, `stated()` those of intermediate tensors
+    (read only where no rule can tell); `values` every tensor's `Value`
     after shape inference (empty before). `captured` are the outer names a body reads.
     """
 

@@ -10,19 +10,21 @@ from effaudit.graph import Graph, Node
 
 SCORES: Final = "attention-scores"
 VALUES: Final = "attention-values"
-_PRODUCTS: Final = frozenset(("MatMul", "Einsum", "FusedMatMul", "MatMulInteger", "QLinearMatMul", "MatMulIntegerToFloat"))
+_PRODUCTS: Final = frozenset(
+    ("MatMul", "Einsum", "FusedMatMul", "MatMulInteger", "QLinearMatMul", "MatMulIntegerToFloat")
+)
 # What exporters put between the products of attention and its softmax.
 _PASSES: Final = frozenset(
-    """Mul Div Add Sub Where Cast Reshape Transpose Dropout Identity Clip Unsqueeze Squeeze Expand Concat Slice Split Softcap
-    Tanh IsNaN QuantizeLinear DequantizeLinear DynamicQuantizeLinear Max Min QLinearAdd QLinearMul""".split()
+    """Mul Div Add Sub Where Cast Reshape Transpose Dropout Identity Clip Unsqueeze Squeeze Expand Concat Slice Split
+    Softcap Tanh IsNaN QuantizeLinear DequantizeLinear DynamicQuantizeLinear Max Min QLinearAdd QLinearMul""".split()
 )
 _SOFTMAX: Final = frozenset(("Softmax", "BiasSoftmax", "QLinearSoftmax"))
 MAX_HOPS: Final = 10
 
 
 def attention_kinds(graph: Graph, known: Flow) -> dict[int, str]:
-    """node index -> "attention-scores" for a product of two activations that a softmax follows, "attention-values" for one
-    that a softmax feeds."""
+    """node index -> "attention-scores" for a product of two activations that a softmax follows, "attention-values"
+    for one that a softmax feeds."""
     products = [
         i for i, node in enumerate(graph.nodes) if node.op in _PRODUCTS and len([n for n in node.inputs if n]) > 1
     ]

@@ -13,7 +13,7 @@ from effaudit.dims import Dim
 from effaudit.findings import Finding, findings
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
-from effaudit.load import Given, infer, read
+from effaudit.load import NOTHING_GIVEN, Given, infer, read
 from effaudit.plan.liveness import Liveness, analyse, live_formula
 from effaudit.quantity import Quantity, add
 from effaudit.table import COUNTING, CostTable, Row, price
@@ -134,7 +134,7 @@ def report(models: list[ModelReport]) -> Report:
     return Report(SCHEMA, __version__, COUNTING, tuple(models))
 
 
-def audit(name: str, given: Given = Given()) -> ModelReport:
+def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
     """Everything known of one model, under the sizes `given`.
 
     Open dims stay symbols in shapes and formulas; where a number is wanted they are assumed, and `dims` says so.
@@ -150,9 +150,7 @@ def audit(name: str, given: Given = Given()) -> ModelReport:
     formulas = None if numeric is symbolic else _formulas(symbolic, numeric, table, memory)
     kinds = attention_kinds(numeric, known)
     own = weights.by_reader()
-    nodes = tuple(
-        _node(row, symbolic, own, kinds.get(i)) for i, row in enumerate(table.rows)
-    )
+    nodes = tuple(_node(row, symbolic, own, kinds.get(i)) for i, row in enumerate(table.rows))
     return ModelReport(
         path=name,
         producer=raw.source.producer,
@@ -221,7 +219,7 @@ def _node(row: Row, graph: Graph, own: dict[int, tuple[int, int]], kind: str | N
     macs, ops = row.quantity("macs"), row.quantity("ops")
     read, written = row.quantity("reads").value, row.quantity("writes").value
     params, weight_bytes = own.get(id(node), (0, 0))
-    inner = []
+    inner: list[NodeReport] = []
     for name, table in row.bodies.items():
         body = node.bodies[name]
         inner.extend(_node(r, body, own, None) for r in table.rows)
@@ -300,7 +298,12 @@ def _memory(memory: Liveness, graph: Graph, table: CostTable) -> MemoryReport:
 def _dims(numeric: Graph, symbolic: Graph) -> dict[str, DimReport]:
     infos = {**symbolic.dims, **{n: i for n, i in numeric.dims.items() if i.origin not in ("data", "unknown")}}
     return {
-        name: DimReport(info.value, info.origin, [info.low, info.high] if info.value is None else [info.value] * 2, info.reason or None)
+        name: DimReport(
+            info.value,
+            info.origin,
+            [info.low, info.high] if info.value is None else [info.value] * 2,
+            info.reason or None,
+        )
         for name, info in infos.items()
     }
 
@@ -308,6 +311,3 @@ def _dims(numeric: Graph, symbolic: Graph) -> dict[str, DimReport]:
 def to_builtins(document: Report) -> Any:
     """The document as plain dicts and lists."""
     return msgspec.to_builtins(document)
-
-
-

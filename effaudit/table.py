@@ -1,8 +1,9 @@
 """Graph -> CostTable: one row per node, under the counting convention `effaudit-macs/1`.
 
-`macs` are multiply-accumulates of convolution, matrix products, attention and recurrent weights; `ops` every other scalar
-operation. A node reads each distinct input once and writes each output once, unless its rule says otherwise. A body counts
-as often as it runs: [fewest, most] times where that is not known; an If counts its [cheapest, dearest] branch.
+`macs` are multiply-accumulates of convolution, matrix products, attention and recurrent weights; `ops` every other
+scalar operation. A node reads each distinct input once and writes each output once, unless its rule says otherwise. A
+body counts as often as it runs: [fewest, most] times where that is not known; an If counts its [cheapest, dearest]
+branch.
 """
 
 from __future__ import annotations
@@ -36,9 +37,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     writes: Dim
 
     def __add__(self, other: Price) -> Price:
-        return Price(
-            self.macs + other.macs, self.ops + other.ops, self.reads + other.reads, self.writes + other.writes
-        )
+        return Price(self.macs + other.macs, self.ops + other.ops, self.reads + other.reads, self.writes + other.writes)
 
     def times(self, n: Dim) -> Price:
         return Price(self.macs * n, self.ops * n, self.reads * n, self.writes * n)
@@ -50,8 +49,8 @@ FREE = Price(0, 0, 0, 0)
 class Row(msgspec.Struct, frozen=True):
     """One node: between `low` and `high` (None: nothing bounds it), and why it is not priced, if it is not.
 
-    `live` is False for a node that never runs: its costs are what it would cost, and no total counts them. `body` is the
-    table of the bodies of a control-flow node or function call, per execution.
+    `live` is False for a node that never runs: its costs are what it would cost, and no total counts them. `body` is
+    the table of the bodies of a control-flow node or function call, per execution.
     """
 
     node: Node
@@ -63,7 +62,7 @@ class Row(msgspec.Struct, frozen=True):
     bodies: Mapping[str, CostTable] = {}
 
     def quantity(self, figure: str) -> Quantity:
-        """"macs", "ops", "reads" or "writes" of this row."""
+        """ "macs", "ops", "reads" or "writes" of this row."""
         high = None if self.high is None else getattr(self.high, figure)
         return between(getattr(self.low, figure), high, self.why)
 
@@ -88,7 +87,12 @@ class CostTable(msgspec.Struct, frozen=True):
         """The total of "macs", "ops", "reads" or "writes" over the rows that run."""
         low, high = self.low, self.high
         why = next((f"{row.node.op} {row.node.label}: {row.why}" for row in self.unpriced), "") or next(
-            (f"{r.node.op} {r.node.label} runs as the values fed decide" for r in self.rows if r.live and r.low is not r.high), ""
+            (
+                f"{r.node.op} {r.node.label} runs as the values fed decide"
+                for r in self.rows
+                if r.live and r.low is not r.high
+            ),
+            "",
         )
         return between(getattr(low, figure), None if high is None else getattr(high, figure), why)
 
@@ -259,5 +263,3 @@ def _trips(node: Node, inputs: list[Value | None], body: Graph) -> tuple[Dim | N
     first = inputs[0] if inputs else None
     items = first.content if first is not None and type(first.content) is tuple else None
     return (None, None) if items is None else (len(items), len(items))
-
-

@@ -24,7 +24,7 @@ def parse_count(text: str, what: str) -> int:
     divisor = 10 ** len(fraction)
     if scaled % divisor:
         raise UsageError(f"{what}: {text!r} is not a whole number")
-    return scaled // divisor
+    return int(scaled // divisor)
 
 
 def human(number: int, digits: int = 4) -> str:

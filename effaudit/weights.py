@@ -1,9 +1,9 @@
 """What the constants of a model are: parameters, buffers, quantization data, or something the exporter needed.
 
-A constant's role is the role of the inputs that read it, followed through nodes that only reshape, convert or dequantize
-constants. `params` are the elements of weights, biases, norm scales and shifts and embeddings; running means and variances
-are `buffers`; scales and zero points go with the weights they belong to; shapes, indices, limits, masks and position tables
-are none of these. Each tensor counts once however often it is used.
+A constant's role is the role of the inputs that read it, followed through nodes that only reshape, convert or
+dequantize constants. `params` are the elements of weights, biases, norm scales and shifts and embeddings; running
+means and variances are `buffers`; scales and zero points go with the weights they belong to; shapes, indices, limits,
+masks and position tables are none of these. Each tensor counts once however often it is used.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _RANK: Final = {UNUSED: 0, OTHER: 1, QUANTIZATION: 2, BUFFER: 3, PARAM: 4}
 _SETTINGS: Final = frozenset(
     """shape axes indices repeats pads split starts ends steps k depth roi sizes sequence_lens min max constant_value
     condition values position_ids seqlens_k total_sequence_length ratio training_mode axis limit start delta m cond
-    mask_index attention_mask mask position_bias attn_mask attn_bias key_padding_mask max_output_boxes_per_class iou_threshold
-    score_threshold position segment_ids target grid size dft_length write_indices nonpad_kv_seqlen batch_indices
-    rois past_sequence_length output_shape k_scale v_scale cos_cache sin_cache window""".split()
+    mask_index attention_mask mask position_bias attn_mask attn_bias key_padding_mask max_output_boxes_per_class
+    iou_threshold score_threshold position segment_ids target grid size dft_length write_indices nonpad_kv_seqlen
+    batch_indices rois past_sequence_length output_shape k_scale v_scale cos_cache sin_cache window""".split()
 )
 _BUFFERS: Final = frozenset("mean var input_mean input_var".split())
 # Operators whose `scales`/`scale` input belongs to quantization rather than to a norm.
 _RESIZERS: Final = frozenset(("Resize", "Upsample"))
 # Operators that hand a constant on: the inputs that flow to the output.
 _CARRIERS: Final = frozenset(
-    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Concat Slice Split
-    Expand Tile Gather Pad Mul Add Sub Div Neg Sqrt Reciprocal Exp Log Pow Where DynamicQuantizeLinear BitCast
+    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Concat Slice
+    Split Expand Tile Gather Pad Mul Add Sub Div Neg Sqrt Reciprocal Exp Log Pow Where DynamicQuantizeLinear BitCast
     ReorderInput ReorderOutput Sum""".split()
 )
 _FIRST_ONLY: Final = frozenset(
-    """Reshape Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Slice Split Expand Tile Gather Pad
-    Pow BitCast""".split()
+    """Reshape Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Slice Split Expand Tile
+    Gather Pad Pow BitCast""".split()
 )
 _SUMMED: Final = frozenset("Add Sub Mul Div Sum Pow Max Min PRelu Where Concat Mod".split())
 
@@ -180,9 +180,7 @@ class _Roles:
         visible = {name: sources[name] for name in body.captured if name in sources}
         if "function" in node.bodies:
             visible = {
-                inner: sources[name]
-                for inner, name in zip(body.inputs, node.inputs, strict=False)
-                if name in sources
+                inner: sources[name] for inner, name in zip(body.inputs, node.inputs, strict=False) if name in sources
             }
             self.graph(msgspec.structs.replace(body, inputs=tuple(n for n in body.inputs if n not in visible)), visible)
             return
@@ -227,7 +225,11 @@ def _input_name(node: Node, place: int) -> str:
 
 def _logical(node: Node, constant: Constant) -> int:
     """Elements a packed weight stands for, where the operator's attributes tell."""
-    if node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4") and len(constant.shape) != 1 and constant.encoding.bits == 8:
+    if (
+        node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4")
+        and len(constant.shape) != 1
+        and constant.encoding.bits == 8
+    ):
         k, n = node.attrs.get("K"), node.attrs.get("N")
         if isinstance(k, int) and isinstance(n, int) and k > 0 and n > 0:
             return k * n

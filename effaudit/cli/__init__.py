@@ -43,7 +43,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 @click.option(DEBUG, is_flag=True, expose_value=False, help="Show tracebacks.")
 def cli() -> None:
     """effaudit says exactly what a neural network costs, from its ONNX file.
@@ -57,7 +59,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """The console script: runs a command and ends the process with the documented exit code."""
     debug = DEBUG in sys.argv
-    gc.disable()  # one short run that builds trees without cycles: collecting costs a tenth of the time and frees nothing
+    gc.disable()  # one short run without cycles: collecting costs a tenth of the time and frees nothing
     try:
         sys.exit(_run(debug))
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -1,8 +1,8 @@
 """Dimensions: integers, or exact expressions in named symbols.
 
-A `Dim` is a plain `int` wherever it can be (the fast path) and an `Expr` otherwise. Arithmetic is exact, canonical (equal
-expressions built the same way compare equal) and returns `int` as soon as no symbol is left. Comparisons answer from the
-ranges of the symbols and raise `Undecided` where those do not settle it.
+A `Dim` is a plain `int` wherever it can be (the fast path) and an `Expr` otherwise. Arithmetic is exact, canonical
+(equal expressions built the same way compare equal) and returns `int` as soon as no symbol is left. Comparisons
+answer from the ranges of the symbols and raise `Undecided` where those do not settle it.
 """
 
 from effaudit.dims.bounds import INFINITY, broadcast, lower, maximum, minimum, upper

@@ -122,7 +122,7 @@ def _linear(call: expr.Call, coef: expr.Number) -> expr.Dim | Fraction | None:
     if call.op == "//" and isinstance(call.args[1], int):
         x, k = call.args[0], call.args[1]
         return (x if coef < 0 else x - (k - 1)) * Fraction(1, k)
-    if call.op == "max" and coef > 0 or call.op == "min" and coef < 0:
+    if (call.op == "max" and coef > 0) or (call.op == "min" and coef < 0):
         symbolic = [a for a in call.args if isinstance(a, expr.Expr)]
         return symbolic[0] if symbolic else None
     return None

@@ -48,7 +48,7 @@ def _div_int(a: expr.Expr, b: int) -> expr.Dim:
             whole[mono] = quotient
         if remainder:
             rest[mono] = remainder
-    constant = rest.pop((), 0)
+    constant = int(rest.pop((), 0))
     if not rest:
         return expr.make(whole)
     shared = b
@@ -93,7 +93,8 @@ def divide(a: expr.Dim, b: expr.Dim) -> expr.Dim | None:
         if all(isinstance(c, int) and c % b == 0 for c in a.terms.values()):
             return expr.make({m: c // b for m, c in a.terms.items()})
         return None
-    remainder, quotient = dict(expr.terms_of(a)), {}
+    remainder = dict(expr.terms_of(a))
+    quotient: dict[expr.Monomial, expr.Number] = {}
     lead, lead_coef = max(b.terms.items(), key=expr.order)
     for _ in range(expr.MAX_TERMS):
         if not remainder:

@@ -1,7 +1,7 @@
 """Polynomials over named integers: the values dims take when they are not plain ints.
 
-An `Expr` maps monomials to rational coefficients. A monomial is a sorted tuple of (atom, power); an atom is a `Symbol` or a
-`Call` of `//`, `min`, `max` or `bcast`. Atoms are interned, so that they compare and hash by identity.
+An `Expr` maps monomials to rational coefficients. A monomial is a sorted tuple of (atom, power); an atom is a
+`Symbol` or a `Call` of `//`, `min`, `max` or `bcast`. Atoms are interned, so that they compare and hash by identity.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Expr:
         raise Undecided(f"whether {self} is zero")
 
     def __add__(self, other: Dim | Fraction) -> Dim:
-        if not type(other) in _OPERANDS:
+        if type(other) not in _OPERANDS:
             return NotImplemented
         terms = dict(self.terms)
         for mono, coef in terms_of(other).items():
@@ -161,10 +161,10 @@ class Expr:
         return (-self) + other
 
     def __mul__(self, other: Dim | Fraction) -> Dim:
-        if type(other) in (int, Fraction):
-            return make({m: c * other for m, c in self.terms.items()}) if other else 0  # type: ignore[operator]
         if not isinstance(other, Expr):
-            return NotImplemented
+            if type(other) not in _OPERANDS:
+                return NotImplemented
+            return make({m: c * other for m, c in self.terms.items()}) if other else 0
         if len(self.terms) * len(other.terms) > MAX_TERMS * 4:
             raise Undecided("the expression has too many terms")
         terms: dict[Monomial, Number] = {}

@@ -60,10 +60,10 @@ def of_expr(value: expr.Expr) -> str:
 
 
 def _join(value: expr.Expr, term: Callable[[expr.Monomial, expr.Number], str]) -> str:
-    pieces = []
+    pieces: list[str] = []
     for mono, coef in sorted(value.terms.items(), key=expr.order, reverse=True):
         sign = "-" if coef < 0 else "+"
-        body = term(mono, abs(coef))
+        body = term(mono, -coef if coef < 0 else coef)
         if pieces:
             pieces.append(f" {sign} {body}")
         else:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 from effaudit.graph import Graph, Source
-from effaudit.load.binding import Given
+from effaudit.load.binding import NOTHING_GIVEN, Given
 from effaudit.load.convert import convert
 from effaudit.load.files import open_model
 from effaudit.load.shapes import infer
 from effaudit.load.skeleton import read_skeleton
 from effaudit.load.tensors import Home
 
-__all__ = ["Given", "infer", "load", "read"]
+__all__ = ["NOTHING_GIVEN", "Given", "infer", "load", "read"]
 
 
 def read(name: str | os.PathLike[str]) -> Graph:
@@ -27,6 +27,6 @@ def read(name: str | os.PathLike[str]) -> Graph:
     return convert(skeleton, Home(name, opened.folder, opened.path), source)
 
 
-def load(name: str | os.PathLike[str], given: Given = Given()) -> Graph:
+def load(name: str | os.PathLike[str], given: Given = NOTHING_GIVEN) -> Graph:
     """`read`, then shape inference under the sizes `given`."""
     return infer(read(name), given)

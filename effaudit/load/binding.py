@@ -27,6 +27,9 @@ class Given(msgspec.Struct, frozen=True):
     assumed: Mapping[str, int] = {}
 
 
+NOTHING_GIVEN: Final = Given()
+
+
 def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInfo]]:
     """The `Value` of every graph input with `given` applied, and what is known of every named dim.
 
@@ -43,17 +46,16 @@ def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInf
             raise UsageError(f"{graph.source.path}: no input has a dim named {name!r}; it has: {_listed(plain)}")
     at = {**given.assumed, **known}
     formulas = {name: formula for name in plain - at.keys() if (formula := _parse(name, plain)) is not None}
-    values = {
-        name: _bound(graph.declared[name], shapes.get(name), at, formulas) for name in graph.inputs
-    }
+    values = {name: _bound(graph.declared[name], shapes.get(name), at, formulas) for name in graph.inputs}
     infos = {name: _info(name, known, given.assumed) for name in sorted(plain - formulas.keys())}
     return values, infos
 
 
 def _by_input(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     found = {}
-    for name, shape in shapes.items():
-        if not name:
+    for label, shape in shapes.items():
+        name = label
+        if not label:
             if len(graph.inputs) != 1:
                 raise UsageError(
                     f"{graph.source.path}: --shape without a name needs a model with one input; "
@@ -65,10 +67,14 @@ def _by_input(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
         stated = graph.declared[name].shape
         if stated is not None:
             if len(stated) != len(shape):
-                raise UsageError(f"{graph.source.path}: input {name!r} has {len(stated)} dims, --shape gives {len(shape)}")
+                raise UsageError(
+                    f"{graph.source.path}: input {name!r} has {len(stated)} dims, --shape gives {len(shape)}"
+                )
             for i, (dim, size) in enumerate(zip(stated, shape, strict=True)):
                 if isinstance(dim, int) and dim != size:
-                    raise UsageError(f"{graph.source.path}: dim {i} of input {name!r} is {dim} in the file, --shape gives {size}")
+                    raise UsageError(
+                        f"{graph.source.path}: dim {i} of input {name!r} is {dim} in the file, --shape gives {size}"
+                    )
         found[name] = shape
     return found
 

@@ -246,7 +246,11 @@ class _Converter:
     def _attribute(self, at: int, end: int, output: str, scope: Scope) -> tuple[str, Any]:
         """Name and value; a graph attribute's value is a Graph."""
         buf = self.buf
-        name, kind, value, numbers, reals, strings = "", 0, None, [], [], []
+        name, kind = "", 0
+        value: Any = None
+        numbers: list[int] = []
+        reals: list[float] = []
+        strings: list[str] = []
         graphs: list[Span] = []
         while at < end:
             tag = buf[at]

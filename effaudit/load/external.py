@@ -45,7 +45,9 @@ def _whole(text: str | None, default: int, where: str) -> int:
     if not text:
         return default
     if not text.isdecimal() or len(text) > 19:
-        raise LoadError(f"{where}: external data offset and length must be whole numbers of 0 or more, not {text[:40]!r}")
+        raise LoadError(
+            f"{where}: external data offset and length must be whole numbers of 0 or more, not {text[:40]!r}"
+        )
     return int(text)
 
 

@@ -18,14 +18,44 @@ SAMPLE: Final = "sample:"
 # (offset, magic, what it is, what to run instead)
 _MAGICS: Final = (
     (0, b"version https://git-lfs", "a Git LFS pointer, not the model", "run `git lfs pull` and try again"),
-    (4, b"TFL3", "a TensorFlow Lite model", "convert it first: `python -m tf2onnx.convert --tflite FILE --output model.onnx`"),
+    (
+        4,
+        b"TFL3",
+        "a TensorFlow Lite model",
+        "convert it first: `python -m tf2onnx.convert --tflite FILE --output model.onnx`",
+    ),
     (4, b"ORTM", "an ONNX Runtime .ort model", "audit the .onnx file it was made from"),
-    (0, b"PK\x03\x04", "a zip archive (a PyTorch .pt or Keras .keras file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
-    (0, b"\x80\x02", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
-    (0, b"\x80\x04", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
-    (0, b"\x80\x05", "a Python pickle (a PyTorch .pt file?)", "export it first: `torch.onnx.export(model, args, 'model.onnx')`"),
+    (
+        0,
+        b"PK\x03\x04",
+        "a zip archive (a PyTorch .pt or Keras .keras file?)",
+        "export it first: `torch.onnx.export(model, args, 'model.onnx')`",
+    ),
+    (
+        0,
+        b"\x80\x02",
+        "a Python pickle (a PyTorch .pt file?)",
+        "export it first: `torch.onnx.export(model, args, 'model.onnx')`",
+    ),
+    (
+        0,
+        b"\x80\x04",
+        "a Python pickle (a PyTorch .pt file?)",
+        "export it first: `torch.onnx.export(model, args, 'model.onnx')`",
+    ),
+    (
+        0,
+        b"\x80\x05",
+        "a Python pickle (a PyTorch .pt file?)",
+        "export it first: `torch.onnx.export(model, args, 'model.onnx')`",
+    ),
     (0, b"GGUF", "a GGUF model", "export the source model with `optimum-cli export onnx`"),
-    (0, b"\x89HDF", "an HDF5 file (a Keras .h5 model?)", "convert it first: `python -m tf2onnx.convert --keras FILE --output model.onnx`"),
+    (
+        0,
+        b"\x89HDF",
+        "an HDF5 file (a Keras .h5 model?)",
+        "convert it first: `python -m tf2onnx.convert --keras FILE --output model.onnx`",
+    ),
     (8, b'{"', "a safetensors file: weights without a graph", "export the model with `optimum-cli export onnx`"),
 )
 _SUFFIXES: Final = {

@@ -1,14 +1,14 @@
 """Shape inference: walks a graph once, in order, and gives every tensor a `Value`.
 
-Shapes are exact, in ints or in expressions of the symbolic dims; small integer, bool and float tensors carry their values
-along, because exporters compute shapes with operators. What the values fed decide becomes a bounded symbol of origin
-"data"; what cannot be told becomes a symbol of origin "unknown" with the reason. Nothing is ever taken from the shapes a
-file states for intermediate tensors, except for operators nobody has a rule for.
+Shapes are exact, in ints or in expressions of the symbolic dims; small integer, bool and float tensors carry their
+values along, because exporters compute shapes with operators. What the values fed decide becomes a bounded symbol of
+origin "data"; what cannot be told becomes a symbol of origin "unknown" with the reason. Nothing is ever taken from the
+shapes a file states for intermediate tensors, except for operators nobody has a rule for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +18,7 @@ from effaudit.dims import Dim, Expr
 from effaudit.elements import content
 from effaudit.errors import LimitError, LoadError, Undecided
 from effaudit.graph import UNKNOWN, DimInfo, Function, Graph, Lazy, Node, Value
-from effaudit.load.binding import Given, bind
+from effaudit.load.binding import NOTHING_GIVEN, Given, bind
 from effaudit.load.convert import Reference
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import Context, Rules, load_families, registered
@@ -42,7 +42,7 @@ class Scope(dict[str, Value]):
         return value
 
 
-def infer(graph: Graph, given: Given = Given()) -> Graph:
+def infer(graph: Graph, given: Given = NOTHING_GIVEN) -> Graph:
     """`graph` with `values` and `dims` filled, under the sizes `given`.
 
     Raises UsageError where `given` does not fit the model, LoadError on a function that calls itself, LimitError past
@@ -240,9 +240,8 @@ def substitute(node: Node, attrs: Mapping[str, Any], missing: set[str] = frozens
         for name, body in node.bodies.items()
     }
     resolved = {}
-    for name, value in node.attrs.items():
-        if isinstance(value, Reference):
-            value = attrs.get(value)
+    for name, stated in node.attrs.items():
+        value = attrs.get(stated) if isinstance(stated, Reference) else stated
         if value is not None:
             resolved[name] = value
     return msgspec.structs.replace(node, inputs=inputs, attrs=resolved, bodies=bodies or node.bodies)
@@ -262,4 +261,3 @@ def _hashable(attrs: Mapping[str, Any]) -> Any:
 def _short(error: Exception) -> str:
     message = str(error).replace("\n", " ")
     return message if len(message) <= 160 else message[:157] + "..."
-

@@ -1,8 +1,8 @@
 """The skeleton of an ONNX file: the same protobuf message with the payload of large tensors left out.
 
-The wire format is walked field by field (https://protobuf.dev/programming-guides/encoding/); only messages that may hold
-a tensor are entered. A left-out payload is replaced by an `external_data` entry with the key `PAYLOAD` and the value
-"FIELD:OFFSET:LENGTH", so that a tensor inside the file and one beside it are read the same way.
+The wire format is walked field by field (https://protobuf.dev/programming-guides/encoding/); only messages that may
+hold a tensor are entered. A left-out payload is replaced by an `external_data` entry with the key `PAYLOAD` and the
+value "FIELD:OFFSET:LENGTH", so that a tensor inside the file and one beside it are read the same way.
 Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
@@ -43,8 +43,11 @@ class _Walk:
     def message(self, pos: int, end: int | None, spec: Spec, depth: int) -> list[bytes]:
         """The kept bytes of the message at pos..end (`end` None: up to the end of the stream)."""
         if depth > MAX_MESSAGES_DEEP:
-            raise LimitError(f"{self.path}: byte {pos:,}: graphs nested too deeply ({MAX_MESSAGES_DEEP} messages at most)")
-        feed, pieces = self.feed, []
+            raise LimitError(
+                f"{self.path}: byte {pos:,}: graphs nested too deeply ({MAX_MESSAGES_DEEP} messages at most)"
+            )
+        feed = self.feed
+        pieces: list[bytes] = []
         buf, base = feed.buf, feed.base
         run = pos  # start of the bytes that are kept as they are
         while end is None or pos < end:
@@ -69,7 +72,9 @@ class _Walk:
             elif wire == 1:
                 pos = base + at + 8
             else:
-                raise LoadError(f"{self.path}: byte {start:,}: not an ONNX model (wire type {wire}); is this an ONNX file?")
+                raise LoadError(
+                    f"{self.path}: byte {start:,}: not an ONNX model (wire type {wire}); is this an ONNX file?"
+                )
             if field == 0 or (end is not None and pos > end) or (feed.size is not None and pos > feed.size):
                 raise self._bad(start, field, pos, end)
             if wire != 2 or length <= INLINE_BYTES:
@@ -86,7 +91,7 @@ class _Walk:
         return pieces
 
     def _large(
-        self, pieces: list[bytes], field: int, begin: int, length: int, inner: Spec | None | bool, depth: int
+        self, pieces: list[bytes], field: int, begin: int, length: int, inner: Spec | bool | None, depth: int
     ) -> None:
         """A length-delimited field longer than `INLINE_BYTES`: entered, left out, or copied whole."""
         if inner is None:

@@ -19,16 +19,8 @@ from effaudit.load.wire import fields, integers, text, varint
 
 EXTERNAL: Final = 1  # TensorProto.DataLocation
 MAX_RANK: Final = 64
-# data field -> the types stored in it, with the number of stored values per element
-_TYPED: Final = {
-    "float32": (4, 1),
-    "complex64": (4, 2),
-    "float64": (10, 1),
-    "complex128": (10, 2),
-    "int64": (7, 1),
-    "uint32": (11, 1),
-    "uint64": (11, 1),
-}
+# element type -> the data field its values are stored in; the others are in int32_data
+_TYPED: Final = {"float32": 4, "complex64": 4, "float64": 10, "complex128": 10, "int64": 7, "uint32": 11, "uint64": 11}
 _INT32_DATA: Final = 5
 
 
@@ -160,7 +152,7 @@ def _packed(
     buf: bytes, typed: list[tuple[int, int, int, int]], encoding: Encoding, total: int, nbytes: int, where: str
 ) -> bytes | None:
     """The little-endian bytes of a small tensor kept in a typed data field; None where the file holds no data."""
-    number, per_element = _TYPED.get(encoding.dtype, (_INT32_DATA, 1))
+    number = _TYPED.get(encoding.dtype, _INT32_DATA)
     spans = [field for field in typed if field[0] == number]
     if not spans:
         return b"" if total == 0 else None

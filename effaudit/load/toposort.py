@@ -35,7 +35,9 @@ def sort_nodes(
         for name in node.outputs:
             if name:
                 if name in known:
-                    raise LoadError(f"{path}: tensor {name!r} is made twice, the second time by {node.op} {node.label!r}")
+                    raise LoadError(
+                        f"{path}: tensor {name!r} is made twice, the second time by {node.op} {node.label!r}"
+                    )
                 known.add(name)
     return tuple(nodes), True, tuple(captured)
 
@@ -48,7 +50,9 @@ def _reorder(
         for name in node.outputs:
             if name:
                 if name in maker or name in given:
-                    raise LoadError(f"{path}: tensor {name!r} is made twice, the second time by {node.op} {node.label!r}")
+                    raise LoadError(
+                        f"{path}: tensor {name!r} is made twice, the second time by {node.op} {node.label!r}"
+                    )
                 maker[name] = i
     captured: dict[str, None] = {}
     waiting = [0] * len(nodes)

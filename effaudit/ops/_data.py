@@ -96,7 +96,7 @@ def fold(function: Callable[..., Any], inputs: Sequence[Value], shape: Shape | N
     columns = [spread(v, shape) for v in inputs]
     if any(column is None for column in columns):
         return None
-    result = tuple(_apply(function, row, dtype) for row in zip(*columns, strict=True))  # type: ignore[arg-type]
+    result = tuple(_apply(function, row, dtype) for row in zip(*columns, strict=True))
     return result if any(x is not None for x in result) or not result else None
 
 

@@ -45,8 +45,8 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
 
 class Context:
-    """What a rule may know beside its inputs: the node, the opset version of its domain, how to name an unknown dim, and
-    how to run a body (`run_body(attribute, inputs)` returns the body's outputs)."""
+    """What a rule may know beside its inputs: the node, the opset version of its domain, how to name an unknown dim,
+    and how to run a body (`run_body(attribute, inputs)` returns the body's outputs)."""
 
     __slots__ = ("node", "opset", "fresh", "run_body")
 
@@ -159,7 +159,11 @@ def registered() -> Mapping[tuple[str, str], Rules]:
 
 
 # Families named after another domain are imported only for models that use it.
-_BY_DOMAIN: Final = {"microsoft": (MICROSOFT, NCHWC, "com.ms.internal.nhwc"), "ml": (ML,), "preview": ("ai.onnx.preview",)}
+_BY_DOMAIN: Final = {
+    "microsoft": (MICROSOFT, NCHWC, "com.ms.internal.nhwc"),
+    "ml": (ML,),
+    "preview": ("ai.onnx.preview",),
+}
 
 
 def load_families(domains: Iterable[str] | None = None) -> None:

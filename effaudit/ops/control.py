@@ -51,8 +51,8 @@ def _either(a: Dim, b: Dim, ctx: Context, reason: str) -> Expr:
 def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, ctx: Context) -> tuple[Value, ...]:
     """https://onnx.ai/onnx/operators/onnx__Loop.html
 
-    Carried values are widened until they no longer change from one iteration to the next; scan outputs get the trip count
-    as first dim.
+    Carried values are widened until they no longer change from one iteration to the next; scan outputs get the trip
+    count as first dim.
     """
     carried: Sequence[Value] = v_initial
     step = Value(INT64, ())

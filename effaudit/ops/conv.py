@@ -1,4 +1,5 @@
-"""Convolutions. MACs: numel(out) x prod(W.shape[1:]); transposed: numel(in) x prod(W.shape[1:]); padding counts as data."""
+"""Convolutions. MACs: numel(out) x prod(W.shape[1:]); transposed: numel(in) x prod(W.shape[1:]); padding counts as
+data."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def conv_shape(
     if len(x) != len(w) or len(x) < 2:
         raise ValueError(f"input of rank {len(x)} with a kernel of rank {len(w)}")
     channels, wanted = x[1], w[1]
-    if group < 1 or isinstance(w[0], int) and w[0] % group:
+    if group < 1 or (isinstance(w[0], int) and w[0] % group):
         raise ValueError(f"{w[0]} output channels do not divide into {group} groups")
     if isinstance(channels, int) and isinstance(wanted, int) and channels != wanted * group:
         raise ValueError(f"{channels} input channels where the kernel takes {wanted} x {group} groups")
@@ -150,7 +151,8 @@ def qlinear_conv_cost(
     group: int = 1,
     out: Value,
 ) -> Cost:
-    """macs = numel(out) x C/group x prod(kernel); ops = numel(out) x 2 to requantize (scale, round), + numel(out) for a bias"""
+    """macs = numel(out) x C/group x prod(kernel); ops = numel(out) x 2 to requantize (scale, round), + numel(out) for
+    a bias"""
     return Cost(conv_macs(out, w), 2 * out.numel + bias_ops(out, b))
 
 
@@ -178,8 +180,8 @@ def conv_transpose(
         spatial: Shape = tuple(output_shape[-rank:])
     else:
         spatial = tuple(
-            _transposed_dim(*axis, auto_pad)
-            for axis in zip(
+            _transposed_dim(size, kernel, stride, dilation, pad, extra, auto_pad)
+            for size, kernel, stride, dilation, pad, extra in zip(
                 x.shape[2:],
                 w.shape[2:],
                 per_axis(strides, rank, 1),
@@ -206,7 +208,8 @@ def _transposed_dim(
 
 @cost("ConvTranspose", kind="transposed")
 def conv_transpose_cost(x: Value, w: Value, b: Value | None = None, *, out: Value) -> Cost:
-    """macs = numel(x) x prod(W.shape[1:]) (every input element meets every weight of its group); ops = numel(out) for a bias"""
+    """macs = numel(x) x prod(W.shape[1:]) (every input element meets every weight of its group); ops = numel(out) for
+    a bias"""
     return Cost(x.numel * numel((w.shape or ())[1:]), bias_ops(out, b))
 
 
@@ -234,8 +237,8 @@ def deform_conv(
 def deform_conv_cost(
     x: Value, w: Value, offset: Value, b: Value | None = None, mask: Value | None = None, *, out: Value
 ) -> Cost:
-    """macs = numel(out) x C/group x prod(kernel); ops = 11 per sampled element (bilinear: 4 products, 3 sums, 4 weights)
-    of N x C x out spatial x prod(kernel), + 1 with a mask, + numel(out) for a bias"""
+    """macs = numel(out) x C/group x prod(kernel); ops = 11 per sampled element (bilinear: 4 products, 3 sums, 4
+    weights) of N x C x out spatial x prod(kernel), + 1 with a mask, + numel(out) for a bias"""
     assert x.shape is not None and w.shape is not None and out.shape is not None
     samples = x.shape[0] * x.shape[1] * numel(out.shape[2:]) * numel(w.shape[2:])
     return Cost(conv_macs(out, w), samples * (12 if mask is not None else 11) + bias_ops(out, b))

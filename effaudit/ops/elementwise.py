@@ -1,7 +1,8 @@
 """Elementwise operators: one output element from the input elements at the same place, after broadcasting.
 
-ops = numel(out) x a number per element: every scalar operation of the definition counts one, a transcendental function or a
-division too. The numbers stand in `ACTIVATIONS`, `UNARY` and `BINARY`; every operator below is one row of a table.
+ops = numel(out) x a number per element: every scalar operation of the definition counts one, a transcendental
+function or a division too. The numbers stand in `ACTIVATIONS`, `UNARY` and `BINARY`; every operator below is one row
+of a table.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ _FOLDED_BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "Sub": lambda a, b: _plus(a, -b),
     "Mul": _multiply,
     "Mod": _python_mod,
-    "Pow": lambda a, b: a**b if not isinstance(b, Expr) and abs(b) < 64 and (not isinstance(a, Expr) or b in (1, 2)) else None,
+    "Pow": lambda a, b: (
+        a**b if not isinstance(b, Expr) and abs(b) < 64 and (not isinstance(a, Expr) or b in (1, 2)) else None
+    ),
     "And": lambda a, b: a and b,
     "Or": lambda a, b: a or b,
     "Xor": lambda a, b: a != b,

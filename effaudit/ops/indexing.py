@@ -69,7 +69,9 @@ def gather_nd(data: Value, indices: Value, *, batch_dims: int = 0) -> Value:
         raise Undecided("the length of an index tuple")
     if not 1 <= depth <= len(data.shape) - batch_dims:
         raise ValueError(f"index tuples of {depth} into rank {len(data.shape)}")
-    return Value(data.encoding, (*indices.shape[:-1], *data.shape[batch_dims + depth :]), _picked(data, indices, batch_dims))
+    return Value(
+        data.encoding, (*indices.shape[:-1], *data.shape[batch_dims + depth :]), _picked(data, indices, batch_dims)
+    )
 
 
 def _picked(data: Value, indices: Value, batch_dims: int) -> Data | None:
@@ -159,9 +161,8 @@ def non_zero(x: Value, *, ctx: Context) -> Value:
     if elements is None or any(e is None or isinstance(e, Expr) for e in elements):
         return Value(INT64, (rank, ctx.data_dim("how many elements are not zero", 0, x.numel)))
     hits = [i for i, e in enumerate(elements) if e]
-    steps = strides(x.shape) or (1,)  # type: ignore[arg-type]
-    sizes = x.shape or (1,)
-    found = tuple(i // step % size for step, size in zip(steps, sizes, strict=True) for i in hits)  # type: ignore[operator]
+    sizes: tuple[int, ...] = x.shape or (1,)  # type: ignore[assignment]  # `count` has seen that every dim is an int
+    found = tuple(i // step % size for step, size in zip(strides(sizes), sizes, strict=True) for i in hits)
     return Value(INT64, (rank, len(hits)), found)
 
 

@@ -48,9 +48,7 @@ def matmul_cost(a: Value, b: Value, *, out: Value) -> Cost:
 
 
 @shape("MatMulInteger")
-def matmul_integer(
-    a: Value, b: Value, a_zero_point: Value | None = None, b_zero_point: Value | None = None
-) -> Value:
+def matmul_integer(a: Value, b: Value, a_zero_point: Value | None = None, b_zero_point: Value | None = None) -> Value:
     """https://onnx.ai/onnx/operators/onnx__MatMulInteger.html"""
     assert a.shape is not None and b.shape is not None
     return Value(INT32, matmul_shape(a.shape, b.shape))
@@ -110,7 +108,14 @@ def gemm_shape(a: Shape, b: Shape, trans_a: bool, trans_b: bool) -> Shape:
 
 @shape("Gemm")
 def gemm(
-    a: Value, b: Value, c: Value | None = None, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
+    a: Value,
+    b: Value,
+    c: Value | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__Gemm.html"""
     assert a.shape is not None and b.shape is not None
@@ -145,7 +150,9 @@ class Equation:
         terms = left.split(",")
         if len(terms) != len(shapes):
             raise ValueError(f"{len(terms)} terms for {len(shapes)} operands")
-        widest = max((len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t), default=0)
+        widest = max(
+            (len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t), default=0
+        )
         self.sizes: dict[str, Dim] = {}
         labels = self.labels = [_labels(t, s, widest) for t, s in zip(terms, shapes, strict=True)]
         for term, operand in zip(labels, shapes, strict=True):
@@ -211,7 +218,7 @@ def einsum(*inputs: Value, equation: str = "") -> Value:
 
 @cost("Einsum", kind="gemm")
 def einsum_cost(*inputs: Value, equation: str = "", out: Value) -> Cost:
-    """macs = product of the sizes of the labels of both operands, after summing what only one of them has; several operands
-    are joined left to right; ops = numel(operand) for each operand summed on its own"""
+    """macs = product of the sizes of the labels of both operands, after summing what only one of them has; several
+    operands are joined left to right; ops = numel(operand) for each operand summed on its own"""
     parsed = Equation(equation, [v.shape for v in inputs if v.shape is not None])
     return Cost(*parsed.pairwise())

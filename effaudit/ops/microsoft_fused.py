@@ -184,7 +184,7 @@ def bias_dropout_cost(
     *,
     out: Value,
 ) -> Cost:
-    """ops = numel(out) for the bias, + numel(out) for a residual, + 3 x numel(out) in training, also where the mode is fed"""
+    """ops = numel(out) for the bias, + numel(out) for a residual, + 3 x numel(out) in training (also where that is fed)"""
     return Cost(0, (1 + given(residual) + _drop_ops(training_mode)) * out.numel)
 
 
@@ -229,8 +229,8 @@ def engram_gate_cost(
     *,
     out: Value,
 ) -> Cost:
-    """ops = 9 x numel(key) (two norms of 3, dot product 2, gate 1), + 10 per gate (scale, sign, abs, max, root, product,
-    sigmoid 4), + 3 x numel(key) with a norm of the result"""
+    """ops = 9 x numel(key) (two norms of 3, dot product 2, gate 1), + 10 per gate (scale, sign, abs, max, root,
+    product, sigmoid 4), + 3 x numel(key) with a norm of the result"""
     gates = numel(ranked(key, "key", 4)[:-1])
     return Cost(0, (9 + 3 * given(conv_norm_scale)) * key.numel + 10 * gates)
 

@@ -123,7 +123,7 @@ def embed_layer_normalization_cost(
     *,
     out: Value,
 ) -> Cost:
-    """ops = numel(out) x (1 to add word and position, 1 more for a segment, 5 for the norm), + numel(mask) to add it up;
+    """ops = numel(out) x (1 to add word and position, 1 more for a segment, 5 for the norm), + numel(mask) additions;
     reads the rows that are picked, not the tables"""
     tables = 2 + given(segment_embedding)
     small = (input_ids, segment_ids, gamma, beta, mask, position_ids)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
+from effaudit.elements import MAX_ELEMENTS
 from effaudit.errors import Undecided
 from effaudit.graph import Data, Shape, Value
-from effaudit.ops._data import MAX_ELEMENTS, as_dim, count, gather, indices, spread, strides
+from effaudit.ops._data import as_dim, count, gather, indices, spread, strides
 from effaudit.ops._registry import Context, Cost, cost, numel, shape, storage
 from effaudit.ops._shapes import axis_of, broadcast, fixed_ints, known_ints, length
 from effaudit.ops.shaping import dims_from
@@ -207,7 +208,10 @@ def _joined(inputs: Sequence[Value], axis: int, out: Shape) -> Data | None:
     outer = count(out[:axis]) or 0
     widths = [len(c) // outer if outer else 0 for c in columns]
     return tuple(
-        x for row in range(outer) for column, w in zip(columns, widths, strict=True) for x in column[row * w : row * w + w]
+        x
+        for row in range(outer)
+        for column, w in zip(columns, widths, strict=True)
+        for x in column[row * w : row * w + w]
     )
 
 
@@ -222,7 +226,9 @@ def split(
     sizes: Sequence[Dim]
     if split is not None:
         known = known_ints(split)
-        sizes = known if known is not None else [ctx.unknown_dim("its parts are not known", 0, size) for _ in range(parts)]
+        sizes = (
+            known if known is not None else [ctx.unknown_dim("its parts are not known", 0, size) for _ in range(parts)]
+        )
         total = sum(s for s in sizes) if all(isinstance(s, int) for s in sizes) else None
         if isinstance(size, int) and total is not None and total != size:
             raise ValueError(f"parts {list(sizes)[:8]} do not add up to {size}")
@@ -356,9 +362,11 @@ def _tiled(data: Value, out: Shape) -> Data | None:
     if data.content is None or count(out) is None or count(data.shape) is None:
         return None
     elements = data.data
+    source: tuple[int, ...] = data.shape  # type: ignore[assignment]  # `count` has seen that every dim is an int
+    wanted: tuple[int, ...] = out  # type: ignore[assignment]
     offsets = [0]
-    for size, dim, step in zip(data.shape or (), out, strides(data.shape or ()), strict=True):  # type: ignore[arg-type]
-        offsets = [base + (i % size) * step for base in offsets for i in range(dim)]  # type: ignore[operator,arg-type]
+    for size, dim, step in zip(source, wanted, strides(source), strict=True):
+        offsets = [base + (i % size) * step for base in offsets for i in range(dim)]
     return None if elements is None else gather(elements, offsets)
 
 
@@ -419,7 +427,8 @@ def reverse_sequence(input: Value, sequence_lens: Value, *, batch_axis: int = 1,
 
 
 def moved(inputs: Sequence[Value], out: Value) -> Dim:
-    """Bytes read by an operator that reads one element of its first input per element written, and its other inputs whole."""
+    """Bytes read by an operator that reads one element of its first input per element written, and its other inputs
+    whole."""
     total = inputs[0].encoding.nbytes(out.numel)
     for value in inputs[1:]:
         if value is not None and value.shape is not None:

@@ -112,9 +112,7 @@ def concat_from_sequence(input_sequence: Value, *, axis: int = 0, new_axis: int 
 
 
 @shape("SplitToSequence")
-def split_to_sequence(
-    input: Value, split: Value | None = None, *, axis: int = 0, keepdims: int = 1
-) -> Value:
+def split_to_sequence(input: Value, split: Value | None = None, *, axis: int = 0, keepdims: int = 1) -> Value:
     """https://onnx.ai/onnx/operators/onnx__SplitToSequence.html"""
     assert input.shape is not None
     at = axis_of(axis, len(input.shape))

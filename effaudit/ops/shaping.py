@@ -7,9 +7,9 @@ from typing import Any
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.elements import content
+from effaudit.elements import MAX_ELEMENTS, content
 from effaudit.graph import ENCODINGS, FLOAT, INT64, STRING, Constant, Data, Value
-from effaudit.ops._data import MAX_ELEMENTS, as_dim, count, scalar
+from effaudit.ops._data import as_dim, count, scalar
 from effaudit.ops._registry import Context, Cost, cost, shape
 from effaudit.ops._shapes import known_ints, length
 
@@ -87,7 +87,8 @@ def _first(value: Constant) -> Any:
 
 
 def dims_from(value: Value, ctx: Context, what: str) -> tuple[Dim, ...] | None:
-    """A shape given as a 1-D tensor: its elements, each unknown one a fresh symbol; None where its length is unknown."""
+    """A shape given as a 1-D tensor: its elements, each unknown one a fresh symbol; None where its length is
+    unknown."""
     data: Data | None = value.data if value.content is not None else None
     if data is None:
         rank = length(value)

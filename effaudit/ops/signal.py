@@ -135,6 +135,8 @@ def stft(
         raise ValueError(f"a frame_step of {step}")
     else:
         frames = dims.floordiv(samples - points, step) + 1
+        if isinstance(frames, int) and frames < 1:
+            raise ValueError(f"a frame of {points} in a signal of {samples}")
     return Value(signal.encoding, (batch, frames, dims.floordiv(points, 2) + 1 if onesided else points, 2))
 
 

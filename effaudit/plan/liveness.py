@@ -1,13 +1,13 @@
 """Liveness: which activations exist at each step, and how many bytes that is.
 
-An activation is a tensor that depends on a graph input or on chance; what depends on neither is computed ahead and stored
-with the weights. It lives from its producer (a graph input: from the start) to its last reader (a graph output: to the
-end); both ends included, so a node's inputs and outputs coexist. Nodes that no output depends on never run. The body of
-If, Loop, Scan or a function is one opaque node; what it captures it reads.
+An activation is a tensor that depends on a graph input or on chance; what depends on neither is computed ahead and
+stored with the weights. It lives from its producer (a graph input: from the start) to its last reader (a graph
+output: to the end); both ends included, so a node's inputs and outputs coexist. Nodes that no output depends on never
+run. The body of If, Loop, Scan or a function is one opaque node; what it captures it reads.
 
 Figures: `sum_bytes` all activations without reuse; `max_in_out_bytes` the largest inputs + outputs of one node;
-`live_bytes` the largest sum of live activations in execution order, no views, nothing in place; `inplace_bytes` the same
-where views share storage and an elementwise node may write over an input that dies there.
+`live_bytes` the largest sum of live activations in execution order, no views, nothing in place; `inplace_bytes` the
+same where views share storage and an elementwise node may write over an input that dies there.
 """
 
 from __future__ import annotations
@@ -98,15 +98,15 @@ def buffers(graph: Graph, known: Flow) -> list[Buffer]:
             dies[name] = last
     values = graph.values
     found = [_buffer(name, 0, dies[name], values[name]) for name in graph.inputs if name in dies]
-    found.extend(
-        _buffer(name, start, max(dies.get(name, start), start), values[name]) for name, start in born.items()
-    )
+    found.extend(_buffer(name, start, max(dies.get(name, start), start), values[name]) for name, start in born.items())
     return found
 
 
 def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
     if value.encoding == SEQUENCE:
-        return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are counted where they are made'}")
+        return Buffer(
+            name, start, end, None, f"{name} is a sequence: {value.why or 'its items are counted where they are made'}"
+        )
     if value.shape is None:
         return Buffer(name, start, end, None, f"{name}: {value.why}")
     if value.encoding.bits == 0:
@@ -231,12 +231,7 @@ class _Storage:
             return False
         root = self.root[source]
         size = self.sizes[target]
-        return (
-            size is not None
-            and self.span[root][1] == step
-            and root not in self.fixed
-            and self.sizes[root] == size
-        )
+        return size is not None and self.span[root][1] == step and root not in self.fixed and self.sizes[root] == size
 
     def join(self, target: str, source: str) -> None:
         root = self.root[source]

@@ -8,9 +8,8 @@ import io
 from effaudit.printable import printable
 from effaudit.report import NodeReport, Report
 
-COLUMNS = (
-    "model node op domain kind output dtype shape params macs ops weight_bytes read_bytes write_bytes intensity live unpriced"
-).split()
+COLUMNS = """model node op domain kind output dtype shape params macs ops weight_bytes read_bytes write_bytes intensity
+live unpriced""".split()
 
 
 def render(document: Report, nodes: bool) -> str:

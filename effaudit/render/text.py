@@ -42,14 +42,13 @@ def _head(model: ModelReport, counting: str) -> list[str]:
         shown = [_tensor(t) for t in tensors[:3]]
         more = f" +{len(tensors) - 3} more" if len(tensors) > 3 else ""
         lines.append(_cut(f"{kind:<7}{', '.join(shown)}{more}"))
-    named = [
-        f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None
-    ]
+    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
     if named:
         lines.append(_cut(f"dims   {', '.join(named)}"))
     open_dims = [name for name, d in model.dims.items() if d.value is None]
     if open_dims:
-        lines.append(_cut(f"open   {len(open_dims)} dim(s) that the values fed or this program leave open: {', '.join(printable(n, 40) for n in open_dims[:8])}"))
+        shown_dims = ", ".join(printable(n, 40) for n in open_dims[:8])
+        lines.append(_cut(f"open   {len(open_dims)} dim(s) that only the values fed decide: {shown_dims}"))
     t = model.totals
     state = "all priced" if not t.unpriced else f"{t.unpriced} NOT priced"
     never = t.nodes - t.priced - t.unpriced

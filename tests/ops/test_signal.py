@@ -31,7 +31,7 @@ REAL, COMPLEX = random(2, 10, 6, 1), random(2, 10, 6, 2)
 )
 def test_dft(axis: int | None, length: int | None, signal: Any, attrs: dict[str, int]) -> None:
     size = None if length is None else scalar(length)
-    by_input = [signal, size, None if axis is None else scalar(axis)]
+    by_input = [signal, size] if axis is None else [signal, size, scalar(axis)]  # "" as axis crashes ONNX Runtime 1.31
     check("DFT", by_input, attrs, opset=20, constant=[1, 2])
     by_attribute = attrs if axis is None else attrs | {"axis": axis}
     graph = check("DFT", [signal, size], by_attribute, opset=17, constant=[1])
