@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from effaudit.dataflow import Flow, flow
-from effaudit.graph import INTEGERS, Constant, Graph, Node
+from effaudit.elements import content
+from effaudit.graph import INTEGERS, Constant, Graph, Lazy, Node, Value
 from effaudit.ops._registry import registered
 
 PARAM: Final = "param"
@@ -30,22 +31,14 @@ _SETTINGS: Final = frozenset(
     condition values position_ids seqlens_k total_sequence_length ratio training_mode axis limit start delta m cond
     mask_index attention_mask mask position_bias attn_mask attn_bias key_padding_mask max_output_boxes_per_class
     iou_threshold score_threshold position segment_ids target grid size dft_length write_indices nonpad_kv_seqlen
-    batch_indices rois past_sequence_length output_shape k_scale v_scale cos_cache sin_cache window""".split()
+    batch_indices rois past_sequence_length output_shape cos_cache sin_cache initial_h initial_c window frame_step
+    frame_length""".split()
 )
 _BUFFERS: Final = frozenset("mean var input_mean input_var".split())
-# Operators whose `scales`/`scale` input belongs to quantization rather than to a norm.
+# Their first input's elements are their output's, whatever the other inputs say.
+_RESHAPERS: Final = frozenset("Reshape Expand Tile Squeeze Unsqueeze Identity Transpose Flatten Cast".split())
 _RESIZERS: Final = frozenset(("Resize", "Upsample"))
-# Operators that hand a constant on: the inputs that flow to the output.
-_CARRIERS: Final = frozenset(
-    """Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Concat Slice
-    Split Expand Tile Gather Pad Mul Add Sub Div Neg Sqrt Reciprocal Exp Log Pow Where DynamicQuantizeLinear BitCast
-    ReorderInput ReorderOutput Sum""".split()
-)
-_FIRST_ONLY: Final = frozenset(
-    """Reshape Squeeze Unsqueeze Transpose Cast CastLike DequantizeLinear QuantizeLinear Slice Split Expand Tile
-    Gather Pad Pow BitCast""".split()
-)
-_SUMMED: Final = frozenset("Add Sub Mul Div Sum Pow Max Min PRelu Where Concat Mod".split())
+_PASSES_TO_SOFTMAX: Final = frozenset("Add Mul Div Sub Reshape Cast Where Identity Transpose Squeeze Unsqueeze".split())
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -133,8 +126,9 @@ class _Roles:
         sources: dict[str, tuple[_Use, ...]] = dict(outer)
         for name, constant in graph.constants.items():
             sources[name] = (self._use(constant),)
-        for node, runs in zip(graph.nodes, known.live, strict=True):
-            self._node(node, runs, known.varying, sources)
+        scores = _before_softmax(graph)
+        for i, (node, runs) in enumerate(zip(graph.nodes, known.live, strict=True)):
+            self._node(node, runs, graph.values if i in scores else None, known.varying, sources)
         for name in graph.outputs:
             for use in sources.get(name, ()):
                 _raise(use, OTHER, use.reader)
@@ -142,7 +136,14 @@ class _Roles:
     def _use(self, constant: Constant) -> _Use:
         return self.uses.setdefault(id(constant), _Use(constant))
 
-    def _node(self, node: Node, runs: bool, changing: frozenset[str], sources: dict[str, tuple[_Use, ...]]) -> None:
+    def _node(
+        self,
+        node: Node,
+        runs: bool,
+        biases_scores: Mapping[str, Value] | None,
+        changing: frozenset[str],
+        sources: dict[str, tuple[_Use, ...]],
+    ) -> None:
         for body in node.bodies.values():
             if id(body) not in self.bodies:
                 self.bodies.add(id(body))
@@ -157,34 +158,40 @@ class _Roles:
         held = [sources.get(name, ()) if name else () for name in node.inputs]
         if not any(held):
             return
-        ahead = not any(name in changing for name in node.outputs)
-        if ahead and node.op in _CARRIERS:
-            self._carry(node, held, sources)
-        else:
-            for place, uses in enumerate(held):
-                for use in uses:
-                    _raise(use, role(node, place, use.constant), node, _logical(node, use.constant))
-
-    def _carry(self, node: Node, held: list[tuple[_Use, ...]], sources: dict[str, tuple[_Use, ...]]) -> None:
-        """A node computed ahead hands its constants on; its settings get their own role here."""
-        flowing = held[:1] if node.op in _FIRST_ONLY else held
-        carried = tuple(use for uses in flowing for use in uses)
-        for name in node.outputs:
-            if name:
-                sources[name] = carried
-        for place, uses in enumerate(held[len(flowing) :], len(flowing)):
+        ahead = changing.isdisjoint(node.outputs)
+        carried: list[_Use] = []
+        for place, uses in enumerate(held):
             for use in uses:
-                _raise(use, role(node, place, use.constant), node)
+                table = biases_scores is not None and _is_plane(biases_scores[node.inputs[place]], use.constant)
+                found = OTHER if table else role(node, place, use.constant)
+                if (ahead and (found == PARAM or _elementwise(node))) or (place == 0 and node.op in _RESHAPERS):
+                    carried.append(use)
+                else:
+                    _raise(use, found, node, _logical(node, place, use.constant))
+        for name in node.outputs:
+            if carried and name:
+                sources[name] = tuple(carried)
 
     def _body(self, node: Node, body: Graph, sources: Mapping[str, tuple[_Use, ...]]) -> None:
-        visible = {name: sources[name] for name in body.captured if name in sources}
         if "function" in node.bodies:
-            visible = {
-                inner: sources[name] for inner, name in zip(body.inputs, node.inputs, strict=False) if name in sources
-            }
-            self.graph(msgspec.structs.replace(body, inputs=tuple(n for n in body.inputs if n not in visible)), visible)
-            return
-        self.graph(body, visible)
+            pairs = zip(body.inputs, node.inputs, strict=False)
+            visible = {inner: sources[name] for inner, name in pairs if name in sources}
+            rest = tuple(name for name in body.inputs if name not in visible)
+            self.graph(msgspec.structs.replace(body, inputs=rest), visible)
+        else:
+            self.graph(body, {name: sources[name] for name in body.captured if name in sources})
+
+
+def _before_softmax(graph: Graph) -> set[int]:
+    """The nodes that add a mask or a table of relative positions to attention scores: a softmax follows them."""
+    leads = {name for node in graph.nodes if node.op == "Softmax" for name in node.inputs[:1]}
+    found = set()
+    for i in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[i]
+        if node.op in _PASSES_TO_SOFTMAX and not leads.isdisjoint(node.outputs):
+            found.add(i)
+            leads.update(node.inputs)
+    return found
 
 
 def _raise(use: _Use, role: str, reader: Node | None, logical: int = 0) -> None:
@@ -195,24 +202,42 @@ def _raise(use: _Use, role: str, reader: Node | None, logical: int = 0) -> None:
 
 
 def role(node: Node, place: int, constant: Constant) -> str:
-    """The role of input `place` of a node for a constant."""
+    """The role of a constant at input `place` of a node."""
     name = _input_name(node, place)
-    small = constant.encoding.bits <= 8 and constant.encoding.dtype != "bool"
-    integer = constant.encoding.dtype in INTEGERS and not small
-    if node.op in _RESIZERS and place > 0:
-        return OTHER
-    if "zero_point" in name or name.endswith(("_scale", "_scales")) or name in ("scales", "y_scale", "x_scale"):
+    dtype = constant.encoding.dtype
+    if "zero_point" in name or name.endswith(("_scale", "_scales")) or (name == "scales" and node.op not in _RESIZERS):
         return QUANTIZATION
     if name in _BUFFERS and node.op == "BatchNormalization":
         return BUFFER
-    if name in _SETTINGS or constant.encoding.dtype in ("bool", "string"):
+    if name in _SETTINGS or dtype in ("bool", "string") or (node.op in _RESIZERS and place > 0):
         return OTHER
-    if integer:
-        biased = constant.encoding.dtype == "int32" and (name in ("b", "c", "bias") or node.op == "DequantizeLinear")
-        return PARAM if biased else OTHER
-    if node.op in _SUMMED and constant.numel <= 1:
+    if dtype in INTEGERS and constant.encoding.bits > 16 and node.op != "DequantizeLinear":
+        return PARAM if dtype == "int32" and name in ("b", "c", "bias") else OTHER
+    if _elementwise(node) and node.op != "PRelu":
+        # One number is a setting; a product with a whole plane is a table of positions: learned scales have one axis.
+        plane = sum(dim > 1 for dim in constant.shape) > 1
+        return OTHER if constant.numel <= 1 or (plane and node.op in ("Mul", "Div")) else PARAM
+    if node.op == "InstanceNormalization" and _neutral(constant, 1.0 if name == "scale" else 0.0):
         return OTHER
     return PARAM
+
+
+def _elementwise(node: Node) -> bool:
+    rules = registered().get((node.domain, node.op))
+    return rules is not None and rules.kind in ("elementwise", "activation")
+
+
+def _is_plane(value: Value, constant: Constant) -> bool:
+    """True where the constant itself (not a smaller table it was gathered from) has a value per pair of positions."""
+    shape = value.shape or ()
+    return value.shape is not None and value.numel == constant.numel and len(shape) > 1 and 1 not in shape[-2:]
+
+
+def _neutral(constant: Constant, element: float) -> bool:
+    """True for a scale of ones or a shift of zeros, which exporters write where a group norm has neither."""
+    known = content(constant)
+    data = known.get() if isinstance(known, Lazy) else known
+    return data is not None and all(x == element for x in data)
 
 
 def _input_name(node: Node, place: int) -> str:
@@ -223,13 +248,9 @@ def _input_name(node: Node, place: int) -> str:
     return names[place] if place < len(names) else ""
 
 
-def _logical(node: Node, constant: Constant) -> int:
+def _logical(node: Node, place: int, constant: Constant) -> int:
     """Elements a packed weight stands for, where the operator's attributes tell."""
-    if (
-        node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4")
-        and len(constant.shape) != 1
-        and constant.encoding.bits == 8
-    ):
+    if place == 1 and node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4") and constant.encoding.bits == 8:
         k, n = node.attrs.get("K"), node.attrs.get("N")
         if isinstance(k, int) and isinstance(n, int) and k > 0 and n > 0:
             return k * n

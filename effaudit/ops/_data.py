@@ -14,7 +14,7 @@ from typing import Any
 from effaudit.dims import Dim, Expr
 from effaudit.elements import MAX_ELEMENTS
 from effaudit.errors import Undecided
-from effaudit.graph import Data, Shape, Value
+from effaudit.graph import INTEGERS, Data, Shape, Value
 
 
 def count(shape: Shape | None) -> int | None:
@@ -74,16 +74,22 @@ def to_float32(x: float) -> float:
 
 
 def rounded(x: Any, dtype: str) -> Any:
-    """An element as `dtype` holds it; expressions pass."""
-    if x is None or isinstance(x, Expr):
+    """An element as `dtype` holds it; None where it overflows or the type is not followed. Expressions pass."""
+    if not isinstance(x, (int, float, Fraction)):
         return x
     if dtype == "float32":
         return to_float32(float(x))
-    if dtype in ("float64", "float16", "bfloat16"):
+    if dtype == "float64":
         return float(x)
+    if dtype == "float16":
+        return float(struct.unpack("e", struct.pack("e", x))[0]) if abs(x) < 65520 else None
     if dtype == "bool":
         return bool(x)
-    return int(x) if isinstance(x, (int, float, Fraction)) else x
+    if dtype not in INTEGERS:
+        return None
+    span = 1 << int(dtype.lstrip("uint"))
+    low, high = (0, span) if dtype.startswith("u") else (-(span // 2), span // 2)
+    return int(x) if low <= int(x) < high else None
 
 
 def fold(function: Callable[..., Any], inputs: Sequence[Value], shape: Shape | None, dtype: str) -> Data | None:

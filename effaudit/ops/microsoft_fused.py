@@ -184,7 +184,7 @@ def bias_dropout_cost(
     *,
     out: Value,
 ) -> Cost:
-    """ops = numel(out) for the bias, + numel(out) for a residual, + 3 x numel(out) in training (also where that is fed)"""
+    """ops = numel(out) for the bias, + numel(out) for a residual, + 3 x numel(out) in training (or where it is fed)"""
     return Cost(0, (1 + given(residual) + _drop_ops(training_mode)) * out.numel)
 
 

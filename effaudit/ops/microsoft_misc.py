@@ -70,9 +70,10 @@ def unfold_tensor(input: Value, *, dim: int = -1, size: int, step: int = 1) -> V
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.UnfoldTensor"""
     data = ranked(input, "input")
     at = axis_of(dim, len(data))
-    if size < 1 or step < 1 or (isinstance(data[at], int) and dims.upper(data[at]) < size):
-        raise ValueError(f"slices of {size} every {step} from {data[at]}")
-    return Value(input.encoding, (*data[:at], dims.floordiv(data[at] - size, step) + 1, *data[at + 1 :], size))
+    along = data[at]
+    if size < 1 or step < 1 or (isinstance(along, int) and along < size):
+        raise ValueError(f"slices of {size} every {step} from {along}")
+    return Value(input.encoding, (*data[:at], dims.floordiv(along - size, step) + 1, *data[at + 1 :], size))
 
 
 @cost("Trilu", "Pad", "UnfoldTensor", domain=MICROSOFT, kind="movement")

@@ -152,8 +152,8 @@ def attn_lstm_cost(
     direction: str = "forward",
 ) -> Cost:
     """macs = rounds x (4 x hidden x (input + attention + hidden) + numel(QW)/D + memory x (attention size + depth)
-    + numel(AW)/D) + D x B x memory x numel(MW)/D, rounds = steps x batch x D; ops = rounds x (hidden x (13 + 8 with biases,
-    + 6 with peepholes) + memory x (2 x attention size + 5 softmax))"""
+    + numel(AW)/D) + D x B x memory x numel(MW)/D, rounds = steps x batch x D;
+    ops = rounds x (hidden x (13 + 8 with biases, + 6 with peepholes) + memory x (2 x attention size + 5 softmax))"""
     a = _Attending(x, w, r, direction)
     query, keys = ranked(qw, "QW", 3), ranked(mw, "MW", 3)
     _, memory, depth = ranked(m, "M", 3)

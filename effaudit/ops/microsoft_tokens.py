@@ -63,7 +63,8 @@ def murmur_hash3(x: Value, *, positive: int = 1, seed: int = 0) -> Value:
 
 @cost("MurmurHash3", domain=MICROSOFT, kind="elementwise")
 def murmur_hash3_cost(x: Value, *, out: Value) -> Cost:
-    """ops = numel(x) x (7 per 4 bytes (two products, two rotations, xor, multiply, add) + 9 to finish); unknown for strings"""
+    """ops = numel(x) x (7 per 4 bytes (two products, two rotations, xor, multiply, add) + 9 to finish);
+    unknown for strings"""
     if x.encoding == STRING:
         raise ValueError("the lengths of the strings fed decide it")
     return Cost(0, x.numel * (7 * -(-x.encoding.bits // 32) + 9))
@@ -154,7 +155,7 @@ def ngram_hash_mapping_cost(
     max_ngram_size: int,
     out: Value,
 ) -> Cost:
-    """ops = tokens x (2 x max_ngram_size - 1) (products, xors), + numel(hash_ids) remainders, + numel(hash_ids) offsets"""
+    """ops = tokens x (2 x max_ngram_size - 1) (products, xors), + numel(hash_ids) remainders, as many for offsets"""
     return Cost(0, input_ids.numel * (2 * max_ngram_size - 1) + out.numel * (1 + given(head_offsets)))
 
 
@@ -170,7 +171,7 @@ def varlen_ngram_hash_mapping_cost(
     max_ngram_size: int,
     out: Value,
 ) -> Cost:
-    """ops = tokens x (2 x max_ngram_size - 1) (products, xors), + numel(hash_ids) remainders, + numel(hash_ids) offsets"""
+    """ops = tokens x (2 x max_ngram_size - 1) (products, xors), + numel(hash_ids) remainders, as many for offsets"""
     return Cost(0, input_ids.numel * (2 * max_ngram_size - 1) + out.numel * (1 + given(head_offsets)))
 
 

@@ -20,7 +20,8 @@ INTERNAL = {"ctx", "out", "outs"}
 
 load_families()
 SCHEMAS = [s for s in defs.get_all_schemas_with_history() if s.domain == ""]
-PRICED = sorted(op for (domain, op) in registered() if domain == "")
+UNOFFICIAL = {"SimplifiedLayerNormalization"}  # ONNX Runtime keeps these in the default domain
+PRICED = sorted(op for (domain, op) in registered() if domain == "" and op not in UNOFFICIAL)
 
 
 def versions(op: str, oldest: int = OLDEST) -> list[Any]:
