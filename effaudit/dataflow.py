@@ -15,7 +15,10 @@ RANDOM: Final = frozenset("RandomNormal RandomUniform RandomNormalLike RandomUni
 
 def reads(node: Node) -> tuple[str, ...]:
     """The distinct tensors a node reads, the outer names its bodies capture included."""
-    names = dict.fromkeys(node.inputs)
+    inputs = node.inputs
+    if not node.bodies and "" not in inputs and (len(inputs) < 2 or len(set(inputs)) == len(inputs)):
+        return inputs
+    names = dict.fromkeys(inputs)
     names.pop("", None)
     for body in node.bodies.values():
         names.update(dict.fromkeys(body.captured))

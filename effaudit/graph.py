@@ -92,7 +92,7 @@ class Lazy:
         return self._data
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A tensor as far as it is known.
 
     `shape` is None where not even the rank is known (`why` then says why); an unknown dim is a `Symbol` of origin
@@ -133,7 +133,7 @@ class Payload(msgspec.Struct, frozen=True):
     field: int
 
 
-class Constant(msgspec.Struct, frozen=True):
+class Constant(msgspec.Struct, frozen=True, gc=False):
     """An initializer or Constant tensor: its header, and where its bytes lie.
 
     `place` is "initializer", "node" or "sparse". The bytes are `raw` (a small tensor inside the file), at `payload`, or
@@ -153,7 +153,7 @@ class Constant(msgspec.Struct, frozen=True):
     payload: Payload | None = None
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, gc=False):
     """One operator call. An omitted optional input or output is ""; `bodies` holds subgraphs by attribute name
     (a call of a model-local function has its inlined body under "function")."""
 

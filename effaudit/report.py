@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Final, overload
 
 import msgspec
 
@@ -20,6 +22,7 @@ from effaudit.table import COUNTING, CostTable, Row, price
 from effaudit.weights import BUFFER, PARAM, QUANTIZATION, Weights, classify
 
 SCHEMA: Final = "effaudit.report/1"
+TOP: Final = 5
 
 
 class TensorType(msgspec.Struct, frozen=True):
@@ -101,6 +104,40 @@ class DimReport(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Hot(msgspec.Struct, frozen=True):
+    """The nodes that hold most of one figure, largest first, with their share of the total."""
+
+    figure: str
+    nodes: tuple[HotNode, ...]
+
+
+class HotNode(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    value: int
+    share: float
+
+
+class NodeReports(Sequence[NodeReport]):
+    """The nodes of a model, made when they are looked at: a report of 200,000 nodes need not hold them all at once."""
+
+    def __init__(self, make: Callable[[int], NodeReport], count: int) -> None:
+        self._make = make
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> NodeReport: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NodeReport]: ...
+    def __getitem__(self, index: int | slice) -> NodeReport | list[NodeReport]:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(self._count)[index]]
+        return self._make(range(self._count)[index])
+
+
 class ModelReport(msgspec.Struct, frozen=True):
     """One audited model."""
 
@@ -116,7 +153,8 @@ class ModelReport(msgspec.Struct, frozen=True):
     totals: Totals
     formulas: dict[str, str | None] | None
     memory: MemoryReport
-    nodes: tuple[NodeReport, ...]
+    hot: tuple[Hot, ...]
+    nodes: NodeReports
     unpriced: tuple[dict[str, str], ...]
     findings: tuple[Finding, ...]
 
@@ -150,7 +188,11 @@ def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
     formulas = None if numeric is symbolic else _formulas(symbolic, numeric, table, memory)
     kinds = attention_kinds(numeric, known)
     own = weights.by_reader()
-    nodes = tuple(_node(row, symbolic, own, kinds.get(i)) for i, row in enumerate(table.rows))
+    rows = table.rows
+
+    def node(i: int) -> NodeReport:
+        return _node(rows[i], symbolic, own, kinds.get(i))
+
     return ModelReport(
         path=name,
         producer=raw.source.producer,
@@ -164,7 +206,8 @@ def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
         totals=_totals(table, weights),
         formulas=formulas,
         memory=_memory(memory, numeric, table),
-        nodes=nodes,
+        hot=_hot(table, own, kinds),
+        nodes=NodeReports(node, len(rows)),
         unpriced=tuple(
             {"node": r.node.label, "op": r.node.op, "domain": r.node.domain, "reason": r.why} for r in table.unpriced
         ),
@@ -214,7 +257,41 @@ def _type(name: str, value: Value) -> TensorType:
     return TensorType(name, value.encoding.dtype, shape)
 
 
-def _node(row: Row, graph: Graph, own: dict[int, tuple[int, int]], kind: str | None) -> NodeReport:
+def _hot(table: CostTable, own: dict[int, tuple[int, int]], kinds: dict[int, str]) -> tuple[Hot, ...]:
+    """The top nodes by MACs and by parameters; ranges count with their lower bound."""
+    found = []
+    seen: set[int] = set()
+    for figure in ("macs", "params"):
+        values = [
+            (_params(row, own, seen) if figure == "params" else row.quantity("macs").low, -i)
+            for i, row in enumerate(table.rows)
+            if row.live
+        ]
+        total = sum(value for value, _ in values)
+        top = [(value, -i) for value, i in heapq.nlargest(TOP, values) if value]
+        nodes = tuple(
+            HotNode(table.rows[i].node.label, kinds.get(i, table.rows[i].kind), value, value / total)
+            for value, i in top
+        )
+        found.append(Hot(figure, nodes))
+    return tuple(found)
+
+
+def _params(row: Row, own: dict[int, tuple[int, int]], seen: set[int]) -> int:
+    """The parameters a node holds, those of its bodies included; a body that several calls share counts at the first."""
+    total = own.get(id(row.node), (0, 0))[0]
+    for table in row.bodies.values():
+        if id(table) not in seen:
+            seen.add(id(table))
+            total += sum(_params(inner, own, seen) for inner in table.rows)
+    return total
+
+
+def _node(
+    row: Row, graph: Graph, own: dict[int, tuple[int, int]], kind: str | None, shown: set[int] | None = None
+) -> NodeReport:
+    """One node; a body that several calls share is spelled out at the first (`shown` remembers which)."""
+    shown = set() if shown is None else shown
     node = row.node
     macs, ops = row.quantity("macs"), row.quantity("ops")
     read, written = row.quantity("reads").value, row.quantity("writes").value
@@ -222,7 +299,9 @@ def _node(row: Row, graph: Graph, own: dict[int, tuple[int, int]], kind: str | N
     inner: list[NodeReport] = []
     for name, table in row.bodies.items():
         body = node.bodies[name]
-        inner.extend(_node(r, body, own, None) for r in table.rows)
+        if id(body) not in shown:
+            shown.add(id(body))
+            inner.extend(_node(r, body, own, None, shown) for r in table.rows)
     return NodeReport(
         name=node.name,
         op=node.op,
@@ -306,8 +385,3 @@ def _dims(numeric: Graph, symbolic: Graph) -> dict[str, DimReport]:
         )
         for name, info in infos.items()
     }
-
-
-def to_builtins(document: Report) -> Any:
-    """The document as plain dicts and lists."""
-    return msgspec.to_builtins(document)

@@ -17,7 +17,7 @@ from effaudit import dims
 from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
-from effaudit.graph import Graph, Node, Value
+from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import Context, Cost, Rules, registered
 from effaudit.ops.control import scan_trips, trip_count
@@ -46,7 +46,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 FREE = Price(0, 0, 0, 0)
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One node: between `low` and `high` (None: nothing bounds it), and why it is not priced, if it is not.
 
     `live` is False for a node that never runs: its costs are what it would cost, and no total counts them. `body` is
@@ -63,8 +63,10 @@ class Row(msgspec.Struct, frozen=True):
 
     def quantity(self, figure: str) -> Quantity:
         """ "macs", "ops", "reads" or "writes" of this row."""
-        high = None if self.high is None else getattr(self.high, figure)
-        return between(getattr(self.low, figure), high, self.why)
+        low = getattr(self.low, figure)
+        if self.high is self.low and type(low) is int:
+            return Quantity(low, low)
+        return between(low, None if self.high is None else getattr(self.high, figure), self.why)
 
 
 class CostTable(msgspec.Struct, frozen=True):
@@ -146,13 +148,14 @@ class _Pricer:
         if rules is None or rules.cost is None or rules.cost_takes is None:
             return Row(node, UNPRICED, FREE, None, _no_rule(node, rules), live)
         inputs = [values[name] if name else None for name in node.inputs]
-        outputs = [values[name] for name in node.outputs if name]
-        unknown = next((v.why for v in (*inputs, *outputs) if v is not None and v.shape is None), None)
-        if unknown is not None and rules.view is False and not _containers(inputs, outputs):
-            return Row(node, _fixed_kind(rules), FREE, None, unknown, live)
+        for value in (*inputs, *[values[name] for name in node.outputs if name]):
+            if value is not None and value.shape is None and not rules.view:
+                if value.encoding is SEQUENCE:
+                    break
+                return Row(node, _fixed_kind(rules), FREE, None, value.why, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
-            low = _moved(cost, inputs, outputs)
+            low = _moved(cost, node, values)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, None, f"its cost depends on {doubt}", live)
         except INVALID as error:
@@ -162,6 +165,11 @@ class _Pricer:
     def _with_bodies(self, node: Node, values: Mapping[str, Value], live: bool) -> Row:
         bodies = {name: self.table(body) for name, body in node.bodies.items()}
         inputs = [values[name] if name else None for name in node.inputs]
+        broken = next(
+            (values[name].why for name in node.outputs if name and values[name].why.startswith("invalid")), ""
+        )
+        if broken:
+            return Row(node, "control", FREE, None, broken, live, bodies)
         if "function" in bodies:
             table = bodies["function"]
             return Row(node, "function", table.low, table.high, _why(bodies), live, bodies)
@@ -174,10 +182,6 @@ class _Pricer:
         high = None if most is None or table.high is None else table.high.times(most)
         why = _why(bodies) or ("the number of iterations is not known" if most is None else "")
         return Row(node, "control", table.low.times(fewest or 0), high, why, live, bodies)
-
-
-def _containers(inputs: list[Value | None], outputs: list[Value]) -> bool:
-    return any(v is not None and v.encoding.dtype == "sequence" for v in (*inputs, *outputs))
 
 
 def _no_rule(node: Node, rules: Rules | None) -> str:
@@ -220,18 +224,19 @@ def _no_body(attribute: str, inputs: Sequence[Value]) -> tuple[Value, ...]:
     raise TypeError("a cost rule runs no body")
 
 
-def _moved(cost: Cost, inputs: list[Value | None], outputs: list[Value]) -> Price:
+def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> Price:
     """Each distinct input is read once, each output written once, unless the rule says otherwise."""
     read, written = cost.reads, cost.writes
     if read is None:
         read = 0
-        for i, value in enumerate(inputs):
-            if value is not None and all(value is not other for other in inputs[:i]):
-                read = read + value.nbytes
+        for name in dict.fromkeys(node.inputs):
+            if name:
+                read = read + values[name].nbytes
     if written is None:
         written = 0
-        for value in outputs:
-            written = written + value.nbytes
+        for name in node.outputs:
+            if name:
+                written = written + values[name].nbytes
     return Price(cost.macs, cost.ops, read, written)
 
 

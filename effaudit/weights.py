@@ -41,6 +41,10 @@ _RESIZERS: Final = frozenset(("Resize", "Upsample"))
 _PASSES_TO_SOFTMAX: Final = frozenset("Add Mul Div Sub Reshape Cast Where Identity Transpose Squeeze Unsqueeze".split())
 
 
+# A tensor computed from more constants than this is no weight any more, and following it would cost a quadratic time.
+MAX_SOURCES: Final = 64
+
+
 class Tensor(msgspec.Struct, frozen=True):
     """A constant with its role; `logical` elements differ from the stored ones where several share a byte."""
 
@@ -159,18 +163,17 @@ class _Roles:
         if not any(held):
             return
         ahead = changing.isdisjoint(node.outputs)
-        carried: list[_Use] = []
+        carried: dict[int, _Use] = {}
         for place, uses in enumerate(held):
             for use in uses:
                 table = biases_scores is not None and _is_plane(biases_scores[node.inputs[place]], use.constant)
                 found = OTHER if table else role(node, place, use.constant)
                 if (ahead and (found == PARAM or _elementwise(node))) or (place == 0 and node.op in _RESHAPERS):
-                    carried.append(use)
+                    carried[id(use)] = use
                 else:
                     _raise(use, found, node, _logical(node, place, use.constant))
-        for name in node.outputs:
-            if carried and name:
-                sources[name] = tuple(carried)
+        if 0 < len(carried) <= MAX_SOURCES:
+            sources.update(dict.fromkeys(filter(None, node.outputs), tuple(carried.values())))
 
     def _body(self, node: Node, body: Graph, sources: Mapping[str, tuple[_Use, ...]]) -> None:
         if "function" in node.bodies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import sys
 from typing import Any, Final, NoReturn
@@ -59,6 +60,9 @@ def cli() -> None:
 def main() -> NoReturn:
     """The console script: runs a command and ends the process with the documented exit code."""
     debug = DEBUG in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets its escapes
     gc.disable()  # one short run without cycles: collecting costs a tenth of the time and frees nothing
     try:
         sys.exit(_run(debug))

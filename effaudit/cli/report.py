@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -41,11 +42,11 @@ def command(
 
     document = report([audit(name, sizes) for name in names])
     for form, path in wanted:
-        text = render(form, document, nodes)
+        pieces = render(form, document, nodes)
         if path in (None, "-"):
-            sys.stdout.write(text)
+            sys.stdout.writelines(pieces)
         else:
-            _write(str(path), text)
+            _write(str(path), pieces)
 
 
 def _formats(formats: tuple[str, ...], as_json: bool, output: str | None) -> list[tuple[str, str | None]]:
@@ -62,9 +63,9 @@ def _formats(formats: tuple[str, ...], as_json: bool, output: str | None) -> lis
     return wanted
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, pieces: Iterable[str]) -> None:
     try:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines(pieces)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

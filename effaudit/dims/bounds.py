@@ -18,11 +18,8 @@ def lower(dim: expr.Dim | Fraction) -> Bound:
     if not isinstance(dim, expr.Expr):
         return dim
     if dim.low is None:
-        direct = _interval(dim)[0]
-        if direct == -INFINITY:
-            relaxed = _relax(dim, 0)
-            direct = direct if relaxed is None else relaxed
-        dim.low = direct
+        direct, relaxed = _interval(dim)[0], _relax(dim, 0)
+        dim.low = direct if relaxed is None else max(direct, relaxed)
     return dim.low
 
 

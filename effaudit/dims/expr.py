@@ -19,6 +19,7 @@ from effaudit.errors import Undecided
 
 MAX_TERMS: Final = 400
 MAX_DEPTH: Final = 24
+MAX_POWER: Final = 32
 
 Number: TypeAlias = int | Fraction
 Dim: TypeAlias = Union[int, "Expr"]
@@ -165,8 +166,8 @@ class Expr:
             if type(other) not in _OPERANDS:
                 return NotImplemented
             return make({m: c * other for m, c in self.terms.items()}) if other else 0
-        if len(self.terms) * len(other.terms) > MAX_TERMS * 4:
-            raise Undecided("the expression has too many terms")
+        if len(self.terms) * len(other.terms) > MAX_TERMS * 4 or _unwieldy(self) or _unwieldy(other):
+            raise Undecided("the expression is too large")
         terms: dict[Monomial, Number] = {}
         for left, a in self.terms.items():
             for right, b in other.terms.items():
@@ -213,6 +214,13 @@ class Expr:
         if bounds.lower(-gap) > 0:
             return False
         raise Undecided(f"whether {self} <= {other}")
+
+
+def _unwieldy(value: Expr) -> bool:
+    """True for powers and coefficients that no size of a real tensor has."""
+    return any(
+        abs(coef) >> 128 if type(coef) is int else coef.denominator >> 64 for coef in value.terms.values()
+    ) or any(power > MAX_POWER for mono in value.terms for _, power in mono)
 
 
 _OPERANDS: Final = (int, Expr, Fraction, bool)

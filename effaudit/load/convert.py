@@ -5,7 +5,8 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -79,6 +80,7 @@ class _Converter:
         self.buf = buf
         self.home = home
         self.nodes = 0
+        self.names: dict[str, str] = {}  # one object per name: a tensor's is met at its maker and at every reader
 
     def model(self, source: Source) -> Graph:
         buf = self.buf
@@ -104,7 +106,12 @@ class _Converter:
             source, producer=" ".join(producer[k] for k in sorted(producer)).strip(), ir_version=ir_version
         )
         scope = Scope(self._opsets(imports), {}, source)
-        known = dict(self._function(span, scope) for span in functions)
+        known: dict[tuple[str, str, str], Function] = {}
+        for span in functions:
+            key, function = self._function(span, scope)
+            if key in known:
+                raise LoadError(f"{self.home.path}: two functions are named {function.name!r}")
+            known[key] = function
         return self.graph(graphs, Scope(scope.opsets, known, source))
 
     def graph(self, spans: list[Span], scope: Scope) -> Graph:
@@ -112,13 +119,17 @@ class _Converter:
         if scope.depth > MAX_BODY_DEPTH:
             raise LimitError(f"{self.home.path}: bodies nested more than {MAX_BODY_DEPTH} deep; refused")
         buf, path = self.buf, self.home.path
-        parts: dict[int, list[Span]] = {1: [], 5: [], 11: [], 12: [], 13: [], 15: []}
+        parts: dict[int, list[Span]] = {5: [], 11: [], 12: [], 13: [], 15: []}
+        places = array("Q")  # of the nodes: begin, end, begin, end; a list of pairs would take ten times the memory
         name = ""
         for begin, end in spans:
             for number, wire, start, stop in fields(buf, begin, end):
                 if wire == 2:
                     found = parts.get(number)
-                    if found is not None:
+                    if number == 1:
+                        places.append(start)
+                        places.append(stop)
+                    elif found is not None:
                         found.append((start, stop))
                     elif number == 2:
                         name = text(buf, start, stop)
@@ -138,8 +149,8 @@ class _Converter:
             declared.setdefault(label, value)
             outputs.append(label)
         given = {*inputs, *constants}
-        inner = scope.inside(Names(given, lambda: self._made(parts[1])))
-        nodes = [self._node(start, stop, inner) for start, stop in parts[1]]
+        inner = scope.inside(Names(given, lambda: self._made(_pairs(places))))
+        nodes = [self._node(start, stop, inner) for start, stop in _pairs(places)]
         ordered, in_order, captured = sort_nodes(nodes, given, scope.outer, path)
         known = given.union(*(node.outputs for node in nodes))
         captured = self._check_outputs(outputs, known, scope, captured)
@@ -169,7 +180,7 @@ class _Converter:
                     captured = (*captured, name)
         return captured
 
-    def _made(self, spans: list[Span]) -> set[str]:
+    def _made(self, spans: Iterable[Span]) -> set[str]:
         """The names that nodes make."""
         buf = self.buf
         return {text(buf, a, b) for span in spans for n, w, a, b in fields(buf, *span) if n == 2 and w == 2}
@@ -178,7 +189,9 @@ class _Converter:
         constants = {}
         for start, stop in dense:
             item = constant(self.buf, start, stop, self.home, None, "initializer")
-            constants[item.name] = item
+            other = constants.setdefault(item.name, item)
+            if (other.shape, other.encoding) != (item.shape, item.encoding):
+                raise LoadError(f"{self.home.path}: two initializers are named {item.name!r} and differ")
         for start, stop in scattered:
             item = sparse(self.buf, start, stop, self.home, None)
             constants[item.name] = item
@@ -188,7 +201,7 @@ class _Converter:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise LimitError(f"{self.home.path}: more than {MAX_NODES:,} nodes; refused")
-        buf = self.buf
+        buf, names = self.buf, self.names
         name = op = domain = overload = ""
         inputs: list[str] = []
         outputs: list[str] = []
@@ -207,15 +220,18 @@ class _Converter:
             start = at
             at += size
             if tag == 10:
-                inputs.append(text(buf, start, at))
+                label = text(buf, start, at)
+                inputs.append(names.setdefault(label, label))
             elif tag == 42:
                 attributes.append((start, at))
             elif tag == 18:
-                outputs.append(text(buf, start, at))
+                label = text(buf, start, at)
+                outputs.append(names.setdefault(label, label))
             elif tag == 26:
                 name = text(buf, start, at)
             elif tag == 34:
                 op = text(buf, start, at)
+                op = names.setdefault(op, op)
             elif tag == 58:
                 domain = text(buf, start, at)
             elif tag == 66:
@@ -417,6 +433,10 @@ class _Converter:
 _NOTHING: Final[dict[str, Any]] = {}
 # proto2 leaves a field at its default out
 _DEFAULTS: Final = {INT_A: 0, FLOAT_A: 0.0, STRING_A: ""}
+
+
+def _pairs(flat: array[int]) -> Iterator[Span]:
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _plain(domain: str) -> str:

@@ -61,19 +61,25 @@ class StreamFeed:
         kept = [self.buf[pos - self.base :]] if pos < end else []
         have = len(kept[0]) if kept else 0
         while end < pos:
-            dropped = os.read(self._fd, min(pos - end, LARGE_WINDOW))
+            dropped = self._read(min(pos - end, LARGE_WINDOW))
             if not dropped:
                 raise LoadError(f"-: truncated: the stream ends at byte {end:,}, byte {pos:,} was expected")
             end += len(dropped)
-            self.read_bytes += len(dropped)
         while have < n:
-            chunk = os.read(self._fd, LARGE_WINDOW)
+            chunk = self._read(LARGE_WINDOW)
             if not chunk:
                 break
             kept.append(chunk)
             have += len(chunk)
-            self.read_bytes += len(chunk)
         self.buf, self.base = b"".join(kept), pos
+
+    def _read(self, n: int) -> bytes:
+        try:
+            piece = os.read(self._fd, n)
+        except OSError as error:
+            raise LoadError(f"-: cannot be read: {error.strerror}; pipe a model in, or name a file") from None
+        self.read_bytes += len(piece)
+        return piece
 
 
 def take(feed: Feed, pos: int, n: int, path: str) -> bytes:

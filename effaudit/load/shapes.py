@@ -26,6 +26,7 @@ from effaudit.ops._registry import Context, Rules, load_families, registered
 MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls included
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
 MAX_CALL_DEPTH: Final = 64
+MAX_DIM: Final = 2**63 - 1
 
 
 class Scope(dict[str, Value]):
@@ -70,6 +71,7 @@ class _Engine:
         self.rules: Mapping[tuple[str, str], Rules] = registered()
         self.infos: dict[str, DimInfo] = {}
         self.taken = taken
+        self.stated: dict[int, Mapping[str, Value]] = {}
         self.steps = 0
         self.value_work = 0
         self.calls: dict[Any, Graph] = {}
@@ -102,11 +104,16 @@ class _Engine:
                 return self._call(node, (*key, overload), function, inputs, values)
         rules = self.rules.get(key)
         bodies: dict[str, Graph] = {}
-        outputs: Sequence[Value]
         if rules is None or rules.shape is None:
-            outputs = self._declared(node, graph)
+            outputs: Sequence[Value] = self._declared(node, graph)
         else:
             outputs = self._apply(rules, node, inputs, values, graph, bodies)
+            if node.bodies and not bodies:
+                why = outputs[0].why if outputs else f"{node.op} has no output"
+                if not why:
+                    why = f"invalid {node.op} {node.label}: a graph where it takes none"
+                    outputs = self._unranked(node, why)
+                bodies = {name: self._blank(body, values, why) for name, body in node.bodies.items()}
         for i, name in enumerate(node.outputs):
             if name:
                 values[name] = (
@@ -130,9 +137,9 @@ class _Engine:
         try:
             args, attrs = arguments(node, inputs, takes)
             if not rules.partial:
-                for i, value in enumerate(args):
+                for value in args:
                     if value is not None and value.shape is None:
-                        return self._unranked(node, value.why or f"input {i} has unknown rank")
+                        return self._unranked(node, value.why)
             if takes.wants_ctx:
                 attrs = {**attrs, "ctx": self._context(node, values, graph, bodies)}
             result = rules.shape(*args, **attrs)
@@ -144,6 +151,10 @@ class _Engine:
         for value in outputs:
             if type(value.content) is tuple:
                 self.value_work += len(value.content)
+            for dim in value.shape or ():
+                if type(dim) is int and not 0 <= dim <= MAX_DIM:
+                    what = "a negative dim" if dim < 0 else "a dim past 2^63"
+                    return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
         return outputs
 
     def _context(self, node: Node, values: Scope, graph: Graph, bodies: dict[str, Graph]) -> Context:
@@ -172,6 +183,22 @@ class _Engine:
         self.infos[name] = DimInfo(None, origin, low, top, reason)
         return dims.symbol(name, low, high, origin, reason)
 
+    def _blank(self, body: Graph, outer: Mapping[str, Value], why: str) -> Graph:
+        """A body that could not be run: nothing is known of what it makes."""
+        values = Scope(outer)
+        unknown = Value(UNKNOWN, None, why=why)
+        values.update(dict.fromkeys((*body.inputs, *body.outputs), unknown))
+        for name in body.captured:
+            values[name] = outer[name]
+        for name, constant in body.constants.items():
+            values[name] = Value(constant.encoding, constant.shape, content(constant))
+        nodes = []
+        for node in body.nodes:
+            values.update(dict.fromkeys(filter(None, node.outputs), unknown))
+            inner = {name: self._blank(b, values, why) for name, b in node.bodies.items()}
+            nodes.append(msgspec.structs.replace(node, bodies=inner) if inner else node)
+        return msgspec.structs.replace(body, nodes=tuple(nodes), values=values)
+
     def _unranked(self, node: Node, why: str) -> list[Value]:
         return [Value(UNKNOWN, None, why=why)] * len(node.outputs)
 
@@ -180,7 +207,10 @@ class _Engine:
         domain = node.domain or "ai.onnx"
         why = f"no shape rule for {domain}::{node.op}"
         unknown = Value(UNKNOWN, None, why=why)
-        found, types = [], {**graph.stated(), **graph.declared}
+        types = self.stated.get(id(graph))
+        if types is None:
+            types = self.stated[id(graph)] = {**graph.stated(), **graph.declared}
+        found = []
         for name in node.outputs:
             stated = types.get(name, unknown)
             fixed = stated.shape is not None and all(isinstance(d, int) for d in stated.shape)

@@ -93,6 +93,8 @@ def integers(buf: bytes, wire: int, start: int, stop: int) -> list[int]:
     while start < stop:
         value, start = varint(buf, start)
         values.append(signed(value))
+    if wire == 2 and start != stop:
+        raise Malformed("a list of numbers runs past its end")
     return values
 
 

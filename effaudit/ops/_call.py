@@ -15,27 +15,47 @@ INVALID: Final = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, 
 def arguments(node: Node, inputs: list[Value | None], takes: Signature) -> tuple[list[Value | None], Mapping[str, Any]]:
     """The positional and keyword arguments of a rule.
 
-    Raises ValueError on more inputs than the operator has, or a required one missing.
+    Raises ValueError on more inputs than the operator has, a required one missing, or an attribute of another type.
     """
     attrs = node.attrs
     names = takes.inputs
-    if not attrs.keys() <= takes.keywords:
-        moved = [k for k in attrs if k in names]
-        if moved:
-            inputs = list(inputs)
-            for name in moved:
-                at = names.index(name)
-                inputs.extend([None] * (at + 1 - len(inputs)))
-                if inputs[at] is None:
-                    inputs[at] = attribute_value(attrs[name])
-        attrs = {k: v for k, v in attrs.items() if k in takes.keywords}
+    if attrs:
+        if not attrs.keys() <= takes.keywords:
+            moved = [k for k in attrs if k in names]
+            if moved:
+                inputs = _with_moved(inputs, attrs, moved, names)
+            attrs = {k: v for k, v in attrs.items() if k in takes.keywords}
+        types = takes.types
+        for name, value in attrs.items():
+            if name in types and not _is_of(value, types[name]):
+                raise ValueError(f"attribute {name} has the wrong type")
     if len(inputs) > len(names) and not takes.variadic:
         if any(v is not None for v in inputs[len(names) :]):
             raise ValueError(f"{len(inputs)} inputs where it takes {len(names)} at most")
         inputs = inputs[: len(names)]
-    if len(inputs) < takes.required or None in inputs[: takes.required]:
+    if len(inputs) < takes.required or (None in inputs and None in inputs[: takes.required]):
         raise ValueError(f"{takes.required} inputs are needed: {', '.join(names[: takes.required])}")
     return inputs, attrs
+
+
+def _with_moved(
+    inputs: list[Value | None], attrs: Mapping[str, Any], moved: list[str], names: tuple[str, ...]
+) -> list[Value | None]:
+    """The inputs, with attributes that another version takes as inputs in their places."""
+    inputs = list(inputs)
+    for name in moved:
+        at = names.index(name)
+        inputs.extend([None] * (at + 1 - len(inputs)))
+        if inputs[at] is None:
+            inputs[at] = attribute_value(attrs[name])
+    return inputs
+
+
+def _is_of(value: Any, wanted: tuple[type, ...]) -> bool:
+    """Whether an attribute is of a type, or (`tuple` first) a tuple whose elements are."""
+    if wanted[0] is tuple:
+        return type(value) is tuple and all(isinstance(x, wanted[1:]) for x in value)
+    return isinstance(value, wanted)
 
 
 def attribute_value(value: Any) -> Value:

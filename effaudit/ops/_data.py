@@ -82,7 +82,7 @@ def rounded(x: Any, dtype: str) -> Any:
     if dtype == "float64":
         return float(x)
     if dtype == "float16":
-        return float(struct.unpack("e", struct.pack("e", x))[0]) if abs(x) < 65520 else None
+        return float(struct.unpack("e", struct.pack("e", x))[0]) if -65520 < x < 65520 else None
     if dtype == "bool":
         return bool(x)
     if dtype not in INTEGERS:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate
+from math import isnan
 from typing import Any, Final, TypeAlias
 
 from effaudit import dims
 from effaudit.dims import Expr
 from effaudit.errors import Undecided
-from effaudit.graph import Data, Encoding, Value
+from effaudit.graph import INTEGERS, Data, Encoding, Value
 from effaudit.ops._data import count, indices, strides
 
 # A function of the elements and of the largest whole number the type holds exactly along with all below it (None: any).
@@ -100,6 +101,8 @@ def exactly(x: Any, encoding: Encoding) -> Any:
         return float(x) if binary and abs(exact.numerator) <= limit else None
     if dtype == "bool":
         return bool(x)
+    if dtype not in INTEGERS:
+        return None
     low, high = (0, 2**bits) if dtype.startswith("uint") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
     return int(x) if low <= x < high else None
 
@@ -126,8 +129,12 @@ def _whole(x: Any) -> Any:
     return int(x) if isinstance(x, float) and x.is_integer() else x
 
 
+def _usable(x: Any) -> bool:
+    return x is not None and not isinstance(x, str) and not (isinstance(x, float) and isnan(x))
+
+
 def _guarded(function: Fold, elements: list[Any], encoding: Encoding) -> Any:
-    if any(x is None or isinstance(x, str) for x in elements):
+    if not all(map(_usable, elements)):
         return None
     try:
         return exactly(function(elements, _EXACT.get(encoding.dtype)), encoding)

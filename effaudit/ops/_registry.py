@@ -86,6 +86,7 @@ class Signature(msgspec.Struct, frozen=True):
     wants_ctx: bool
     wants_out: bool
     wants_outs: bool
+    types: Mapping[str, tuple[type, ...]] = {}  # of attributes; a tuple attribute's elements
 
 
 class Rules(msgspec.Struct):
@@ -104,6 +105,19 @@ class Rules(msgspec.Struct):
 
 _RULES: dict[tuple[str, str], Rules] = {}
 _INTERNAL: Final = frozenset({"ctx", "out", "outs"})
+# How rules annotate attributes -> what a file may give for them.
+_NUMBER: Final = (float, int)
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "int": (int,),
+    "float": _NUMBER,
+    "str": (str,),
+    "Sequence[int]": (tuple, int),
+    "Sequence[float]": (tuple, *_NUMBER),
+    "Sequence[str]": (tuple, str),
+    "tuple[int, ...]": (tuple, int),
+    "tuple[float, ...]": (tuple, *_NUMBER),
+    "tuple[str, ...]": (tuple, str),
+}
 
 
 def shape(*ops: str, domain: str = ONNX, partial: bool = False) -> Callable[[Rule], Rule]:
@@ -186,6 +200,7 @@ def signature(rule: Callable[..., Any]) -> Signature:
     positional = names[: code.co_argcount]
     keywords = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = len(getattr(rule, "__defaults__", None) or ())
+    stated = ((k, rule.__annotations__.get(k, "").removesuffix(" | None")) for k in keywords)
     return Signature(
         positional,
         len(positional) - defaults,
@@ -194,6 +209,7 @@ def signature(rule: Callable[..., Any]) -> Signature:
         "ctx" in keywords,
         "out" in keywords,
         "outs" in keywords,
+        {k: _TYPES[annotation] for k, annotation in stated if annotation in _TYPES},
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from effaudit import dims
 from effaudit.dims import Dim
+from effaudit.errors import Undecided
 from effaudit.graph import DOUBLE, ENCODINGS, FLOAT, Value
 from effaudit.ops._attention import ROTARY_OPS, Attend, head_size
 from effaudit.ops._inputs import agreed, given, ranked
@@ -136,9 +137,11 @@ def flex_attention(
 
 
 @cost("FlexAttention", domain=PREVIEW, kind="attention")
-def flex_attention_cost(q: Value, k: Value, v: Value, *, out: Value) -> Cost:
-    """macs = B x Hq x Sq x Skv x (head + v_head);
-    ops = B x Hq x Sq x Skv x 6 (scale, softmax 5); what its bodies do to the scores is not in it"""
+def flex_attention_cost(q: Value, k: Value, v: Value, *, ctx: Context, out: Value) -> Cost:
+    """macs = B x Hq x Sq x Skv x (head + v_head); ops = B x Hq x Sq x Skv x 6 (scale, softmax 5); unknown where bodies
+    change the scores"""
+    if ctx.node.bodies:
+        raise Undecided(f"what {' and '.join(sorted(ctx.node.bodies))} do to the scores")
     a = _Heads(q, k, v).attend
     return Cost(a.macs, a.ops())
 
@@ -162,6 +165,8 @@ def rotary_embedding(
 def rotated(x: Value, num_heads: int | None, rotary_dim: int, per_head: Dim | None = None) -> Dim:
     """The elements of `x` that a rotary embedding turns: all of them, or `rotary_dim` of every head."""
     dims_x = ranked(x, "the rotated input", 3, 4)
+    if rotary_dim < 0 or (num_heads or 0) < 0:
+        raise ValueError(f"rotary_embedding_dim {rotary_dim} of {num_heads} heads")
     if not rotary_dim:
         return x.numel
     if len(dims_x) == 4:

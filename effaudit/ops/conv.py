@@ -20,10 +20,13 @@ def conv_shape(
     dilations: Sequence[int] | None,
     pads: Sequence[int] | None,
     auto_pad: str,
+    kernel_shape: Sequence[int] | None = None,
 ) -> Shape:
     """N x M x spatial of a convolution of x (N x C x spatial) with w (M x C/group x kernel)."""
     if len(x) != len(w) or len(x) < 2:
         raise ValueError(f"input of rank {len(x)} with a kernel of rank {len(w)}")
+    if kernel_shape and any(isinstance(k, int) and k != s for k, s in zip(w[2:], kernel_shape, strict=True)):
+        raise ValueError(f"kernel_shape {list(kernel_shape)} with weights of {list(w[2:])}")
     channels, wanted = x[1], w[1]
     if group < 1 or (isinstance(w[0], int) and w[0] % group):
         raise ValueError(f"{w[0]} output channels do not divide into {group} groups")
@@ -66,7 +69,7 @@ def conv(
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__Conv.html"""
     assert x.shape is not None and w.shape is not None
-    return Value(x.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad))
+    return Value(x.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad, kernel_shape))
 
 
 @cost("Conv", kind=conv_kind)
@@ -91,7 +94,7 @@ def conv_integer(
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__ConvInteger.html"""
     assert x.shape is not None and w.shape is not None
-    return Value(INT32, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad))
+    return Value(INT32, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad, kernel_shape))
 
 
 @cost("ConvInteger", kind=conv_kind)
@@ -129,7 +132,7 @@ def qlinear_conv(
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__QLinearConv.html"""
     assert x.shape is not None and w.shape is not None
-    return Value(y_zero_point.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad))
+    return Value(y_zero_point.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad, kernel_shape))
 
 
 def _qlinear_kind(x: Value, x_scale: Value, x_zero_point: Value, w: Value, *rest: Any, group: int = 1, **_: Any) -> str:
@@ -174,6 +177,8 @@ def conv_transpose(
     """https://onnx.ai/onnx/operators/onnx__ConvTranspose.html"""
     assert x.shape is not None and w.shape is not None
     rank = len(x.shape) - 2
+    if any(s < 1 for s in (*(strides or ()), *(dilations or ()))):
+        raise ValueError("strides and dilations must be 1 or more")
     if len(x.shape) != len(w.shape) or rank < 0 or group < 1:
         raise ValueError(f"input of rank {len(x.shape)} with a kernel of rank {len(w.shape)}, group {group}")
     if output_shape:
@@ -230,7 +235,7 @@ def deform_conv(
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__DeformConv.html"""
     assert x.shape is not None and w.shape is not None
-    return Value(x.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, "NOTSET"))
+    return Value(x.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, "NOTSET", kernel_shape))
 
 
 @cost("DeformConv", kind="conv")

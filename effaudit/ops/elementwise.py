@@ -304,7 +304,7 @@ def where_cost(condition: Value, x: Value, y: Value, *, out: Value) -> Cost:
 
 
 @shape("Cast")
-def cast(input: Value, *, to: int = 1, saturate: int = 1, round_mode: str = "up") -> Value:
+def cast(input: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Value:
     """https://onnx.ai/onnx/operators/onnx__Cast.html"""
     encoding = ENCODINGS.get(to)
     if encoding is None:
@@ -320,7 +320,7 @@ def cast_like(input: Value, target_type: Value, *, saturate: int = 1, round_mode
 
 
 @shape("BitCast")
-def bit_cast(input: Value, *, to: int = 1) -> Value:
+def bit_cast(input: Value, *, to: int) -> Value:
     """https://onnx.ai/onnx/operators/onnx__BitCast.html (same width, so the same shape)"""
     return Value(ENCODINGS.get(to, UNKNOWN), input.shape)
 

@@ -166,8 +166,8 @@ class Equation:
             counts = Counter(label for term in labels for label in term)
             ellipsis = [f"...{i}" for i in range(widest)]
             self.output = ellipsis + sorted(x for x, n in counts.items() if n == 1 and len(x) == 1)
-        if any(label not in self.sizes for label in self.output):
-            raise ValueError("an output label no operand has")
+        if any(label not in self.sizes for label in self.output) or len(set(self.output)) < len(self.output):
+            raise ValueError("an output label that no operand has, or twice")
 
     @property
     def out_shape(self) -> Shape:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from effaudit import dims
 from effaudit.dims import Dim
+from effaudit.errors import Undecided
 from effaudit.graph import Shape, Value
 from effaudit.ops._attention import ROTARY_OPS, Attend, head_size
 from effaudit.ops._inputs import agreed, given, ranked, scalar_dim
 from effaudit.ops._registry import MICROSOFT, Cost, cost, shape
 
-FED_PAST = "past_sequence_length is a value fed at run time"
+FED_PAST = "past_sequence_length, a value fed at run time"
 
 
 class Fused(NamedTuple):
@@ -66,12 +67,12 @@ def fused(
 
 
 def valid_past(past_sequence_length: Value | None, shared: int) -> Dim | None:
-    """The valid length of a shared past buffer. Raises ValueError where only the run tells."""
+    """The valid length of a shared past buffer. Raises Undecided where only the run tells."""
     if not shared:
         return None
     known = scalar_dim(past_sequence_length)
     if known is None:
-        raise ValueError(FED_PAST)
+        raise Undecided(FED_PAST)
     return known
 
 

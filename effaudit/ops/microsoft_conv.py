@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from effaudit import dims
 from effaudit.dims import Dim
 from effaudit.graph import Shape, Value
 from effaudit.ops._inputs import agreed, given, need, ranked
@@ -321,5 +322,5 @@ def word_conv_embedding_cost(sequence: Value, w: Value, b: Value, c: Value, *, o
     """macs = words x (characters - window + 1) x numel(W), every word at its padded length;
     ops = words x (characters - window + 1) x filters x 3 (bias, tanh, max)"""
     words, kernel = ranked(sequence, "Sequence"), ranked(w, "W", 4)
-    positions = numel(words[:-1]) * (words[-1] - kernel[2] + 1)
+    positions = numel(words[:-1]) * dims.maximum(words[-1] - kernel[2] + 1, 0)
     return Cost(positions * w.numel, 3 * positions * kernel[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from effaudit.dims import Dim
+from effaudit.errors import Undecided
 from effaudit.graph import Value
 from effaudit.ops._attention import Attend, head_size
 from effaudit.ops._data import scalar
@@ -125,7 +126,7 @@ def decoder_attention_cost(
     ops = B x heads x S x Skv x (6 + masks), + 1 per projected element for the bias"""
     lengths = _decoder_lengths(query, key, key_cache, static_kv, use_past, has_layer_state)
     if lengths is None:
-        raise ValueError("static_kv, use_past and has_layer_state are values fed at run time")
+        raise Undecided("static_kv, use_past and has_layer_state, values fed at run time")
     steps, batch, hidden = ranked(query, "query", 3)
     head = head_size(hidden, num_heads)
     a = Attend(batch, num_heads, steps, lengths[0], head, head)
@@ -178,9 +179,48 @@ def packed_attention_cost(
     return Cost(f.attend.macs + tokens * weights.numel, f.attend.ops(given(attention_bias)) + tokens * f.width)
 
 
-@shape("LongformerAttention", "QOrderedLongformerAttention", domain=MICROSOFT)
-def longformer_attention(input: Value, *rest: Value | None) -> Value:
+@shape("LongformerAttention", domain=MICROSOFT)
+def longformer_attention(
+    input: Value,
+    weight: Value,
+    bias: Value,
+    mask: Value,
+    global_weight: Value,
+    global_bias: Value,
+    global_: Value,
+    *,
+    num_heads: int,
+    window: int,
+) -> Value:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.LongformerAttention"""
+    return Value(input.encoding, ranked(input, "input", 3))
+
+
+@shape("QOrderedLongformerAttention", domain=MICROSOFT)
+def qordered_longformer_attention(
+    input: Value,
+    scale_input: Value,
+    weight: Value,
+    scale_weight: Value,
+    bias: Value,
+    scale_bias: Value,
+    scale_qkv_gemm: Value,
+    mask: Value,
+    global_weight: Value,
+    scale_global_weight: Value,
+    global_bias: Value,
+    scale_global_gemm: Value,
+    global_: Value,
+    scale_output: Value,
+    *,
+    num_heads: int,
+    order_global_weight: int,
+    order_input: int,
+    order_output: int,
+    order_weight: int,
+    window: int,
+) -> Value:
+    """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QOrderedLongformerAttention"""
     return Value(input.encoding, ranked(input, "input", 3))
 
 

@@ -72,8 +72,14 @@ def scaled_silu(x: Value, scale: Value | None = None, *, alpha: float = 1.0) -> 
     return Value(x.encoding, x.shape)
 
 
-@cost("QuickGelu", "ScaledSiLU", domain=MICROSOFT, kind="activation")
-def scaled_swish_cost(x: Value, scale: Value | None = None, *, out: Value) -> Cost:
+@cost("QuickGelu", domain=MICROSOFT, kind="activation")
+def quick_gelu_cost(x: Value, *, out: Value) -> Cost:
+    """ops = 6 x numel(out) (scale, sigmoid 4, multiply)"""
+    return Cost(0, SCALED_SWISH * out.numel)
+
+
+@cost("ScaledSiLU", domain=MICROSOFT, kind="activation")
+def scaled_silu_cost(x: Value, scale: Value | None = None, *, out: Value) -> Cost:
     """ops = 6 x numel(out) (scale, sigmoid 4, multiply)"""
     return Cost(0, SCALED_SWISH * out.numel)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
+from effaudit.errors import Undecided
 from effaudit.graph import Shape, Value
 from effaudit.ops._attention import ROTARY_OPS, Attend, head_size
 from effaudit.ops._inputs import given, need, ranked, scalar_dim
-from effaudit.ops._registry import MICROSOFT, Context, Cost, cost, shape, unpriced
+from effaudit.ops._registry import MICROSOFT, Context, Cost, cost, shape
 from effaudit.ops.quantize import DEQUANTIZE, QUANTIZE
 
-FED_TOTAL = "total_sequence_length is a value fed at run time"
+FED_TOTAL = "total_sequence_length, a value fed at run time"
 NORM_OPS = 3  # root mean square normalization per element: square and add up, times the inverse root, times the weight
 
 
@@ -116,7 +117,7 @@ def _total(
 ) -> Dim:
     """The total length for the count: known, without a past the new keys, or the symbol the shape rule named.
 
-    Raises ValueError where only the run tells.
+    Raises Undecided where only the run tells.
     """
     known = _stated_total(total, attention_bias)
     if known is not None:
@@ -124,11 +125,11 @@ def _total(
     if past is None:
         return fresh
     if present is None or present.shape is None:
-        raise ValueError(FED_TOTAL)
+        raise Undecided(FED_TOTAL)
     older = {s for dim in past.shape or () for s in dims.symbols(dim)}
     named = [s for s in dims.symbols(present.shape[2]) - older if s.origin == "data"]
     if len(named) != 1:
-        raise ValueError(FED_TOTAL)
+        raise Undecided(FED_TOTAL)
     return Expr({((named[0], 1),): 1})
 
 
@@ -242,88 +243,6 @@ def sparse_attention_cost(
     batch, length = ranked(query, "query", 3)[:2]
     keys = scalar_dim(total_sequence_length)
     if keys is None:
-        raise ValueError(FED_TOTAL)
+        raise Undecided(FED_TOTAL)
     a = Attend(batch, num_heads, length, keys, g.head, g.head)
     return Cost(a.macs, a.ops() + (g.rotary_ops() if do_rotary else 0))
-
-
-@shape("PagedAttention", domain=MICROSOFT)
-def paged_attention(
-    query: Value,
-    key: Value | None = None,
-    value: Value | None = None,
-    key_cache: Value | None = None,
-    value_cache: Value | None = None,
-    *rest: Value | None,
-    kv_cache_layout: str = "SEPARATE",
-    kv_num_heads: int,
-    num_heads: int,
-    v_head_size: int = 0,
-) -> tuple[Value, ...]:
-    """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.PagedAttention"""
-    ranked(query, "query", 2)
-    g = Grouped(query, key, num_heads, kv_num_heads)
-    width = v_head_size if kv_cache_layout == "LATENT" and v_head_size else g.head
-    caches = [need(key_cache, "key_cache"), *([value_cache] if value_cache is not None else [])]
-    return Value(query.encoding, (*g.lead, num_heads * width)), *(Value(c.encoding, c.shape) for c in caches)
-
-
-@shape("SparsePagedAttention", domain=MICROSOFT)
-def sparse_paged_attention(
-    query: Value,
-    key: Value | None = None,
-    value: Value | None = None,
-    key_cache: Value | None = None,
-    value_cache: Value | None = None,
-    *rest: Value | None,
-    kv_num_heads: int,
-    num_heads: int,
-) -> tuple[Value, ...]:
-    """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.SparsePagedAttention"""
-    ranked(query, "query", 2)
-    g = Grouped(query, key, num_heads, kv_num_heads)
-    k, v = need(key_cache, "key_cache"), need(value_cache, "value_cache")
-    return Value(query.encoding, g.y), Value(k.encoding, k.shape), Value(v.encoding, v.shape)
-
-
-@shape("DynamicSparseAttention", domain=MICROSOFT)
-def dynamic_sparse_attention(
-    query: Value,
-    key: Value | None = None,
-    value: Value | None = None,
-    past_key: Value | None = None,
-    past_value: Value | None = None,
-    auxiliary_key: Value | None = None,
-    auxiliary_value: Value | None = None,
-    selected_indices: Value | None = None,
-    selected_counts: Value | None = None,
-    seqlens_k: Value | None = None,
-    total_sequence_length: Value | None = None,
-    *rest: Value | None,
-    kv_num_heads: int,
-    num_heads: int,
-    ctx: Context,
-) -> tuple[Value, ...]:
-    """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.DynamicSparseAttention"""
-    g = Grouped(query, key, num_heads, kv_num_heads)
-    batch, _ = ranked(query, "query", 3)[:2]
-    total = scalar_dim(total_sequence_length)
-    before = ranked(past_key, "past_key", 4)[2] if past_key is not None else g.fresh
-    if total is None and past_key is not None:
-        total = ctx.data_dim("total_sequence_length is fed at run time")
-    keys = before if total is None else dims.maximum(before, total)
-    cache = Value((past_key or query).encoding, (batch, kv_num_heads, keys, g.head))
-    return Value(query.encoding, g.y), cache, cache
-
-
-unpriced(
-    "PagedAttention",
-    domain=MICROSOFT,
-    reason="the sequence lengths it attends over (past_seqlens) are values fed at run time",
-)
-unpriced(
-    "SparsePagedAttention",
-    "DynamicSparseAttention",
-    domain=MICROSOFT,
-    reason="how many keys each query attends to (selected_counts) is a value fed at run time",
-)

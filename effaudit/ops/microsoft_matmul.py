@@ -41,7 +41,7 @@ def oriented(a: Shape, transposed: int, batch: int) -> Shape:
     return (*a[:-2], a[-1], a[-2]) if transposed else a
 
 
-@shape("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
+@shape("FusedMatMul", domain=MICROSOFT)
 def fused_matmul(
     a: Value,
     b: Value,
@@ -79,12 +79,30 @@ def fused_matmul_activation(
     )
 
 
-@cost("FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", domain=MICROSOFT, kind="gemm")
+@cost("FusedMatMul", domain=MICROSOFT, kind="gemm")
 def fused_matmul_cost(
     a: Value,
     b: Value,
     *,
-    activation: str = "",
+    alpha: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
+    transBatchA: int = 0,
+    transBatchB: int = 0,
+    out: Value,
+) -> Cost:
+    """macs = numel(out) x K; ops = numel(out) for alpha != 1"""
+    left = oriented(ranked(a, "A"), transA, transBatchA)
+    inner = contracted(left, oriented(ranked(b, "B"), transB, transBatchB))
+    return Cost(out.numel * inner, out.numel * (alpha != 1.0))
+
+
+@cost("FusedMatMulActivation", domain=MICROSOFT, kind="gemm")
+def fused_matmul_activation_cost(
+    a: Value,
+    b: Value,
+    *,
+    activation: str,
     alpha: float = 1.0,
     transA: int = 0,
     transB: int = 0,
@@ -93,9 +111,31 @@ def fused_matmul_cost(
     out: Value,
 ) -> Cost:
     """macs = numel(out) x K; ops = numel(out) for alpha != 1, + numel(out) x the activation's number"""
-    left = oriented(ranked(a, "A"), transA, transBatchA)
-    inner = contracted(left, oriented(ranked(b, "B"), transB, transBatchB))
-    return Cost(out.numel * inner, out.numel * ((alpha != 1.0) + activation_ops(activation)))
+    product = fused_matmul_cost(
+        a,
+        b,
+        alpha=alpha,
+        transA=transA,
+        transB=transB,
+        transBatchA=transBatchA,
+        transBatchB=transBatchB,
+        out=out,
+    )
+    return Cost(product.macs, product.ops + out.numel * activation_ops(activation))
+
+
+@shape("TransposeMatMul", domain=MICROSOFT)
+def transpose_matmul(a: Value, b: Value, *, alpha: float = 1.0, transA: int = 0, transB: int = 0) -> Value:
+    """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.TransposeMatMul"""
+    return fused_matmul(a, b, alpha=alpha, transA=transA, transB=transB)
+
+
+@cost("TransposeMatMul", domain=MICROSOFT, kind="gemm")
+def transpose_matmul_cost(
+    a: Value, b: Value, *, alpha: float = 1.0, transA: int = 0, transB: int = 0, out: Value
+) -> Cost:
+    """macs = numel(out) x K; ops = numel(out) for alpha != 1"""
+    return fused_matmul_cost(a, b, alpha=alpha, transA=transA, transB=transB, out=out)
 
 
 @shape("FusedGemm", domain=MICROSOFT)

@@ -42,8 +42,14 @@ def expand_dims(x: Value, axis: Value) -> Value:
     return keep(x, (*data[:at], 1, *data[at:]))
 
 
-@cost("SampleOp", "ExpandDims", domain=MICROSOFT, kind="movement")
-def view_cost(x: Value, axis: Value | None = None, *, out: Value) -> Cost:
+@cost("SampleOp", domain=MICROSOFT, kind="movement")
+def sample_op_cost(x: Value, *, out: Value) -> Cost:
+    """free: a view of its input"""
+    return Cost(0, 0, 0, 0)
+
+
+@cost("ExpandDims", domain=MICROSOFT, kind="movement")
+def expand_dims_cost(x: Value, axis: Value, *, out: Value) -> Cost:
     """free: a view of its input"""
     return Cost(0, 0, 0, 0)
 
@@ -97,10 +103,15 @@ def torch_embedding(
 
 
 @cost("GatherND", domain=MICROSOFT, kind="movement")
-@cost("TorchEmbedding", domain=MICROSOFT, kind="embedding")
-def gather_cost(data: Value, indices: Value, *rest: Value | None, out: Value) -> Cost:
+def gather_nd_cost(data: Value, indices: Value, *, out: Value) -> Cost:
     """no arithmetic: reads its indices and the elements they pick"""
     return Cost(0, 0, moved((data, indices), out))
+
+
+@cost("TorchEmbedding", domain=MICROSOFT, kind="embedding")
+def torch_embedding_cost(weight: Value, indices: Value, *rest: Value | None, out: Value) -> Cost:
+    """no arithmetic: reads its indices and the rows they pick"""
+    return Cost(0, 0, moved((weight, indices), out))
 
 
 @shape("GatherBlockQuantized", domain=MICROSOFT)

@@ -85,7 +85,46 @@ def moe_cost(
 
 
 @shape("QMoE", domain=MICROSOFT)
-def qmoe(input: Value, router_probs: Value, fc1_experts_weights: Value, *rest: Value | None) -> Value:
+def qmoe(
+    input: Value,
+    router_probs: Value,
+    fc1_experts_weights: Value,
+    fc1_scales: Value | None = None,
+    fc1_experts_bias: Value | None = None,
+    fc2_experts_weights: Value | None = None,
+    fc2_scales: Value | None = None,
+    fc2_experts_bias: Value | None = None,
+    fc3_experts_weights: Value | None = None,
+    fc3_scales: Value | None = None,
+    fc3_experts_bias: Value | None = None,
+    fc1_zero_points: Value | None = None,
+    fc2_zero_points: Value | None = None,
+    fc3_zero_points: Value | None = None,
+    router_weights: Value | None = None,
+    fc1_global_scale: Value | None = None,
+    fc2_global_scale: Value | None = None,
+    fc1_act_scale: Value | None = None,
+    fc2_act_scale: Value | None = None,
+    fc1_act_block_scale: Value | None = None,
+    fc2_act_block_scale: Value | None = None,
+    *,
+    accuracy_level: int = 0,
+    activation_alpha: float = 1.0,
+    activation_beta: float = 0.0,
+    activation_type: str = "relu",
+    block_size: int = 0,
+    expert_weight_bits: int = 4,
+    fc1_expert_weight_bits: int | None = None,
+    fc2_expert_weight_bits: int | None = None,
+    fc3_expert_weight_bits: int | None = None,
+    k: int = 1,
+    normalize_routing_weights: int = 0,
+    quant_type: str = "int",
+    swiglu_fusion: int = 0,
+    swiglu_limit: float | None = None,
+    use_sparse_mixer: int = 0,
+    weights_prepacked: int = -1,
+) -> Value:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QMoE"""
     return Value(input.encoding, ranked(input, "input", 2, 3))
 

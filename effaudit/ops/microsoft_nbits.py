@@ -22,8 +22,8 @@ RMS_NORM = 3  # square and accumulate, times the inverse root, times the weight
 def rows(a: Value, inner: Dim) -> Shape:
     """The leading axes of the activations. Raises ValueError where their last axis is not `inner`."""
     lead = ranked(a, "A")
-    if not lead:
-        raise ValueError("A is a scalar")
+    if not lead or (isinstance(inner, int) and inner < 1):
+        raise ValueError(f"A of rank {len(lead)} with {inner} input features")
     agreed("K", lead[-1], inner)
     return lead[:-1]
 

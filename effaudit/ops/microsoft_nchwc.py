@@ -99,12 +99,29 @@ def conv_cost(
 storage("Conv", domain=NCHWC, overwrites=(3,))
 
 
-@shape("MaxPool", "AveragePool", domain=NCHWC)
-def pool(
+@shape("MaxPool", domain=NCHWC)
+def max_pool(
     x: Value,
     *,
     auto_pad: str = "NOTSET",
     ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> Value:
+    """https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/graph/contrib_ops/nchwc_schema_defs.cc"""
+    return Value(x.encoding, pooled(ranked(x, "X"), kernel_shape, strides, dilations, pads, auto_pad, ceil_mode))
+
+
+@shape("AveragePool", domain=NCHWC)
+def average_pool(
+    x: Value,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
     dilations: Sequence[int] | None = None,
     kernel_shape: Sequence[int],
     pads: Sequence[int] | None = None,

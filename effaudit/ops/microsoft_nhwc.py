@@ -16,7 +16,7 @@ import msgspec
 from effaudit.graph import Value
 from effaudit.ops import conv, image, microsoft_pooling, normalization, pooling, resize
 from effaudit.ops._inputs import ranked
-from effaudit.ops._registry import MICROSOFT, ONNX, Cost, Rules, cost, lookup, shape, unpriced
+from effaudit.ops._registry import MICROSOFT, ONNX, Cost, Rules, Signature, cost, lookup, shape, unpriced
 from effaudit.ops.microsoft_conv import to_first, to_last
 from effaudit.ops.microsoft_matmul import activation_ops
 
@@ -55,10 +55,15 @@ def _max_pool(base: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def _cost_rule(base: Callable[..., Cost]) -> Callable[..., Cost]:
-    def rule(*inputs: Value, activation: str = "", out: Value, **rest: Any) -> Cost:
-        priced = base(_first(inputs[0]), *inputs[1:], out=_first(out), **rest)
-        return msgspec.structs.replace(priced, ops=priced.ops + activation_ops(activation) * out.numel)
+def _cost_rule(base: Callable[..., Cost], takes: Signature) -> Callable[..., Cost]:
+    def rule(*inputs: Value, activation: str = "", outs: tuple[Value, ...], **rest: Any) -> Cost:
+        first = _first(outs[0])
+        if takes.wants_out:
+            rest["out"] = first
+        if takes.wants_outs:
+            rest["outs"] = (first, *outs[1:])
+        priced = base(_first(inputs[0]), *inputs[1:], **rest)
+        return msgspec.structs.replace(priced, ops=priced.ops + activation_ops(activation) * first.numel)
 
     rule.__doc__ = base.__doc__
     return rule
@@ -78,12 +83,12 @@ def _register(op: str, base: Rules) -> None:
     """The rules of `op` in this domain, called like those of `base`, with a fused activation."""
     assert base.shape is not None and base.cost is not None and base.cost_takes is not None
     shape(op, domain=NHWC)((_max_pool if op == "MaxPool" else _shape_rule)(base.shape))
-    cost(op, domain=NHWC, kind=_kind_rule(base.kind))(_cost_rule(base.cost))
+    cost(op, domain=NHWC, kind=_kind_rule(base.kind))(_cost_rule(base.cost, base.cost_takes))
     rules = lookup(NHWC, op)
     assert rules is not None
     rules.shape_takes = base.shape_takes
     rules.cost_takes = msgspec.structs.replace(
-        base.cost_takes, keywords=base.cost_takes.keywords | {"activation"}, wants_out=True
+        base.cost_takes, keywords=base.cost_takes.keywords | {"activation"}, wants_out=False, wants_outs=True
     )
 
 

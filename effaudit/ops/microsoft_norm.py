@@ -10,8 +10,7 @@ from __future__ import annotations
 from effaudit.dims import Dim
 from effaudit.graph import FLOAT, INT32, Shape, Value
 from effaudit.ops._inputs import given, need, ranked
-from effaudit.ops._registry import MICROSOFT, ONNX, Cost, cost, shape
-from effaudit.ops._shapes import axis_of
+from effaudit.ops._registry import MICROSOFT, Cost, cost, shape
 from effaudit.ops.elementwise import ACTIVATIONS
 from effaudit.ops.quantize import DEQUANTIZE
 
@@ -63,24 +62,6 @@ def skip_simplified_layer_normalization_cost(
 ) -> Cost:
     """ops = numel(out) x (1 to add the skip + 3 for the norm), + numel(out) for a bias"""
     return Cost(0, (1 + RMS_NORM + given(bias)) * out.numel)
-
-
-@shape("SimplifiedLayerNormalization", domain=ONNX)
-@shape("SimplifiedLayerNormalization", domain=MICROSOFT)
-def simplified_layer_normalization(
-    x: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
-) -> tuple[Value, Value]:
-    """https://github.com/microsoft/onnxruntime/blob/main/docs/OperatorKernels.md (SimplifiedLayerNormalization)"""
-    data = ranked(x, "X")
-    at = axis_of(axis, len(data))
-    return Value(scale.encoding, data), Value(FLOAT, (*data[:at], *(1 for _ in data[at:])))
-
-
-@cost("SimplifiedLayerNormalization", domain=ONNX, kind="norm")
-@cost("SimplifiedLayerNormalization", domain=MICROSOFT, kind="norm")
-def simplified_layer_normalization_cost(x: Value, scale: Value, *, out: Value) -> Cost:
-    """ops = 3 x numel(out) (square and accumulate; times the inverse root; times the scale)"""
-    return Cost(0, RMS_NORM * out.numel)
 
 
 def _embedded(input_ids: Value, table: Value) -> Shape:
@@ -150,7 +131,17 @@ def qembed_layer_normalization(
     beta_quant: Value | None = None,
     mask: Value | None = None,
     word_embedding_scale: Value | None = None,
-    *rest: Value | None,
+    position_embedding_scale: Value | None = None,
+    segment_embedding_scale: Value | None = None,
+    gamma_scale: Value | None = None,
+    beta_scale: Value | None = None,
+    word_embedding_zero_point: Value | None = None,
+    position_embedding_zero_point: Value | None = None,
+    segment_embedding_zero_point: Value | None = None,
+    gamma_zero_point: Value | None = None,
+    beta_zero_point: Value | None = None,
+    *,
+    epsilon: float = 1e-12,
 ) -> tuple[Value, Value]:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QEmbedLayerNormalization"""
     data = _embedded(input_ids, need(word_embedding_quant, "word_embedding_quant"))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from effaudit.dims import Dim
+from effaudit.errors import Undecided
 from effaudit.graph import FLOAT, Value
 from effaudit.ops._registry import ML, Cost, cost, shape
 from effaudit.ops.ml import labels, post_ops, samples
@@ -98,7 +99,7 @@ def svm_classifier_cost(
     """ops = rows x (support vectors x (kernel + 2 x (classes - 1)) + 2 per pair of classes (shift, vote)
     + classes x the post transform); without them rows x classes x (linear kernel + 1 + the post transform)"""
     if prob_a:
-        raise ValueError("coupling pairwise probabilities iterates until it converges")
+        raise Undecided("how many rounds pairwise probabilities take to converge")
     rows, features = samples(x)
     _, classes = labels(classlabels_ints, classlabels_strings)
     kernel, vectors = _kernel_ops(kernel_type, features), sum(vectors_per_class or ())

@@ -19,6 +19,9 @@ from effaudit.ops._shapes import axis_of, broadcast, fixed_ints, known_ints, len
 from effaudit.ops.shaping import dims_from
 
 
+MAX_RANK = 64
+
+
 def keep(value: Value, shape: Shape | None) -> Value:
     """The same elements under another shape."""
     return Value(value.encoding, shape, value.content)
@@ -36,7 +39,7 @@ def reshape(data: Value, shape: Value, *, allowzero: int = 0, ctx: Context) -> V
     target = shape.data if shape.content is not None else None
     if target is None:
         return _reshape_unknown(data, shape, ctx)
-    if len(target) > 64 or sum(x == -1 for x in target) > 1:
+    if len(target) > MAX_RANK or sum(x == -1 for x in target) > 1:
         raise ValueError(f"the target shape {list(target)[:8]} has two -1 or rank above 64")
     source = data.shape
     result: list[Dim | None] = []
@@ -64,6 +67,8 @@ def _reshape_unknown(data: Value, target: Value, ctx: Context) -> Value:
     rank = length(target)
     if rank is None:
         return Value(data.encoding, None, why="its target shape is computed from values that are not known")
+    if rank > MAX_RANK:
+        raise ValueError(f"a target of rank {rank:,}")
     if rank == 1 and data.shape is not None:
         return keep(data, (data.numel,))
     return keep(data, tuple(ctx.unknown_dim("its target shape is not known") for _ in range(rank)))
@@ -71,6 +76,8 @@ def _reshape_unknown(data: Value, target: Value, ctx: Context) -> Value:
 
 def _remaining(source: Shape, rest: Sequence[Dim], ctx: Context) -> Dim:
     """numel(source) / product(rest), cancelling equal dims first so that symbols divide out."""
+    if 0 in [d for d in rest if isinstance(d, int)]:
+        raise ValueError("a -1 beside a dim of 0")
     left, right = list(source), []
     for dim in rest:
         if dim in left:
@@ -78,8 +85,6 @@ def _remaining(source: Shape, rest: Sequence[Dim], ctx: Context) -> Dim:
         else:
             right.append(dim)
     top, bottom = numel(left), numel(right)
-    if isinstance(bottom, int) and bottom == 0:
-        raise ValueError("a -1 beside a dim of 0")
     quotient = dims.divide(top, bottom)
     if quotient is not None:
         return quotient
@@ -172,7 +177,7 @@ def _transposed(data: Value, order: Sequence[int], out: Shape) -> Data | None:
 
 
 @shape("Concat")
-def concat(*inputs: Value, axis: int = 1) -> Value:
+def concat(*inputs: Value, axis: int) -> Value:
     """https://onnx.ai/onnx/operators/onnx__Concat.html"""
     first = inputs[0]
     assert first.shape is not None
@@ -223,6 +228,8 @@ def split(
     assert input.shape is not None
     at = axis_of(axis, len(input.shape))
     size, parts = input.shape[at], ctx.n_outputs
+    if num_outputs is not None and num_outputs != parts:
+        raise ValueError(f"num_outputs is {num_outputs} with {parts} outputs")
     sizes: Sequence[Dim]
     if split is not None:
         known = known_ints(split)

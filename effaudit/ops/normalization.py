@@ -40,15 +40,14 @@ def batch_normalization_cost(
     *,
     training_mode: int = 0,
     ctx: Context,
-    out: Value,
 ) -> Cost:
-    """ops = numel(out) x 2 (multiply, add; the four statistics folded into one scale and shift);
-    in training numel(out) x 5 (sum, subtract, square and accumulate, multiply, add) + 6 per channel for the running
+    """ops = numel(x) x 2 (multiply, add; the four statistics folded into one scale and shift);
+    in training numel(x) x 5 (sum, subtract, square and accumulate, multiply, add) + 6 per channel for the running
     mean and variance"""
     training = training_mode if ctx.opset >= 14 else sum(map(bool, ctx.node.outputs)) > 1
     if not training:
-        return Cost(0, 2 * out.numel)
-    return Cost(0, 5 * out.numel + 6 * input_mean.numel)
+        return Cost(0, 2 * x.numel)
+    return Cost(0, 5 * x.numel + 6 * input_mean.numel)
 
 
 storage("BatchNormalization", overwrites=(0,))
@@ -93,9 +92,9 @@ def layer_normalization(
 
 
 @cost("LayerNormalization", kind="norm")
-def layer_normalization_cost(x: Value, scale: Value, b: Value | None = None, *, out: Value) -> Cost:
-    """ops = numel(out) x 5 (sum; subtract; square and accumulate; multiply by scale / sigma; add); 4 without a bias"""
-    return Cost(0, (4 if b is None else 5) * out.numel)
+def layer_normalization_cost(x: Value, scale: Value, b: Value | None = None) -> Cost:
+    """ops = numel(x) x 5 (sum; subtract; square and accumulate; multiply by scale / sigma; add); 4 without a bias"""
+    return Cost(0, (4 if b is None else 5) * x.numel)
 
 
 @shape("RMSNormalization")

@@ -23,9 +23,9 @@ def causal_conv_with_state(
 
 @cost("CausalConvWithState", kind="depthwise")
 def causal_conv_with_state_cost(
-    input: Value, weight: Value, bias: Value | None = None, *rest: Any, activation: str = "none", out: Value
+    input: Value, weight: Value, bias: Value | None = None, *rest: Any, activation: str = "none"
 ) -> Cost:
-    """macs = numel(out) x kernel; ops = numel(out) for a bias + numel(out) x 2 for silu (sigmoid; multiply)"""
+    """macs = numel(input) x kernel; ops = numel(input) for a bias + numel(input) x 2 for silu (sigmoid; multiply)"""
     assert weight.shape is not None
     extra = (bias is not None) + (0 if activation == "none" else 2)
-    return Cost(out.numel * weight.shape[2], out.numel * extra)
+    return Cost(input.numel * weight.shape[2], input.numel * extra)

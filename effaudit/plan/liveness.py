@@ -13,6 +13,7 @@ same where views share storage and an elementwise node may write over an input t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
 import msgspec
 
@@ -27,7 +28,7 @@ from effaudit.quantity import Quantity
 MAX_CANDIDATES = 6
 
 
-class Buffer(msgspec.Struct, frozen=True):
+class Buffer(msgspec.Struct, frozen=True, gc=False):
     """A tensor's storage: alive from step `start` up to and including step `end` (a step is a node's place)."""
 
     name: str
@@ -62,11 +63,11 @@ def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
     found = buffers(graph, known)
     live = _extent(found, steps)
     return Liveness(
-        sum_bytes=_both(found, sum, _why(found)),
-        max_in_out_bytes=_widest(_in_out(graph, known, found), found),
+        sum_bytes=_both(found, lambda size: sum(map(size, found))),
+        max_in_out_bytes=_widest(graph, known, found),
         live_bytes=live,
         inplace_bytes=_extent(_shared(graph, known, found), steps),
-        body_live_bytes=_bodies(graph),
+        body_live_bytes=_bodies(graph, {}),
         peak=_peak(found, steps) if live.value is not None else None,
     )
 
@@ -115,24 +116,23 @@ def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
     return Buffer(name, start, end, value.nbytes)
 
 
-def _extent(found: Iterable[Buffer], steps: int) -> Quantity:
-    return _both(found, lambda sized: max(_profile(sized, steps), default=0), _why(found))
+Size = Callable[["Buffer"], int]
 
 
-Sized = list[tuple[int, int, int]]
+def _extent(found: list[Buffer], steps: int) -> Quantity:
+    return _both(found, lambda size: max(_profile(found, size, steps), default=0))
 
 
-def _both(found: Iterable[Buffer], figure: Callable[..., int], why: str) -> Quantity:
+def _both(found: list[Buffer], figure: Callable[[Size], int]) -> Quantity:
     """A figure that grows with every size, at the least and at the greatest size of each buffer."""
-    found = list(found)
-    least = [(b.start, b.end, _low(b)) for b in found]
-    most = [(b.start, b.end, _high(b)) for b in found]
-    pick: Callable[[Sized], int] = (lambda rows: sum(size for _, _, size in rows)) if figure is sum else figure
-    low = pick(least)
-    if any(size is None for _, _, size in most):
-        return Quantity(low, None, why)
-    high = pick([(s, e, size) for s, e, size in most if size is not None])
-    return Quantity(low, high, "" if low == high else why)
+    if all(type(b.size) is int for b in found):
+        exact = figure(lambda b: b.size)  # type: ignore[arg-type,return-value]
+        return Quantity(exact, exact)
+    low = figure(_low)
+    if any(_high(b) is None for b in found):
+        return Quantity(low, None, _why(found))
+    high = figure(lambda b: _high(b) or 0)
+    return Quantity(low, high, "" if low == high else _why(found))
 
 
 def _low(buffer: Buffer) -> int:
@@ -153,44 +153,32 @@ def _why(found: Iterable[Buffer]) -> str:
     return ""
 
 
-def _profile(sized: Sized, steps: int) -> list[int]:
+def _profile(found: list[Buffer], size: Size, steps: int) -> list[int]:
     """Live bytes at every step."""
     change = [0] * (steps + 2)
-    for start, end, size in sized:
-        change[start] += size
-        change[end + 1] -= size
-    total, profile = 0, []
-    for step in range(max(steps, 1)):
-        total += change[step]
-        profile.append(total)
-    return profile
+    for b in found:
+        n = size(b)
+        change[b.start] += n
+        change[b.end + 1] -= n
+    return list(accumulate(change[: max(steps, 1)]))
 
 
 def _peak(found: list[Buffer], steps: int) -> Peak:
-    sized = [(b.start, b.end, _low(b)) for b in found]
-    profile = _profile(sized, steps)
+    profile = _profile(found, _low, steps)
     step = max(range(len(profile)), key=profile.__getitem__)
     alive = sorted(((b.name, _low(b)) for b in found if b.start <= step <= b.end), key=lambda item: (-item[1], item[0]))
     return Peak(step, tuple(alive))
 
 
-def _in_out(graph: Graph, known: Flow, found: list[Buffer]) -> list[list[Buffer]]:
-    """The activations each running node touches."""
+def _widest(graph: Graph, known: Flow, found: list[Buffer]) -> Quantity:
+    """The largest sum of the activations one running node touches."""
     by_name = {b.name: b for b in found}
-    return [
+    touched = [
         [by_name[name] for name in dict.fromkeys((*read, *node.outputs)) if name in by_name]
         for node, read, runs in zip(graph.nodes, known.reads, known.live, strict=True)
         if runs
     ]
-
-
-def _widest(touched: list[list[Buffer]], found: list[Buffer]) -> Quantity:
-    low = max((sum(map(_low, row)) for row in touched), default=0)
-    highs = [[_high(b) for b in row] for row in touched]
-    if any(size is None for row in highs for size in row):
-        return Quantity(low, None, _why(found))
-    high = max((sum(size for size in row if size is not None) for row in highs), default=0)
-    return Quantity(low, high, "" if low == high else _why(found))
+    return _both(found, lambda size: max((sum(map(size, row)) for row in touched), default=0))
 
 
 def _shared(graph: Graph, flowing: Flow, found: list[Buffer]) -> list[Buffer]:
@@ -249,25 +237,24 @@ class _Storage:
         ]
 
 
-def _bodies(graph: Graph) -> Quantity:
+def _bodies(graph: Graph, seen: dict[int, Quantity]) -> Quantity:
     """The largest `live_bytes` inside one body (bodies of one node never run at the same time)."""
     worst = Quantity(0, 0)
-    seen: dict[int, Quantity] = {}
     for node in graph.nodes:
         for body in node.bodies.values():
             if id(body) not in seen:
-                seen[id(body)] = _body_live(body)
+                seen[id(body)] = _body_live(body, seen)
             inner = seen[id(body)]
             high = None if inner.high is None or worst.high is None else max(inner.high, worst.high)
             worst = Quantity(max(inner.low, worst.low), high, inner.why or worst.why)
     return worst
 
 
-def _body_live(body: Graph) -> Quantity:
+def _body_live(body: Graph, seen: dict[int, Quantity]) -> Quantity:
     known = flow(body, (*body.inputs, *body.captured))
     found = [b for b in buffers(body, known) if b.name not in body.captured]
     own = _extent(found, known.running)
-    inner = _bodies(body)
+    inner = _bodies(body, seen)
     high = None if own.high is None or inner.high is None else own.high + inner.high
     return Quantity(own.low + inner.low, high, own.why or inner.why)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 from effaudit.printable import printable
 from effaudit.report import NodeReport, Report
@@ -12,7 +13,7 @@ COLUMNS = """model node op domain kind output dtype shape params macs ops weight
 live unpriced""".split()
 
 
-def render(document: Report, nodes: bool) -> str:
+def render(document: Report, nodes: bool) -> Iterator[str]:
     """Unknown numbers are empty cells, with the reason in `unpriced`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -20,7 +21,10 @@ def render(document: Report, nodes: bool) -> str:
     for model in document.models:
         for node in model.nodes:
             writer.writerow(_safe(cell) for cell in _row(model.path, node))
-    return out.getvalue()
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
 
 
 def _row(path: str, node: NodeReport) -> tuple[object, ...]:

@@ -1,15 +1,49 @@
-"""JSON: the whole document, ASCII only, so that no name can reach a terminal unescaped."""
+"""JSON: the whole document, ASCII only, so that no name can reach a terminal unescaped. One node per line."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from effaudit.report import Report
+from effaudit.report import ModelReport, Report
+
+_UNSAFE = re.compile("[^\x20-\x7e]")
 
 
-def render(document: Report, nodes: bool) -> str:
+def render(document: Report, nodes: bool) -> Iterator[str]:
     """Every node is always present."""
-    text = json.dumps(msgspec.to_builtins(document), indent=1)
-    return text.replace("\x7f", "\\u007f") + "\n"
+    for field in ("schema", "version", "counting"):
+        yield ("{" if field == "schema" else "") + f'"{field}": {_encode(getattr(document, field))},\n'
+    yield '"models": ['
+    for i, model in enumerate(document.models):
+        yield from _model(model, "\n" if i == 0 else ",\n")
+    yield "]}\n"
+
+
+def _model(model: ModelReport, before: str) -> Iterator[str]:
+    yield before + "{"
+    for i, field in enumerate(model.__struct_fields__):
+        yield ("" if i == 0 else ",\n") + f'"{field}": '
+        if field == "nodes":
+            for j, node in enumerate(model.nodes):
+                yield ("[\n" if j == 0 else ",\n") + _encode(node)
+            yield "]" if len(model.nodes) else "[]"
+        else:
+            yield _encode(getattr(model, field))
+    yield "}"
+
+
+def _encode(value: Any) -> str:
+    try:
+        text = msgspec.json.encode(value).decode()
+    except OverflowError:  # integers past 64 bits
+        return json.dumps(msgspec.to_builtins(value))
+    return text if text.isascii() and "\x7f" not in text else _UNSAFE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"\\u{unit:04x}" for unit in memoryview(match[0].encode("utf-16-le", "surrogatepass")).cast("H"))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from effaudit.printable import printable
 from effaudit.report import ModelReport, NodeReport, Report, TensorType, Totals
 from effaudit.units import human, human_bytes
 
 WIDTH = 80
-TOP = 5
 
 
-def render(document: Report, nodes: bool) -> str:
-    parts = []
-    for model in document.models:
-        parts.append("\n".join(_screen(model, document.counting)))
+def render(document: Report, nodes: bool) -> Iterator[str]:
+    for i, model in enumerate(document.models):
+        yield ("\n" if i else "") + "\n".join(_screen(model, document.counting)) + "\n"
         if nodes:
-            parts.append(_nodes(model))
-    return "\n\n".join(parts) + "\n"
+            yield from _nodes(model)
 
 
 def _screen(model: ModelReport, counting: str) -> list[str]:
@@ -134,22 +131,13 @@ def _memory(model: ModelReport) -> list[str]:
 
 def _hot(model: ModelReport) -> list[str]:
     lines = []
-    figures: tuple[tuple[str, Callable[[NodeReport], int | None]], ...] = (
-        ("MACs", lambda n: n.macs),
-        ("params", lambda n: n.params),
-    )
-    for title, figure in figures:
-        ranked = sorted((n for n in model.nodes if n.live and figure(n)), key=lambda n: -(figure(n) or 0))[:TOP]
-        total = sum(figure(n) or 0 for n in model.nodes if n.live)
-        for i, node in enumerate(ranked):
-            value = figure(node) or 0
-            label = f"{title:<7}" if not i else " " * 7
-            lines.append(_cut(f"{label}{100 * value / total:5.1f} %  {human(value):>9}  {node.kind:<16} {_name(node)}"))
+    for hot in model.hot:
+        title = "MACs" if hot.figure == "macs" else hot.figure
+        for i, node in enumerate(hot.nodes):
+            label = title if not i else ""
+            share = f"{label:<7}{100 * node.share:5.1f} %  {human(node.value):>9}"
+            lines.append(_cut(f"{share}  {node.kind:<16} {printable(node.name, 48)}"))
     return lines
-
-
-def _name(node: NodeReport) -> str:
-    return printable(node.name or (node.outputs[0].name if node.outputs else node.op), 48)
 
 
 def _findings(model: ModelReport) -> list[str]:
@@ -164,26 +152,31 @@ def _next(model: ModelReport) -> list[str]:
     return ["", _cut(f"next   effaudit report {printable(model.path)} --nodes")]
 
 
-def _nodes(model: ModelReport) -> str:
-    from tabulate import tabulate
-
-    rows = [_node_row(node) for node in model.nodes]
-    head = ["node", "op", "kind", "output", "params", "MACs", "ops", "read B", "written B"]
-    return tabulate(rows, head, tablefmt="simple", disable_numparse=True, colalign=("left",) * 4 + ("right",) * 5)
+# (title, width); text to the left, numbers to the right. Fixed, so that a table of any length prints as it is made.
+_COLUMNS = (("node", 40), ("op", 20), ("kind", 16), ("output", 24))
+_NUMBERS = (("params", 13), ("MACs", 17), ("ops", 15), ("read B", 15), ("written B", 15))
 
 
-def _node_row(node: NodeReport) -> list[str]:
+def _nodes(model: ModelReport) -> Iterator[str]:
+    """The table of every node."""
+    titles = [f"{t:<{w}}" for t, w in _COLUMNS] + [f"{t:>{w}}" for t, w in _NUMBERS]
+    yield "\n" + "  ".join(titles).rstrip() + "\n"
+    yield "  ".join("-" * w for _, w in (*_COLUMNS, *_NUMBERS)) + "\n"
+    for node in model.nodes:
+        yield _node_row(node)
+
+
+def _node_row(node: NodeReport) -> str:
     shape = node.outputs[0].shape if node.outputs else None
-    text = "?" if shape is None else "x".join(str(d) for d in shape) or "scalar"
-    numbers = (node.macs, node.ops, node.read_bytes, node.write_bytes)
-    return [
-        _name(node) + ("" if node.live else "  (never runs)"),
-        printable(node.op, 40),
-        node.kind,
-        printable(text, 40),
-        f"{node.params:,}" if node.params else "",
-        *("unknown" if n is None else f"{n:,}" for n in numbers),
-    ]
+    size = "?" if shape is None else "x".join(str(d) for d in shape) or "scalar"
+    name = node.name or (node.outputs[0].name if node.outputs else node.op)
+    words = (name, node.op, node.kind if node.live else "never runs", size)
+    cells = [f"{printable(text, width):<{width}}" for text, (_, width) in zip(words, _COLUMNS, strict=True)]
+    values = (node.params or "", node.macs, node.ops, node.read_bytes, node.write_bytes)
+    for value, (_, width) in zip(values, _NUMBERS, strict=True):
+        text = "unknown" if value is None else f"{value:,}" if isinstance(value, int) else value
+        cells.append(f"{text:>{width}}")
+    return "  ".join(cells).rstrip() + "\n"
 
 
 def _cut(line: str, width: int = WIDTH) -> str:

@@ -208,7 +208,7 @@ def cost(graph: Graph, place: int = 0) -> Cost:
     outs = tuple(graph.values[n] if n else None for n in node.outputs)
     extra: dict[str, Any] = {}
     if takes.wants_out:
-        extra["out"] = outs[0]
+        extra["out"] = next(out for out in outs if out is not None)
     if takes.wants_outs:
         extra["outs"] = outs
     if takes.wants_ctx:

@@ -32,11 +32,12 @@ def test_directions(op: str, opset: int, direction: str) -> None:
     check(op, [random(STEPS, BATCH, INPUT), w, r], attrs, opset=opset, outputs=outputs)
 
 
-@pytest.mark.parametrize("op", GATES)
-@pytest.mark.parametrize("outputs", [(True,), (False, True), (True, False, True), (False, False, True)])
+@pytest.mark.parametrize(
+    ("op", "outputs"),
+    [(op, outputs) for op in GATES for outputs in ((True,), (False, True))]
+    + [("LSTM", (True, False, True)), ("LSTM", (False, False, True))],
+)
 def test_omitted_outputs(op: str, outputs: tuple[bool, ...]) -> None:
-    if len(outputs) == 3 and op != "LSTM":
-        pytest.skip("it has two outputs")
     graph = check(
         op, [random(STEPS, BATCH, INPUT), *weights(op, 1)], {"hidden_size": HIDDEN}, opset=14, outputs=outputs
     )
@@ -124,13 +125,10 @@ def step(op: str, count: Counter, w: Array, r: Array, b: Array, x: Array, h: Arr
             count.do(o * float(np.tanh(cell)), 2)
 
 
-@pytest.mark.parametrize("op", GATES)
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("peepholes", [False, True])
+@pytest.mark.parametrize(("op", "peepholes"), [*((op, False) for op in GATES), ("LSTM", True)])
 def test_counts_what_loops_do(op: str, directions: int, bias: bool, peepholes: bool) -> None:
-    if peepholes and op != "LSTM":
-        pytest.skip("peepholes are the LSTM's")
     x, (w, r, b), p = random(STEPS, BATCH, INPUT), weights(op, directions), random(directions, 3 * HIDDEN)
     count, state = Counter(), np.zeros(HIDDEN)
     none = np.zeros(0)

@@ -20,7 +20,11 @@ INTERNAL = {"ctx", "out", "outs"}
 
 load_families()
 SCHEMAS = [s for s in defs.get_all_schemas_with_history() if s.domain == ""]
-UNOFFICIAL = {"SimplifiedLayerNormalization"}  # ONNX Runtime keeps these in the default domain
+UNOFFICIAL = set(  # ONNX Runtime keeps these in the default domain; checked against its schemas elsewhere
+    """Affine Crop DisentangledAttention_TRT DynamicSlice EfficientNMS_TRT GRUUnit GivenTensorFill ImageScaler
+    MemcpyFromHost MemcpyToHost MultilevelCropAndResize_TRT ParametricSoftplus PyramidROIAlign_TRT Scale ScaledTanh
+    SimplifiedLayerNormalization""".split()
+)
 PRICED = sorted(op for (domain, op) in registered() if domain == "" and op not in UNOFFICIAL)
 
 

@@ -1,0 +1,1 @@
+"""Worked examples from the literature, each on a graph that spells it."""
