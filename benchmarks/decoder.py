@@ -62,17 +62,13 @@ def decoder(config: Config, dims: Dims) -> Sketch:
         x = _layer(g, config, dims, index, x, mask, positions)
     x = _norm(g, x, config.hidden, "model.norm")
     logits = _linear(g, x, config.hidden, config.vocab, "lm_head")
-    g.output(
-        g.node("Cast", [logits], "/logits", to=FP32), "logits", FP32, [dims.batch, dims.seq, config.vocab]
-    )
+    g.output(g.node("Cast", [logits], "/logits", to=FP32), "logits", FP32, [dims.batch, dims.seq, config.vocab])
     return g
 
 
 def _layer(g: Sketch, c: Config, dims: Dims, index: int, x: str, mask: str, positions: str) -> str:
     name = f"model.layers.{index}"
-    attended = _attention(
-        g, c, dims, index, _norm(g, x, c.hidden, f"{name}.input_layernorm"), mask, positions
-    )
+    attended = _attention(g, c, dims, index, _norm(g, x, c.hidden, f"{name}.input_layernorm"), mask, positions)
     x = g.node("Add", [x, attended], f"/{name}/residual_attention")
     y = _norm(g, x, c.hidden, f"{name}.post_attention_layernorm")
     gate = _linear(g, y, c.hidden, c.ffn, f"{name}.mlp.gate_proj")
@@ -97,16 +93,12 @@ def _attention(g: Sketch, c: Config, dims: Dims, index: int, x: str, mask: str, 
     v = g.node("Concat", [past_v, v], f"/{name}/cache_v", axis=2)
     for part, t in (("key", k), ("value", v)):
         g.output(t, f"present.{index}.{part}", FP16, [dims.batch, c.heads, dims.total, c.head])
-    scores = g.node(
-        "MatMul", [q, g.node("Transpose", [k], f"/{name}/k", perm=[0, 1, 3, 2])], f"/{name}/scores"
-    )
+    scores = g.node("MatMul", [q, g.node("Transpose", [k], f"/{name}/k", perm=[0, 1, 3, 2])], f"/{name}/scores")
     scores = g.node("Div", [scores, g.scalar(c.head**0.5, FP16)], f"/{name}/scale")
     length = g.node("Unsqueeze", [_dim(g, k, 2, f"/{name}/kv"), g.integers(0)], f"/{name}/kv")
     window = g.node("Slice", [mask, g.integers(0), length, g.integers(3)], f"/{name}/mask")
     scores = g.node("Cast", [g.node("Add", [scores, window], f"/{name}/masked")], f"/{name}/wide", to=FP32)
-    weights = g.node(
-        "Cast", [g.node("Softmax", [scores], f"/{name}/softmax", axis=-1)], f"/{name}/narrow", to=FP16
-    )
+    weights = g.node("Cast", [g.node("Softmax", [scores], f"/{name}/softmax", axis=-1)], f"/{name}/narrow", to=FP16)
     merged = _merge_heads(g, c, g.node("MatMul", [weights, v], f"/{name}/attend"), f"/{name}/merge")
     return _linear(g, merged, c.hidden, c.hidden, f"{name}.o_proj")
 
@@ -131,10 +123,7 @@ def _dim(g: Sketch, x: str, axis: int, name: str) -> str:
 
 def _reshape(g: Sketch, x: str, sizes: str, last: tuple[int, ...], name: str) -> str:
     """Reshape to (first two dims of `sizes`..., *last), the dims read off at run time."""
-    leading = [
-        g.node("Unsqueeze", [_dim(g, sizes, axis, name), g.integers(0)], f"{name}/dim{axis}")
-        for axis in (0, 1)
-    ]
+    leading = [g.node("Unsqueeze", [_dim(g, sizes, axis, name), g.integers(0)], f"{name}/dim{axis}") for axis in (0, 1)]
     shape = g.node("Concat", [*leading, g.integers(*last)], f"{name}/shape", axis=0)
     return g.node("Reshape", [x, shape], name)
 

@@ -45,9 +45,7 @@ def versions(python: Path) -> str:
         "import importlib.metadata as m; v = {d.name: d.version for d in m.distributions()};"
         "print(', '.join(f'{n} {v[n]}' for n in ('onnx', 'numpy', 'protobuf') if n in v))"
     )
-    return subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _installed(python: Path, peer: Peer) -> bool:

@@ -51,9 +51,7 @@ def _beyond(sketch: Sketch, limit: int) -> frozenset[str]:
     """The weights that do not fit, counted from the first one used."""
     totals = accumulate(weight.nbytes for weight in sketch.weights.values())
     return frozenset(
-        w.name
-        for w, total in zip(sketch.weights.values(), totals, strict=True)
-        if _is_big(w) and total > limit
+        w.name for w, total in zip(sketch.weights.values(), totals, strict=True) if _is_big(w) and total > limit
     )
 
 

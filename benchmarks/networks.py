@@ -16,9 +16,7 @@ def resnet50(seed: int = 0) -> Sketch:
     g, rng = Sketch(), np.random.default_rng(seed)
     x = g.input("x", FLOAT, [1, 3, 224, 224])
     x = _conv_norm(g, rng, x, 3, 64, 7, 2, "stem")
-    x = g.node(
-        "MaxPool", [g.node("Relu", [x], "/stem")], "/stem", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
-    )
+    x = g.node("MaxPool", [g.node("Relu", [x], "/stem")], "/stem", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     channels = 64
     for stage, (width, blocks, stride) in enumerate(STAGES, 1):
         for block in range(blocks):
@@ -35,9 +33,7 @@ def resnet50(seed: int = 0) -> Sketch:
     return g
 
 
-def _bottleneck(
-    g: Sketch, rng: np.random.Generator, x: str, channels: int, width: int, stride: int, name: str
-) -> str:
+def _bottleneck(g: Sketch, rng: np.random.Generator, x: str, channels: int, width: int, stride: int, name: str) -> str:
     y = g.node("Relu", [_conv_norm(g, rng, x, channels, width, 1, 1, f"{name}.conv1")], f"/{name}/relu1")
     y = g.node("Relu", [_conv_norm(g, rng, y, width, width, 3, stride, f"{name}.conv2")], f"/{name}/relu2")
     y = _conv_norm(g, rng, y, width, 4 * width, 1, 1, f"{name}.conv3")
@@ -52,9 +48,7 @@ def _conv_norm(
     weight = _random(g, rng, f"{name}.weight", (out, channels, kernel, kernel))
     pads = [kernel // 2] * 4
     x = g.node("Conv", [x, weight], f"/{name}", kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
-    statistics = [
-        _random(g, rng, f"{name}.{part}", (out,)) for part in ("scale", "shift", "mean", "variance")
-    ]
+    statistics = [_random(g, rng, f"{name}.{part}", (out,)) for part in ("scale", "shift", "mean", "variance")]
     return g.node("BatchNormalization", [x, *statistics], f"/{name}")
 
 
@@ -87,12 +81,8 @@ def _block(g: Sketch, x: str, channels: int, side: int, name: str) -> str:
     y = g.node("Relu", [y], f"/{name}/relu2")
     batch = g.node("Gather", [g.node("Shape", [y], f"/{name}"), g.integers(0)], f"/{name}")
     shape = g.node("Concat", [batch, g.integers(channels, -1)], f"/{name}", axis=0)
-    tokens = g.node(
-        "Transpose", [g.node("Reshape", [y, shape], f"/{name}")], f"/{name}/tokens", perm=[0, 2, 1]
-    )
-    projected = g.node(
-        "MatMul", [tokens, _zeros(g, f"{name}.proj.weight", (channels, channels))], f"/{name}/proj"
-    )
+    tokens = g.node("Transpose", [g.node("Reshape", [y, shape], f"/{name}")], f"/{name}/tokens", perm=[0, 2, 1])
+    projected = g.node("MatMul", [tokens, _zeros(g, f"{name}.proj.weight", (channels, channels))], f"/{name}/proj")
     projected = g.node("Add", [projected, _zeros(g, f"{name}.proj.bias", (channels,))], f"/{name}/proj")
     back = g.node("Transpose", [projected], f"/{name}/pixels", perm=[0, 2, 1])
     back = g.node("Reshape", [back, g.integers(1, channels, side, side)], f"/{name}/pixels")

@@ -84,9 +84,7 @@ def ratio_row(name: str, over: Series, under: Series, at_least: Sequence[float |
     if over.failure or under.failure:
         return (name, "not measured", *[""] * 4)
     ratios = [over.of(metric).over(under.of(metric)) for metric in (wall, cpu, rss)]
-    texts = [
-        (label, bound) for label, bound in zip(("wall", "CPU", "memory"), at_least, strict=True) if bound
-    ]
+    texts = [(label, bound) for label, bound in zip(("wall", "CPU", "memory"), at_least, strict=True) if bound]
     met = all(r.median >= bound for r, bound in zip(ratios, at_least, strict=True) if bound)
     target = Target(", ".join(f"{label} ≥ {bound:g}x" for label, bound in texts), met)
     return (name, *(f"{ratio.median:.1f}x" for ratio in ratios), *target.cells())

@@ -55,9 +55,7 @@ class Sketch:
         self.nodes.append(helper.make_node(op, inputs, [f"{path}_output_0"], name=path, **attrs))
         return f"{path}_output_0"
 
-    def weight(
-        self, name: str, dims: Sequence[int], dtype: int = TensorProto.FLOAT, data: bytes | None = None
-    ) -> str:
+    def weight(self, name: str, dims: Sequence[int], dtype: int = TensorProto.FLOAT, data: bytes | None = None) -> str:
         self.weights[name] = Weight(name, dtype, tuple(dims), data)
         return name
 

@@ -45,7 +45,7 @@ class Flow(msgspec.Struct, frozen=True):
 def flow(graph: Graph, inputs: Iterable[str] | None = None) -> Flow:
     """The data flow of a graph; `inputs` are the names that vary from outside (None: the graph's own inputs)."""
     read = tuple(map(reads, graph.nodes))
-    needed = set(graph.outputs)
+    needed = set(graph.outputs if graph.runs else ())
     live = [False] * len(read)
     for i in range(len(read) - 1, -1, -1):
         if not needed.isdisjoint(graph.nodes[i].outputs):

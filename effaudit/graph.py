@@ -212,7 +212,8 @@ class Graph(msgspec.Struct, frozen=True):
 
     `declared` holds the types the file states for its inputs and outputs, `stated()` those of intermediate tensors
     (read only where no rule can tell); `values` every tensor's `Value`
-    after shape inference (empty before). `captured` are the outer names a body reads.
+    after shape inference (empty before). `captured` are the outer names a body reads, `times` the
+    fewest and most runs of a body in one run of its node (None: nothing bounds them).
     """
 
     name: str
@@ -225,7 +226,13 @@ class Graph(msgspec.Struct, frozen=True):
     stated: Callable[[], Mapping[str, Value]] = dict
     functions: Mapping[tuple[str, str, str], Function] = {}
     captured: tuple[str, ...] = ()
+    times: tuple[Dim | None, Dim | None] = (1, 1)
     values: Mapping[str, Value] = {}
     dims: Mapping[str, DimInfo] = {}
     source: Source = Source("")
     history: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """False for a body that is known never to run."""
+        return self.times != (0, 0)

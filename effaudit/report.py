@@ -237,7 +237,7 @@ def _formulas(symbolic: Graph, numeric: Graph, table: CostTable, memory: Livenes
     low, high = costs.low, costs.high
     found: dict[str, str | None] = {}
     for figure in ("macs", "ops", "reads", "writes"):
-        exact = high is not None and getattr(low, figure) == getattr(high, figure)
+        exact = getattr(low, figure) == getattr(high, figure)
         found[_FIGURES[figure]] = _checked(getattr(low, figure), table.total(figure), at) if exact else None
     found["live_bytes"] = None if live is None else _checked(live, memory.live_bytes, at)
     return found
@@ -278,7 +278,8 @@ def _hot(table: CostTable, own: dict[int, tuple[int, int]], kinds: dict[int, str
 
 
 def _params(row: Row, own: dict[int, tuple[int, int]], seen: set[int]) -> int:
-    """The parameters a node holds, those of its bodies included; a body that several calls share counts at the first."""
+    """The parameters a node holds, those of its bodies included; a body that several calls share counts at the
+    first."""
     total = own.get(id(row.node), (0, 0))[0]
     for table in row.bodies.values():
         if id(table) not in seen:

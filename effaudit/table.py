@@ -8,7 +8,7 @@ branch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,8 +19,7 @@ from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
-from effaudit.ops._registry import Context, Cost, Rules, registered
-from effaudit.ops.control import scan_trips, trip_count
+from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, registered
 from effaudit.quantity import Quantity, between
 
 COUNTING = "effaudit-macs/1"
@@ -29,34 +28,38 @@ UNPRICED = "unpriced"
 
 
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """What one execution costs: operations, and bytes moved."""
+    """What one execution costs: operations, and bytes moved; None where nothing bounds a figure from above."""
 
-    macs: Dim
-    ops: Dim
-    reads: Dim
-    writes: Dim
+    macs: Dim | None
+    ops: Dim | None
+    reads: Dim | None
+    writes: Dim | None
 
-    def __add__(self, other: Price) -> Price:
-        return Price(self.macs + other.macs, self.ops + other.ops, self.reads + other.reads, self.writes + other.writes)
+    def times(self, n: Dim | None) -> Price:
+        """The price of `n` executions (None: nothing bounds their number)."""
+        return Price(*(0 if v == 0 else None if v is None or n is None else v * n for v in self.figures))
 
-    def times(self, n: Dim) -> Price:
-        return Price(self.macs * n, self.ops * n, self.reads * n, self.writes * n)
+    @property
+    def figures(self) -> tuple[Dim | None, ...]:
+        return self.macs, self.ops, self.reads, self.writes
 
 
 FREE = Price(0, 0, 0, 0)
+UNBOUNDED = Price(None, None, None, None)
+UNBOUNDED_OPS = Price(0, None, None, None)
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One node: between `low` and `high` (None: nothing bounds it), and why it is not priced, if it is not.
+    """One node: between `low` and `high`, and why it is not priced, if it is not.
 
-    `live` is False for a node that never runs: its costs are what it would cost, and no total counts them. `body` is
-    the table of the bodies of a control-flow node or function call, per execution.
+    `live` is False for a node that never runs: its costs are what it would cost, and no total counts them. `bodies` are
+    the tables of the bodies of a control-flow node or function call, per execution.
     """
 
     node: Node
     kind: str
     low: Price
-    high: Price | None
+    high: Price
     why: str = ""
     live: bool = True
     bodies: Mapping[str, CostTable] = {}
@@ -66,15 +69,15 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         low = getattr(self.low, figure)
         if self.high is self.low and type(low) is int:
             return Quantity(low, low)
-        return between(low, None if self.high is None else getattr(self.high, figure), self.why)
+        return between(low, getattr(self.high, figure), self.why)
 
 
 class CostTable(msgspec.Struct, frozen=True):
-    """The rows of a graph, in execution order, and their sum over those that run: `low`..`high` (None: not bounded)."""
+    """The rows of a graph, in execution order, and their sum over those that run: `low`..`high`."""
 
     rows: tuple[Row, ...]
     low: Price
-    high: Price | None
+    high: Price
 
     @property
     def unpriced(self) -> tuple[Row, ...]:
@@ -87,36 +90,36 @@ class CostTable(msgspec.Struct, frozen=True):
 
     def total(self, figure: str) -> Quantity:
         """The total of "macs", "ops", "reads" or "writes" over the rows that run."""
-        low, high = self.low, self.high
-        why = next((f"{row.node.op} {row.node.label}: {row.why}" for row in self.unpriced), "") or next(
-            (
-                f"{r.node.op} {r.node.label} runs as the values fed decide"
-                for r in self.rows
-                if r.live and r.low is not r.high
-            ),
-            "",
-        )
-        return between(getattr(low, figure), None if high is None else getattr(high, figure), why)
+        low, high = getattr(self.low, figure), getattr(self.high, figure)
+        why = "" if low == high else self._doubt(figure)
+        return between(low, high, why)
+
+    def _doubt(self, figure: str) -> str:
+        """Why a total is not exact: the first row that is not."""
+        for row in self.rows:
+            if row.live and getattr(row.low, figure) != getattr(row.high, figure):
+                return f"{row.node.op} {row.node.label}: {row.why or 'the values fed decide what runs'}"
+        return ""
 
 
 def _table(rows: tuple[Row, ...]) -> CostTable:
     running = [row for row in rows if row.live]
-    low = _sum(row.low for row in running)
-    if all(row.high is row.low for row in running):
-        return CostTable(rows, low, low)
-    if any(row.high is None for row in running):
-        return CostTable(rows, low, None)
-    return CostTable(rows, low, _sum(row.high for row in running if row.high is not None))
+    low = _sum([row.low for row in running])
+    exact = all(row.high is row.low for row in running)
+    return CostTable(rows, low, low if exact else _sum([row.high for row in running]))
 
 
-def _sum(prices: Iterable[Price]) -> Price:
-    rows = list(prices)
+def _sum(prices: Sequence[Price]) -> Price:
     return Price(
-        dims.total(p.macs for p in rows),
-        dims.total(p.ops for p in rows),
-        dims.total(p.reads for p in rows),
-        dims.total(p.writes for p in rows),
+        _total([p.macs for p in prices]),
+        _total([p.ops for p in prices]),
+        _total([p.reads for p in prices]),
+        _total([p.writes for p in prices]),
     )
+
+
+def _total(values: list[Dim | None]) -> Dim | None:
+    return None if None in values else dims.total(values)  # type: ignore[arg-type]
 
 
 def price(graph: Graph, known: Flow | None = None) -> CostTable:
@@ -146,48 +149,58 @@ class _Pricer:
             return self._with_bodies(node, values, live)
         rules = self.rules.get((node.domain, node.op))
         if rules is None or rules.cost is None or rules.cost_takes is None:
-            return Row(node, UNPRICED, FREE, None, _no_rule(node, rules), live)
+            return Row(node, UNPRICED, FREE, _unbounded(rules), _no_rule(node, rules), live)
         inputs = [values[name] if name else None for name in node.inputs]
         for value in (*inputs, *[values[name] for name in node.outputs if name]):
             if value is not None and value.shape is None and not rules.view:
                 if value.encoding is SEQUENCE:
                     break
-                return Row(node, _fixed_kind(rules), FREE, None, value.why, live)
+                return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), value.why, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
             low = _moved(cost, node, values)
         except Undecided as doubt:
-            return Row(node, _fixed_kind(rules), FREE, None, f"its cost depends on {doubt}", live)
+            return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
         except INVALID as error:
-            return Row(node, _fixed_kind(rules), FREE, None, f"invalid {node.op}: {str(error)[:160]}", live)
+            return Row(
+                node, _fixed_kind(rules), FREE, _unbounded(rules), f"invalid {node.op}: {str(error)[:160]}", live
+            )
         return Row(node, kind, low, low, "", live)
 
     def _with_bodies(self, node: Node, values: Mapping[str, Value], live: bool) -> Row:
-        bodies = {name: self.table(body) for name, body in node.bodies.items()}
-        inputs = [values[name] if name else None for name in node.inputs]
-        broken = next(
-            (values[name].why for name in node.outputs if name and values[name].why.startswith("invalid")), ""
-        )
+        tables = {name: self.table(body) for name, body in node.bodies.items()}
+        broken = next((values[name].why for name in node.outputs if name and _invalid(values[name])), "")
         if broken:
-            return Row(node, "control", FREE, None, broken, live, bodies)
-        if "function" in bodies:
-            table = bodies["function"]
-            return Row(node, "function", table.low, table.high, _why(bodies), live, bodies)
-        if node.op == "If":
-            lows, highs = [t.low for t in bodies.values()], [t.high for t in bodies.values()]
-            high = None if None in highs else _extreme([h for h in highs if h is not None], dims.maximum)
-            return Row(node, "control", _extreme(lows, dims.minimum), high, _why(bodies), live, bodies)
-        (body_name, table), *_ = bodies.items()
-        fewest, most = _trips(node, inputs, node.bodies[body_name])
-        high = None if most is None or table.high is None else table.high.times(most)
-        why = _why(bodies) or ("the number of iterations is not known" if most is None else "")
-        return Row(node, "control", table.low.times(fewest or 0), high, why, live, bodies)
+            return Row(node, "control", FREE, UNBOUNDED, broken, live, tables)
+        kind = "function" if "function" in tables else "control"
+        running = [(tables[name], body.times) for name, body in node.bodies.items() if body.runs]
+        if node.op == "If" and kind == "control":
+            low = _extreme([table.low for table, _ in running], dims.minimum)
+            high = _extreme([table.high for table, _ in running], dims.maximum)
+        else:
+            low = _sum([table.low.times(fewest or 0) for table, (fewest, _) in running])
+            high = _sum([table.high.times(most) for table, (_, most) in running])
+        why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
+        return Row(node, kind, low, low if high == low else high, why, live, tables)
+
+
+def _invalid(value: Value) -> bool:
+    return value.shape is None and value.why.startswith("invalid")
 
 
 def _no_rule(node: Node, rules: Rules | None) -> str:
     if rules is not None and rules.unpriced:
         return rules.unpriced
     return f"no cost rule for {node.domain or 'ai.onnx'}::{node.op}"
+
+
+def _unbounded(rules: Rules | None) -> Price:
+    """Nothing bounds an operator without a price; one that never multiplies and accumulates still has no MACs."""
+    return (
+        UNBOUNDED_OPS
+        if rules is not None and rules.kind not in MAC_KINDS and isinstance(rules.kind, str)
+        else UNBOUNDED
+    )
 
 
 def _fixed_kind(rules: Rules) -> str:
@@ -208,7 +221,7 @@ def _apply(
             raise ValueError("it has no output")
         extra["out"] = values[first]
     if takes.wants_ctx:
-        extra["ctx"] = Context(node, graph.opsets.get(node.domain, 1), _no_fresh, _no_body)
+        extra["ctx"] = Context(node, graph.opsets.get(node.domain, 1), _no_fresh, NO_BODIES)
     if takes.wants_outs:
         extra["outs"] = tuple(values[name] if name else None for name in node.outputs)
     cost = rules.cost(*args, **extra)
@@ -216,12 +229,11 @@ def _apply(
     return kind, cost
 
 
+NO_BODIES: Any = None
+
+
 def _no_fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
     raise TypeError("a cost rule names no dims")
-
-
-def _no_body(attribute: str, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    raise TypeError("a cost rule runs no body")
 
 
 def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> Price:
@@ -247,24 +259,6 @@ def _why(bodies: Mapping[str, CostTable]) -> str:
     return ""
 
 
-def _extreme(prices: list[Price], choose: Any) -> Price:
-    return Price(
-        choose(*(p.macs for p in prices)),
-        choose(*(p.ops for p in prices)),
-        choose(*(p.reads for p in prices)),
-        choose(*(p.writes for p in prices)),
-    )
-
-
-def _trips(node: Node, inputs: list[Value | None], body: Graph) -> tuple[Dim | None, Dim | None]:
-    """(fewest, most) runs of the body of a Loop, Scan or SequenceMap."""
-    if node.op == "Loop":
-        padded = [*inputs, None, None]
-        return trip_count(padded[0], padded[1], body.values.get(body.outputs[0]) if body.outputs else None)
-    if node.op == "Scan":
-        present = [v for v in inputs if v is not None]
-        trips = scan_trips(present, node.attrs.get("num_scan_inputs", 1), node.attrs.get("scan_input_axes"))
-        return trips, trips
-    first = inputs[0] if inputs else None
-    items = first.content if first is not None and type(first.content) is tuple else None
-    return (None, None) if items is None else (len(items), len(items))
+def _extreme(prices: list[Price], choose: Callable[..., Dim]) -> Price:
+    columns = zip(*(p.figures for p in prices), strict=True)
+    return Price(*(None if None in column else choose(*column) for column in columns))

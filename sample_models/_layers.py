@@ -86,9 +86,7 @@ def batch_norm(net: Net, x: str, scope: str, channels: int) -> str:
     return net.node("BatchNormalization", [x, *names], scope, epsilon=1e-5, momentum=0.9)
 
 
-def gemm(
-    net: Net, x: str, scope: str, features: tuple[int, int], *, gain: float = 1.0, output: str = ""
-) -> str:
+def gemm(net: Net, x: str, scope: str, features: tuple[int, int], *, gain: float = 1.0, output: str = "") -> str:
     """nn.Linear on a matrix: Gemm with the weight as PyTorch keeps it, [out, in]."""
     fan_in, out = features
     weight = net.weight(f"{scoped(scope)}.weight", (out, fan_in), gain * lecun(fan_in))
@@ -96,9 +94,7 @@ def gemm(
     return net.node("Gemm", [x, weight, bias], scope, output=output, alpha=1.0, beta=1.0, transB=1)
 
 
-def linear(
-    net: Net, x: str, scope: str, features: tuple[int, int], *, bias: bool = True, output: str = ""
-) -> str:
+def linear(net: Net, x: str, scope: str, features: tuple[int, int], *, bias: bool = True, output: str = "") -> str:
     """nn.Linear on a tensor of rank 3: MatMul with the transposed weight, then Add."""
     weight = net.weight(f"{scoped(scope)}.weight", features, lecun(features[0]))
     if not bias:
@@ -122,9 +118,7 @@ def dim(net: Net, x: str, axis: int, scope: str) -> str:
 
 def dims(net: Net, parts: Sequence[str | int], scope: str) -> str:
     """A shape vector out of run-time scalars and known numbers."""
-    pieces = [
-        net.ints(p) if isinstance(p, int) else net.node("Unsqueeze", [p, net.ints(0)], scope) for p in parts
-    ]
+    pieces = [net.ints(p) if isinstance(p, int) else net.node("Unsqueeze", [p, net.ints(0)], scope) for p in parts]
     return net.node("Concat", pieces, scope, axis=0)
 
 

@@ -99,17 +99,13 @@ class _Quantizer:
         bias = np.rint(self.floats[b].astype(np.float64) / bias_scale).astype(np.int32)
         self._constant(b, f"{b}_quantized", bias, f"{b}_quantized_scale", bias_scale, 0)
 
-    def _constant(
-        self, name: str, stored: str, values: Array, scale_name: str, scale: Array, axis: int
-    ) -> None:
+    def _constant(self, name: str, stored: str, values: Array, scale_name: str, scale: Array, axis: int) -> None:
         zero_name = f"{scale_name.removesuffix('_scale')}_zero_point"
         self._store(stored, values)
         self._store(scale_name, scale)
         self._store(zero_name, np.zeros(scale.shape, values.dtype))
         back = f"{name}_DequantizeLinear_Output"
-        self._emit(
-            "DequantizeLinear", [stored, scale_name, zero_name], back, f"{name}_DequantizeLinear", axis=axis
-        )
+        self._emit("DequantizeLinear", [stored, scale_name, zero_name], back, f"{name}_DequantizeLinear", axis=axis)
         self.renamed[name] = back
 
     def _store(self, name: str, values: Array) -> None:

@@ -162,9 +162,7 @@ def mobilenetv2() -> ModelProto:
     return _pooled_logits(net, x, "classifier/1", 1280)
 
 
-def _inverted_residual(
-    net: Net, x: str, scope: str, channels: tuple[int, int], expand: int, stride: int
-) -> str:
+def _inverted_residual(net: Net, x: str, scope: str, channels: tuple[int, int], expand: int, stride: int) -> str:
     cin, cout = channels
     hidden, y, i = cin * expand, x, 0
     if expand != 1:

@@ -95,9 +95,7 @@ def _separable(net: Net, x: str, scope: str, cin: int, cout: int, stride: int) -
     return net.node("Relu", [x], f"{scope}/pointwise")
 
 
-def _classify(
-    net: Net, x: str, window: tuple[int, int], features: tuple[int, int], *, gain: float
-) -> ModelProto:
+def _classify(net: Net, x: str, window: tuple[int, int], features: tuple[int, int], *, gain: float) -> ModelProto:
     """Average over the whole map, one dense layer, softmax.
 
     `gain` widens the dense layer, so that untrained classes differ by more than a step of an 8-bit softmax.

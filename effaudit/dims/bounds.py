@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final, TypeAlias
 
@@ -82,6 +82,8 @@ def _range_of(atom: expr.Atom) -> tuple[Bound, Bound]:
     (low, high), (b_low, b_high) = ranges
     if b_low <= 0:
         return -INFINITY, INFINITY
+    if atom.op == "%":
+        return 0, b_high - 1
     corners = [_floor(x, y) for x in (low, high) for y in (b_low, b_high)]
     return min(corners), max(corners)
 
@@ -119,6 +121,8 @@ def _linear(call: expr.Call, coef: expr.Number) -> expr.Dim | Fraction | None:
     if call.op == "//" and isinstance(call.args[1], int):
         x, k = call.args[0], call.args[1]
         return (x if coef < 0 else x - (k - 1)) * Fraction(1, k)
+    if call.op == "%":
+        return call.args[1] - 1 if coef < 0 else 0
     if (call.op == "max" and coef > 0) or (call.op == "min" and coef < 0):
         symbolic = [a for a in call.args if isinstance(a, expr.Expr)]
         return symbolic[0] if symbolic else None
@@ -137,7 +141,7 @@ def maximum(*dims: expr.Dim) -> expr.Dim:
 
 def _extreme(op: str, dims: Iterable[expr.Dim]) -> expr.Dim:
     kept: list[expr.Dim] = []
-    for dim in dims:
+    for dim in _flat(op, dims):
         if any(_wins(op, other, dim) for other in kept):
             continue
         kept = [other for other in kept if not _wins(op, dim, other)]
@@ -145,6 +149,27 @@ def _extreme(op: str, dims: Iterable[expr.Dim]) -> expr.Dim:
     if len(kept) == 1:
         return kept[0]
     return expr.call(op, tuple(sorted(kept, key=text.plain)))
+
+
+def _flat(op: str, dims: Iterable[expr.Dim]) -> Iterator[expr.Dim]:
+    """The arguments, those of a nested call of the same function in its place."""
+    for dim in dims:
+        inner = _as_call(op, dim)
+        if inner is None:
+            yield dim
+        else:
+            yield from inner
+
+
+def _as_call(op: str, dim: expr.Dim) -> tuple[expr.Dim, ...] | None:
+    """The arguments where `dim` is just a call of `op`."""
+    if isinstance(dim, expr.Expr) and len(dim.terms) == 1:
+        ((mono, coef),) = dim.terms.items()
+        if coef == 1 and len(mono) == 1 and mono[0][1] == 1:
+            atom = mono[0][0]
+            if isinstance(atom, expr.Call) and atom.op == op:
+                return atom.args
+    return None
 
 
 def _wins(op: str, a: expr.Dim, b: expr.Dim) -> bool:
@@ -178,4 +203,8 @@ def broadcast(a: expr.Dim, b: expr.Dim) -> expr.Dim:
         return b
     if lower(b) >= 1 and lower(a - b) >= 0:
         return a
+    for one, other in ((a, b), (b, a)):
+        inner = _as_call("bcast", one)
+        if inner is not None and other in inner:
+            return one
     return expr.call("bcast", tuple(sorted((a, b), key=text.plain)))

@@ -30,6 +30,13 @@ def floordiv(a: expr.Dim, b: expr.Dim) -> expr.Dim:
     return expr.call("//", (a, b)) if quotient is None else quotient
 
 
+def modulo(a: expr.Dim, b: expr.Dim) -> expr.Dim:
+    """`a % b` with the divisor's sign, for positive `b`."""
+    if isinstance(b, int) or (isinstance(a, expr.Expr) and divide(a, b) is not None):
+        return a - floordiv(a, b) * b
+    return expr.call("%", (a, b))
+
+
 def _div_int(a: expr.Expr, b: int) -> expr.Dim:
     denominator = 1
     for coef in a.terms.values():

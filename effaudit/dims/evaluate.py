@@ -36,7 +36,9 @@ def _evaluate_call(call: Call, at: Mapping[str, int]) -> Number | None:
     a, b = numbers
     if call.op == "bcast":
         return b if a == 1 else a
-    return None if b == 0 else a // b
+    if b == 0:
+        return None
+    return a % b if call.op == "%" else a // b
 
 
 def symbols(dim: Dim) -> set[Symbol]:

@@ -1,7 +1,7 @@
 """Polynomials over named integers: the values dims take when they are not plain ints.
 
 An `Expr` maps monomials to rational coefficients. A monomial is a sorted tuple of (atom, power); an atom is a
-`Symbol` or a `Call` of `//`, `min`, `max` or `bcast`. Atoms are interned, so that they compare and hash by identity.
+`Symbol` or a `Call` of `//`, `%`, `min`, `max` or `bcast`. Atoms are interned, so that they compare and hash by identity.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Symbol:
 
 
 class Call:
-    """An opaque function of dims, made by `call`: `//`, `min`, `max`, or `bcast(a, b)` (b where a is 1, else a)."""
+    """An opaque function of dims, made by `call`: `//`, `%`, `min`, `max`, or `bcast(a, b)` (b where a is 1, else a)."""
 
     __slots__ = ("op", "args", "key", "depth", "interval", "__weakref__")
 
@@ -188,10 +188,10 @@ class Expr:
         return division.floordiv(other, self)
 
     def __mod__(self, other: Dim) -> Dim:
-        return self - division.floordiv(self, other) * other
+        return division.modulo(self, other)
 
     def __rmod__(self, other: int) -> Dim:
-        return other - division.floordiv(other, self) * self
+        return division.modulo(other, self)
 
     def __lt__(self, other: Dim) -> bool:
         return not self >= other

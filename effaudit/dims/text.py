@@ -36,14 +36,16 @@ def _pretty_atom(atom: expr.Atom) -> str:
     if atom.op == "//":
         a, b = (pretty(arg) if isinstance(arg, int) else f"({pretty(arg)})" for arg in atom.args)
         return f"⌊{a}/{b}⌋"
+    if atom.op == "%":
+        return f"({pretty(atom.args[0])} mod {pretty(atom.args[1])})"
     return f"{atom.op}({', '.join(pretty(arg) for arg in atom.args)})"
 
 
 def of_call(op: str, args: tuple[expr.Dim, ...]) -> str:
     """A call in Python syntax."""
-    if op == "//":
+    if op in ("//", "%"):
         a, b = (plain(arg) if isinstance(arg, int) else f"({plain(arg)})" for arg in args)
-        return f"({a}//{b})"
+        return f"({a}{op}{b})"
     return f"{op}({', '.join(map(plain, args))})"
 
 

@@ -186,7 +186,7 @@ class _Converter:
         return {text(buf, a, b) for span in spans for n, w, a, b in fields(buf, *span) if n == 2 and w == 2}
 
     def _constants(self, dense: list[Span], scattered: list[Span]) -> dict[str, Constant]:
-        constants = {}
+        constants: dict[str, Constant] = {}
         for start, stop in dense:
             item = constant(self.buf, start, stop, self.home, None, "initializer")
             other = constants.setdefault(item.name, item)

@@ -19,6 +19,7 @@ from effaudit.elements import content
 from effaudit.errors import LimitError, LoadError, Undecided
 from effaudit.graph import UNKNOWN, DimInfo, Function, Graph, Lazy, Node, Value
 from effaudit.load.binding import NOTHING_GIVEN, Given, bind
+from effaudit.load.bodies import NodeBodies, Scope
 from effaudit.load.convert import Reference
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import Context, Rules, load_families, registered
@@ -27,20 +28,6 @@ MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls in
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
 MAX_CALL_DEPTH: Final = 64
 MAX_DIM: Final = 2**63 - 1
-
-
-class Scope(dict[str, Value]):
-    """The tensors visible in a body: its own, and on demand those around it."""
-
-    def __init__(self, outer: Mapping[str, Value] | None = None) -> None:
-        super().__init__()
-        self._outer = outer
-
-    def __missing__(self, name: str) -> Value:
-        if self._outer is None:
-            raise KeyError(name)
-        value = self[name] = self._outer[name]
-        return value
 
 
 def infer(graph: Graph, given: Given = NOTHING_GIVEN) -> Graph:
@@ -103,32 +90,30 @@ class _Engine:
             if function is not None:
                 return self._call(node, (*key, overload), function, inputs, values)
         rules = self.rules.get(key)
-        bodies: dict[str, Graph] = {}
+        bodies = NodeBodies(node, values, self.run)
         if rules is None or rules.shape is None:
             outputs: Sequence[Value] = self._declared(node, graph)
         else:
-            outputs = self._apply(rules, node, inputs, values, graph, bodies)
-            if node.bodies and not bodies:
-                why = outputs[0].why if outputs else f"{node.op} has no output"
-                if not why:
-                    why = f"invalid {node.op} {node.label}: a graph where it takes none"
-                    outputs = self._unranked(node, why)
-                bodies = {name: self._blank(body, values, why) for name, body in node.bodies.items()}
+            outputs = self._apply(rules, node, inputs, graph, bodies)
+            if node.bodies and not bodies.done and outputs and not outputs[0].why:
+                outputs = self._unranked(node, f"invalid {node.op} {node.label}: a graph where it takes none")
         for i, name in enumerate(node.outputs):
             if name:
                 values[name] = (
                     outputs[i] if i < len(outputs) else Value(UNKNOWN, None, why=f"{node.op} has no output {i}")
                 )
-        return msgspec.structs.replace(node, bodies=bodies) if bodies else node
+        if not node.bodies:
+            return node
+        why = outputs[0].why if outputs else f"{node.op} has no output"
+        return msgspec.structs.replace(node, bodies=bodies.fill(why))
 
     def _apply(
         self,
         rules: Rules,
         node: Node,
         inputs: list[Value | None],
-        values: Scope,
         graph: Graph,
-        bodies: dict[str, Graph],
+        bodies: NodeBodies,
     ) -> Sequence[Value]:
         takes = rules.shape_takes
         assert takes is not None and rules.shape is not None
@@ -141,7 +126,7 @@ class _Engine:
                     if value is not None and value.shape is None:
                         return self._unranked(node, value.why)
             if takes.wants_ctx:
-                attrs = {**attrs, "ctx": self._context(node, values, graph, bodies)}
+                attrs = {**attrs, "ctx": self._context(node, graph, bodies)}
             result = rules.shape(*args, **attrs)
         except Undecided as doubt:
             return self._unranked(node, f"{node.op} {node.label}: its shape depends on {doubt}")
@@ -157,20 +142,11 @@ class _Engine:
                     return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
         return outputs
 
-    def _context(self, node: Node, values: Scope, graph: Graph, bodies: dict[str, Graph]) -> Context:
+    def _context(self, node: Node, graph: Graph, bodies: NodeBodies) -> Context:
         def fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
             return self._fresh(origin, low, high, f"{node.op} {node.label}: {reason}")
 
-        def run_body(attribute: str, inputs: Sequence[Value]) -> tuple[Value, ...]:
-            body = node.bodies[attribute]
-            if len(inputs) != len(body.inputs):
-                raise ValueError(f"its body takes {len(body.inputs)} inputs, {len(inputs)} are given")
-            nodes, inner = self.run(body, dict(zip(body.inputs, inputs, strict=True)), values)
-            outputs = tuple(inner[name] for name in body.outputs)
-            bodies[attribute] = msgspec.structs.replace(body, nodes=nodes, values=inner)
-            return outputs
-
-        return Context(node, graph.opsets.get(node.domain, 1), fresh, run_body)
+        return Context(node, graph.opsets.get(node.domain, 1), fresh, bodies)
 
     def _fresh(self, origin: str, low: int, high: Dim | None, reason: str) -> Expr:
         prefix = "n" if origin == "data" else "u"
@@ -182,22 +158,6 @@ class _Engine:
         top = None if high is None else dims.bounds(high)[1]
         self.infos[name] = DimInfo(None, origin, low, top, reason)
         return dims.symbol(name, low, high, origin, reason)
-
-    def _blank(self, body: Graph, outer: Mapping[str, Value], why: str) -> Graph:
-        """A body that could not be run: nothing is known of what it makes."""
-        values = Scope(outer)
-        unknown = Value(UNKNOWN, None, why=why)
-        values.update(dict.fromkeys((*body.inputs, *body.outputs), unknown))
-        for name in body.captured:
-            values[name] = outer[name]
-        for name, constant in body.constants.items():
-            values[name] = Value(constant.encoding, constant.shape, content(constant))
-        nodes = []
-        for node in body.nodes:
-            values.update(dict.fromkeys(filter(None, node.outputs), unknown))
-            inner = {name: self._blank(b, values, why) for name, b in node.bodies.items()}
-            nodes.append(msgspec.structs.replace(node, bodies=inner) if inner else node)
-        return msgspec.structs.replace(body, nodes=tuple(nodes), values=values)
 
     def _unranked(self, node: Node, why: str) -> list[Value]:
         return [Value(UNKNOWN, None, why=why)] * len(node.outputs)

@@ -15,13 +15,13 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import CodeType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.graph import Node, Value
+from effaudit.graph import Graph, Node, Value
 
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
@@ -29,6 +29,13 @@ ONNX: Final = ""
 ML: Final = "ai.onnx.ml"
 MICROSOFT: Final = "com.microsoft"
 NCHWC: Final = "com.microsoft.nchwc"
+
+
+# The kinds of operators that multiply and accumulate; all others have ops only.
+MAC_KINDS: Final = frozenset(
+    """conv grouped depthwise pointwise transposed gemm attention attention-scores attention-values recurrent control
+    function other""".split()
+)
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
@@ -44,23 +51,45 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     writes: Dim | None = None
 
 
+class Bodies(Protocol):
+    """How a rule of control flow runs the bodies of its node; what ran is kept for pricing, under its label."""
+
+    def graph(self, attribute: str) -> Graph:
+        """The body as written. Raises KeyError where the node has none of that name."""
+
+    def run(self, attribute: str, inputs: Sequence[Value], label: str = "") -> tuple[Value, ...]:
+        """The outputs of a body for these inputs."""
+
+    def probe(self, attribute: str, inputs: Sequence[Value], wanted: Sequence[str]) -> Mapping[str, Value]:
+        """Tensors inside a body, running only the nodes they need and keeping nothing."""
+
+    def skip(self, attribute: str, why: str) -> None:
+        """Marks a body that never runs."""
+
+    def repeat(self, label: str, fewest: Dim | None, most: Dim | None) -> None:
+        """Says how often the body kept under a label runs in one run of the node (None: nothing bounds it)."""
+
+    def forget(self, label: str) -> None:
+        """Drops what was kept under a label."""
+
+
 class Context:
     """What a rule may know beside its inputs: the node, the opset version of its domain, how to name an unknown dim,
-    and how to run a body (`run_body(attribute, inputs)` returns the body's outputs)."""
+    and how to run its bodies (no rule of cost does)."""
 
-    __slots__ = ("node", "opset", "fresh", "run_body")
+    __slots__ = ("node", "opset", "fresh", "bodies")
 
     def __init__(
         self,
         node: Node,
         opset: int,
         fresh: Callable[[str, int, Dim | None, str], Expr],
-        run_body: Callable[[str, Sequence[Value]], tuple[Value, ...]],
+        bodies: Bodies,
     ) -> None:
         self.node = node
         self.opset = opset
         self.fresh = fresh
-        self.run_body = run_body
+        self.bodies = bodies
 
     @property
     def n_outputs(self) -> int:
@@ -156,10 +185,12 @@ def storage(*ops: str, domain: str = ONNX, view: bool = False, overwrites: Itera
         rules.view, rules.overwrites = view, tuple(overwrites)
 
 
-def unpriced(*ops: str, domain: str = ONNX, reason: str) -> None:
-    """Registers operators that have no cost rule, with the reason."""
+def unpriced(*ops: str, domain: str = ONNX, reason: str, kind: str = "other") -> None:
+    """Registers operators that have no cost rule, with the reason; of a `kind` outside `MAC_KINDS`, only their `ops`
+    are unknown."""
     for op in ops:
-        _entry(domain, op).unpriced = reason
+        rules = _entry(domain, op)
+        rules.unpriced, rules.kind = reason, kind
 
 
 def lookup(domain: str, op: str) -> Rules | None:

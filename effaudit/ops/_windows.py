@@ -6,6 +6,7 @@ https://onnx.ai/onnx/operators/onnx__Conv.html, https://onnx.ai/onnx/operators/o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
@@ -27,8 +28,13 @@ def pad_pairs(pads: Sequence[int] | None, rank: int) -> list[tuple[int, int]]:
     return list(zip(flat[:rank], flat[rank:], strict=True))
 
 
+# How a last partial window counts: "fit" refuses a window larger than its input (convolution), "down" and "up" are the
+# two modes of pooling, which ONNX Runtime computes with C++ division: a window larger than its input still counts once.
+Rounding = Literal["fit", "down", "up"]
+
+
 def output_dim(
-    size: Dim, kernel: Dim, stride: int, dilation: int, pad: tuple[int, int], auto_pad: str, ceil: bool = False
+    size: Dim, kernel: Dim, stride: int, dilation: int, pad: tuple[int, int], auto_pad: str, rounding: Rounding = "fit"
 ) -> Dim:
     """The number of window positions along one axis. Raises ValueError where no window fits."""
     if stride < 1 or dilation < 1:
@@ -37,15 +43,18 @@ def output_dim(
         return dims.ceildiv(size, stride)
     begin, end = (0, 0) if auto_pad == "VALID" else pad
     span = size + (begin + end) - (dilation * (kernel - 1) + 1)
-    out: Dim
-    if ceil:
-        out = dims.ceildiv(span, stride) + 1
+    if rounding == "up":
         # A last window that would start in the end padding is dropped (onnx 1.16, PyTorch and ONNX Runtime alike).
         last_fits = dims.floordiv(size + begin - 1, stride) + 1
-        out = dims.minimum(out, last_fits)
+        out = dims.minimum(dims.ceildiv(span, stride) + 1, last_fits)
+    elif rounding == "down":
+        out = dims.floordiv(dims.maximum(span, 0), stride) + 1
+        if isinstance(span, int) and span <= -stride:
+            out = 1 - (-span // stride)
     else:
         out = dims.floordiv(span, stride) + 1
-    if not isinstance(out, Expr) and out < 1 and not (isinstance(size, int) and size == 0):
+    least = 1 if rounding == "fit" and size != 0 else 0
+    if not isinstance(out, Expr) and out < least:
         raise ValueError(f"a window of {kernel} (dilation {dilation}) does not fit into {size} + padding {begin}+{end}")
     return out
 
@@ -57,7 +66,7 @@ def window_shape(
     dilations: Sequence[int] | None,
     pads: Sequence[int] | None,
     auto_pad: str,
-    ceil: bool = False,
+    rounding: Rounding = "fit",
 ) -> Shape:
     """The spatial output shape."""
     rank = len(spatial)
@@ -66,7 +75,7 @@ def window_shape(
     if auto_pad not in ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", ""):
         raise ValueError(f"auto_pad {auto_pad!r} is not one of NOTSET, SAME_UPPER, SAME_LOWER, VALID")
     return tuple(
-        output_dim(*axis, auto_pad, ceil)
+        output_dim(*axis, auto_pad, rounding)
         for axis in zip(
             spatial,
             kernel,

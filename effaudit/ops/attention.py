@@ -132,7 +132,7 @@ def flex_attention(
     scores = Value(ENCODINGS[softmax_precision] if softmax_precision else wide, (a.batch, a.heads, a.queries, a.keys))
     for body in ("score_mod", "prob_mod"):
         if body in ctx.node.bodies:
-            ctx.run_body(body, (scores,))
+            ctx.bodies.run(body, (scores,))
     return Value(q.encoding, heads.y)
 
 

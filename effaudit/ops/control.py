@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
 from effaudit.graph import BOOL, INT64, SEQUENCE, UNKNOWN, Shape, Value
-from effaudit.ops._data import as_dim, scalar
-from effaudit.ops._registry import Context, shape
+from effaudit.ops._data import scalar
+from effaudit.ops._registry import Context, numel, shape
 from effaudit.ops._shapes import axis_of
+from effaudit.ops._trips import trip_bounds
 
-MAX_ROUNDS = 4
+MAX_ROUNDS: Final = 4
+MAX_UNROLLED: Final = 64
+MAX_UNROLLED_NODES: Final = 20_000
 
 
 @shape("If", partial=True)
 def if_(cond: Value, *, ctx: Context) -> tuple[Value, ...]:
-    """https://onnx.ai/onnx/operators/onnx__If.html"""
+    """https://onnx.ai/onnx/operators/onnx__If.html
+
+    A branch that cannot run at these sizes (its operators refuse them) is taken not to be the one that does.
+    """
+    bodies = ctx.bodies
     if not {"then_branch", "else_branch"} <= ctx.node.bodies.keys():
         raise ValueError("it needs a then_branch and an else_branch")
     known = scalar(cond)
     if known is not None:
-        return tuple(ctx.run_body("then_branch" if known else "else_branch", ()))
-    one, other = ctx.run_body("then_branch", ()), ctx.run_body("else_branch", ())
+        bodies.skip("else_branch" if known else "then_branch", "the branch is never taken")
+        return bodies.run("then_branch" if known else "else_branch", ())
+    one, other = bodies.run("then_branch", ()), bodies.run("else_branch", ())
+    broken = [_broken(values) for values in (one, other)]
+    if any(broken) and not all(broken):
+        bodies.skip("then_branch" if broken[0] else "else_branch", f"the branch cannot run: {broken[0] or broken[1]}")
+        return other if broken[0] else one
     if len(one) != len(other):
         raise ValueError("its branches have different numbers of outputs")
     return tuple(merge(a, b, ctx, "the branch taken decides it") for a, b in zip(one, other, strict=True))
+
+
+def _broken(values: Sequence[Value]) -> str:
+    """Why these outputs of a body cannot be, or ""."""
+    return next((v.why for v in values if v.shape is None and v.why.startswith("invalid")), "")
 
 
 def merge(a: Value, b: Value, ctx: Context, reason: str) -> Value:
@@ -51,24 +69,109 @@ def _either(a: Dim, b: Dim, ctx: Context, reason: str) -> Expr:
 def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, ctx: Context) -> tuple[Value, ...]:
     """https://onnx.ai/onnx/operators/onnx__Loop.html
 
-    Carried values are widened until they no longer change from one iteration to the next; scan outputs get the trip
-    count as first dim.
+    Where the carried types are the same after an iteration as before it, one run of the body stands for all. Else a
+    short loop of known length is unrolled; else the first iteration stands apart and the second for the rest; else what
+    changes is widened to unknown.
     """
-    carried: Sequence[Value] = v_initial
-    step = Value(INT64, ())
-    going = Value(BOOL, (), (True,))
+    fewest, most = trip_bounds(m, cond, v_initial, ctx)
+    outputs, steady = _steady(v_initial, ctx, None)
+    if not steady or any(map(_unsure, outputs)):
+        unrolled = _unrolled(v_initial, fewest, most, ctx)
+        if unrolled is not None:
+            return unrolled
+    count = len(v_initial)
+    finals = outputs[1 : count + 1]
+    if not steady:
+        again = _after_first(v_initial, finals, ctx) if isinstance(fewest, int) and fewest > 0 else None
+        if again is None:
+            outputs = _widened(v_initial, ctx)
+            finals = tuple(merge(a, b, ctx, CHANGES) for a, b in zip(v_initial, outputs[1 : count + 1], strict=True))
+        else:
+            outputs, finals = again, again[1 : count + 1]
+            fewest_rest = dims.maximum((fewest or 0) - 1, 0)
+            ctx.bodies.repeat("body", fewest_rest, None if most is None else dims.maximum(most - 1, 0))
+            return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
+    ctx.bodies.repeat("body", fewest or 0, most)
+    return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
+
+
+CHANGES: Final = "it changes from one iteration to the next"
+_STEP: Final = Value(INT64, ())
+_GOING: Final = Value(BOOL, (), (True,))
+
+
+def _steady(carried: Sequence[Value], ctx: Context, label: str | None) -> tuple[tuple[Value, ...], bool]:
+    """One iteration that stands for all, with the values that change dropped; False where a carried type changes."""
+    state = tuple(carried)
+    outputs: tuple[Value, ...] = ()
+    for _ in range(MAX_ROUNDS):
+        outputs = ctx.bodies.run("body", (_STEP, _GOING, *state), label or "")
+        after = outputs[1 : len(state) + 1]
+        if len(after) < len(state):
+            raise ValueError(f"its body has {len(outputs)} outputs for {len(state)} carried values")
+        if any(
+            a.encoding != b.encoding or a.shape != b.shape or a.shape is None for a, b in zip(state, after, strict=True)
+        ):
+            return outputs, False
+        kept = tuple(
+            a if a.content is b.content or a.content == b.content else Value(a.encoding, a.shape)
+            for a, b in zip(state, after, strict=True)
+        )
+        if kept == state:
+            return outputs, not any(v.encoding == SEQUENCE for v in state)
+        state = kept
+    return outputs, False
+
+
+def _unsure(value: Value) -> bool:
+    return value.shape is None or any(_is_unknown(d) for d in value.shape)
+
+
+def _unrolled(initial: Sequence[Value], fewest: Dim | None, most: Dim | None, ctx: Context) -> tuple[Value, ...] | None:
+    """Every iteration on its own, or None where the loop is not short or not of known length."""
+    body = ctx.bodies.graph("body")
+    if fewest != most or not isinstance(most, int) or not 0 < most <= MAX_UNROLLED:
+        return None
+    if most * len(body.nodes) > MAX_UNROLLED_NODES:
+        return None
+    ctx.bodies.forget("body")
+    state: Sequence[Value] = initial
+    stacks: list[tuple[Value, ...]] = []
+    for i in range(most):
+        outputs = ctx.bodies.run("body", (Value(INT64, (), (i,)), _GOING, *state), f"body@{i}")
+        state = outputs[1 : len(initial) + 1]
+        stacks.append(outputs[len(initial) + 1 :])
+    stacked = stacks[0]
+    for more in stacks[1:]:
+        stacked = tuple(merge(a, b, ctx, CHANGES) for a, b in zip(stacked, more, strict=True))
+    return (*state, *(_stacked(v, most, most, ctx) for v in stacked))
+
+
+def _after_first(initial: Sequence[Value], after: Sequence[Value], ctx: Context) -> tuple[Value, ...] | None:
+    """The outputs of a loop whose first iteration changes the carried types once and for all, or None."""
+    if any(v.shape is None for v in after):
+        return None
+    ctx.bodies.run("body", (_STEP, _GOING, *initial), FIRST)
+    outputs, steady = _steady(tuple(Value(v.encoding, v.shape) for v in after), ctx, None)
+    if not steady:
+        ctx.bodies.forget(FIRST)
+    return outputs if steady else None
+
+
+FIRST: Final = "body@first"
+
+
+def _widened(carried: Sequence[Value], ctx: Context) -> tuple[Value, ...]:
+    """The outputs of the body with the carried values widened until they no longer change."""
     outputs: tuple[Value, ...] = ()
     for round_ in range(MAX_ROUNDS):
-        outputs = tuple(ctx.run_body("body", (step, going, *carried)))
+        outputs = ctx.bodies.run("body", (_STEP, _GOING, *carried))
         after = outputs[1 : 1 + len(carried)]
-        if len(after) < len(carried):
-            raise ValueError(f"its body has {len(outputs)} outputs for {len(carried)} carried values")
         widened = tuple(_widen(a, b, ctx, last=round_ == MAX_ROUNDS - 2) for a, b in zip(carried, after, strict=True))
         if widened == tuple(carried):
             break
         carried = widened
-    trips = trip_count(m, cond, outputs[0])
-    return (*carried, *(_stacked(v, trips, ctx) for v in outputs[1 + len(carried) :]))
+    return outputs
 
 
 def _widen(before: Value, after: Value, ctx: Context, last: bool) -> Value:
@@ -82,7 +185,7 @@ def _widen(before: Value, after: Value, ctx: Context, last: bool) -> Value:
     if last and before.shape != after.shape:
         return Value(before.encoding, None, why="its shape changes from one iteration to the next")
     kept: Shape = tuple(
-        a if a == b else a if _is_unknown(a) else ctx.data_dim("it changes from one iteration to the next")
+        a if a == b else a if _is_unknown(a) else ctx.data_dim(CHANGES)
         for a, b in zip(before.shape, after.shape, strict=True)
     )
     return Value(before.encoding, kept, content)
@@ -92,23 +195,7 @@ def _is_unknown(dim: Dim) -> bool:
     return isinstance(dim, Expr) and any(s.origin != "input" for s in dims.symbols(dim))
 
 
-def trip_count(m: Value | None, cond: Value | None, cond_out: Value | None) -> tuple[Dim | None, Dim | None]:
-    """(fewest, most) iterations; None where nothing bounds them. Exact where the condition can never turn false."""
-    most = scalar(m) if m is not None else None
-    most = as_dim(most)
-    if isinstance(most, int):
-        most = max(most, 0)
-    if cond is not None and scalar(cond) is False:
-        return 0, 0
-    endless = cond_out is None or scalar(cond_out) is True
-    started = cond is None or scalar(cond) is True
-    if most is not None and endless and started:
-        return most, most
-    return (None, None) if most is None else (0, most)
-
-
-def _stacked(value: Value, trips: tuple[Dim | None, Dim | None], ctx: Context) -> Value:
-    fewest, most = trips
+def _stacked(value: Value, fewest: Dim | None, most: Dim | None, ctx: Context) -> Value:
     if fewest is not None and fewest == most:
         lead: Dim = fewest
     else:
@@ -128,27 +215,59 @@ def scan(
     ctx: Context,
 ) -> tuple[Value, ...]:
     """https://onnx.ai/onnx/operators/onnx__Scan.html"""
-    inputs = initial_state_and_scan_inputs
+    inputs = initial_state_and_scan_inputs[1:] if ctx.opset < BATCHLESS else initial_state_and_scan_inputs
     if num_scan_inputs < 1 or num_scan_inputs > len(inputs):
         raise ValueError(f"num_scan_inputs is {num_scan_inputs} with {len(inputs)} inputs")
     states, scanned = inputs[: len(inputs) - num_scan_inputs], inputs[len(inputs) - num_scan_inputs :]
-    axes = scan_input_axes or (0,) * num_scan_inputs
-    slices, trips = [], None
-    for value, axis in zip(scanned, axes, strict=True):
-        if value.shape is None:
-            raise ValueError(f"a scanned input of unknown rank: {value.why}")
-        at = axis_of(axis, len(value.shape))
-        trips = value.shape[at] if trips is None or isinstance(value.shape[at], int) else trips
-        slices.append(Value(value.encoding, (*value.shape[:at], *value.shape[at + 1 :])))
-    assert trips is not None
-    plain = [Value(v.encoding, v.shape, None, v.why) for v in states]
-    outputs = ctx.run_body("body", (*plain, *slices))
+    lead = _leading(scanned, states, scan_input_axes, ctx.opset)
+    plain = [Value(v.encoding, None if v.shape is None else v.shape[lead.batch :], None, v.why) for v in states]
+    outputs = ctx.bodies.run("body", (*plain, *lead.slices))
     stacked = outputs[len(states) :]
     out_axes = scan_output_axes or (0,) * len(stacked)
+    merged = [merge(a, b, ctx, CHANGES) for a, b in zip(plain, outputs, strict=False)]
+    runs = lead.trips * numel(lead.outer)
+    ctx.bodies.repeat("body", runs, runs)
     return (
-        *(merge(a, b, ctx, "it changes from one step to the next") for a, b in zip(plain, outputs, strict=False)),
-        *(_insert(v, trips, axis) for v, axis in zip(stacked, out_axes, strict=True)),
+        *(Value(v.encoding, None if v.shape is None else (*lead.outer, *v.shape), why=v.why) for v in merged),
+        *(_batched(_insert(v, lead.trips, axis), lead.outer) for v, axis in zip(stacked, out_axes, strict=True)),
     )
+
+
+BATCHLESS: Final = (
+    9  # until opset 8, Scan takes sequence lengths first, and every tensor has a batch axis before all others
+)
+
+
+class Leading(NamedTuple):
+    """What a Scan peels off its scanned inputs: the body's slices, the steps, and the batch axis of opset 8."""
+
+    slices: tuple[Value, ...]
+    trips: Dim
+    outer: Shape
+
+    @property
+    def batch(self) -> int:
+        return len(self.outer)
+
+
+def _leading(scanned: Sequence[Value], states: Sequence[Value], axes: Sequence[int] | None, opset: int) -> Leading:
+    batch = 1 if opset < BATCHLESS else 0
+    slices: list[Value] = []
+    trips: Dim | None = None
+    outer: Shape = ()
+    for value, axis in zip(scanned, axes or (0,) * len(scanned), strict=True):
+        if value.shape is None:
+            raise ValueError(f"a scanned input of unknown rank: {value.why}")
+        outer, inner = value.shape[:batch], value.shape[batch:]
+        at = axis_of(axis, len(inner))
+        trips = inner[at] if trips is None or isinstance(inner[at], int) else trips
+        slices.append(Value(value.encoding, (*inner[:at], *inner[at + 1 :])))
+    assert trips is not None
+    return Leading(tuple(slices), trips, outer)
+
+
+def _batched(value: Value, outer: Shape) -> Value:
+    return Value(value.encoding, None if value.shape is None else (*outer, *value.shape), why=value.why)
 
 
 def _insert(value: Value, trips: Dim, axis: int) -> Value:
@@ -156,11 +275,3 @@ def _insert(value: Value, trips: Dim, axis: int) -> Value:
         return value
     at = axis_of(axis, len(value.shape) + 1)
     return Value(value.encoding, (*value.shape[:at], trips, *value.shape[at:]))
-
-
-def scan_trips(inputs: Sequence[Value], num_scan_inputs: int, axes: Sequence[int] | None) -> Dim | None:
-    """The number of steps of a Scan."""
-    first = inputs[len(inputs) - num_scan_inputs]
-    if first.shape is None:
-        return None
-    return first.shape[axis_of(axes[0] if axes else 0, len(first.shape))]

@@ -132,7 +132,9 @@ def qlinear_conv(
 ) -> Value:
     """https://onnx.ai/onnx/operators/onnx__QLinearConv.html"""
     assert x.shape is not None and w.shape is not None
-    return Value(y_zero_point.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad, kernel_shape))
+    return Value(
+        y_zero_point.encoding, conv_shape(x.shape, w.shape, group, strides, dilations, pads, auto_pad, kernel_shape)
+    )
 
 
 def _qlinear_kind(x: Value, x_scale: Value, x_zero_point: Value, w: Value, *rest: Any, group: int = 1, **_: Any) -> str:

@@ -53,11 +53,21 @@ VARIADIC: Final = "Sum Max Min Mean".split()
 def _divide(a: Any, b: Any, integer: bool) -> Any:
     if integer:  # C truncation
         if isinstance(a, Expr) or isinstance(b, Expr):
-            return dims.floordiv(a, b) if dims.lower(a) >= 0 and dims.lower(b) > 0 else None
+            return _truncated(a, b)
         return int(a / b) if abs(a) < 2**52 else (abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1)
     if isinstance(a, Expr):
         return a * (1 / exact(b)) if not isinstance(b, Expr) else None
     return None if isinstance(b, Expr) else a / b
+
+
+def _truncated(a: Any, b: Any) -> Any:
+    """a / b of symbolic integers, rounded towards zero as C does."""
+    if dims.lower(b) <= 0:
+        return None
+    quotient = dims.divide(a, b)
+    if quotient is not None:
+        return quotient
+    return dims.floordiv(dims.maximum(a, 0), b) - dims.floordiv(dims.maximum(-a, 0), b)
 
 
 def exact(x: Any) -> Fraction:
@@ -102,8 +112,24 @@ def _equal(a: Any, b: Any) -> bool:
     return False
 
 
-def _python_mod(a: Any, b: Any) -> Any:
-    return a % b if isinstance(a, (int, Expr)) and isinstance(b, int) else None
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(a, Expr):
+        return a * a if b == 2 else a if b == 1 else None
+    return a**b if not isinstance(b, Expr) and abs(b) < 64 else None
+
+
+def _modulo(a: Any, b: Any) -> Any:
+    """The remainder with the divisor's sign."""
+    if isinstance(a, float) or isinstance(b, float) or (isinstance(b, Expr) and dims.lower(b) <= 0):
+        return None
+    return a % b
+
+
+def _remainder(a: Any, b: Any) -> Any:
+    """The remainder with the dividend's sign, as C's fmod."""
+    if isinstance(a, Expr) or isinstance(b, Expr):
+        return a - _truncated(a, b) * b
+    return math.fmod(a, b) if isinstance(a, float) or isinstance(b, float) else abs(a) % abs(b) * _sign(a)
 
 
 def _sign(x: Any) -> Any:
@@ -116,10 +142,7 @@ _FOLDED_BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "Add": _plus,
     "Sub": lambda a, b: _plus(a, -b),
     "Mul": _multiply,
-    "Mod": _python_mod,
-    "Pow": lambda a, b: (
-        a**b if not isinstance(b, Expr) and abs(b) < 64 and (not isinstance(a, Expr) or b in (1, 2)) else None
-    ),
+    "Pow": _power,
     "And": lambda a, b: a and b,
     "Or": lambda a, b: a or b,
     "Xor": lambda a, b: a != b,
@@ -221,7 +244,8 @@ for _op in UNARY:
     shape(_op)(_predicate if _op in ("IsNaN", "IsInf") else _unary(_op))
     cost(_op, kind="elementwise")(_per_element(_op, UNARY[_op]))
 for _op in BINARY + COMPARE:
-    shape(_op)(_binary(_op))
+    if _op != "Mod":
+        shape(_op)(_binary(_op))
     cost(_op, kind="elementwise")(_per_element(_op, 1))
 for _op in VARIADIC:
     shape(_op)(_variadic(_op))
@@ -235,6 +259,14 @@ storage(*UNARY, *ACTIVATIONS, overwrites=(0,))
 storage(*BINARY, overwrites=(0, 1))
 storage(*VARIADIC, overwrites=tuple(range(16)))
 storage("SwiGLU", "IsNaN", "IsInf", *COMPARE)
+
+
+@shape("Mod")
+def mod(a: Value, b: Value, *, fmod: int = 0) -> Value:
+    """https://onnx.ai/onnx/operators/onnx__Mod.html"""
+    assert a.shape is not None and b.shape is not None
+    out = broadcast(a.shape, b.shape)
+    return Value(a.encoding, out, fold(_remainder if fmod else _modulo, (a, b), out, a.encoding.dtype))
 
 
 @shape("Clip")

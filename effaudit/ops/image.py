@@ -141,4 +141,4 @@ def image_decoder(encoded_stream: Value, *, pixel_format: str = "RGB", ctx: Cont
     return Value(UINT8, (ctx.data_dim(reason, 1), ctx.data_dim(reason, 1), 1 if pixel_format == "Grayscale" else 3))
 
 
-unpriced("ImageDecoder", reason="the encoded image fed decides how much is decoded")
+unpriced("ImageDecoder", kind="movement", reason="the encoded image fed decides how much is decoded")

@@ -28,6 +28,14 @@ def rows(a: Value, inner: Dim) -> Shape:
     return lead[:-1]
 
 
+def packed_in(bits: int, block_size: int) -> None:
+    """Raises ValueError on a width or a block that no packing has."""
+    if not 1 <= bits <= 8:
+        raise ValueError(f"bits is {bits}; 1 to 8")
+    if block_size < 16 or block_size & (block_size - 1):
+        raise ValueError(f"block_size is {block_size}; a power of two from 16 on")
+
+
 @shape("MatMulNBits", domain=MICROSOFT)
 def matmul_nbits(
     a: Value,
@@ -45,6 +53,10 @@ def matmul_nbits(
     weight_prepacked: int = 0,
 ) -> Value:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits"""
+    packed_in(bits, block_size)
+    stored = ranked(b, "B")
+    if len(stored) == 3 and not weight_prepacked:
+        agreed("N", N, stored[0])
     return Value(a.encoding, (*rows(a, K), N))
 
 
@@ -79,6 +91,7 @@ def matmul_bnb4(
     transB: int = 1,
 ) -> Value:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulBnb4"""
+    packed_in(4, block_size)
     return Value(a.encoding, (*rows(a, K if transB else N), N if transB else K))
 
 
@@ -196,6 +209,7 @@ def matmul_nbits_mlp(
     epsilon: float = 1e-5,
 ) -> tuple[Value, Value]:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBitsMlp"""
+    packed_in(bits, block_size)
     need(gate_b, "gate_B")
     need(up_b, "up_B")
     return Value(a.encoding, (*rows(a, K), N)), Value(a.encoding, a.shape)
@@ -249,6 +263,7 @@ def matmul_nbits_qkv(
     epsilon: float = 1e-6,
 ) -> tuple[Value, ...]:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBitsQkv"""
+    packed_in(bits, block_size)
     lead = rows(a, K)
     narrow = Value(a.encoding, (*lead, Nkv))
     return Value(a.encoding, (*lead, Nq)), narrow, narrow, Value(a.encoding, a.shape)

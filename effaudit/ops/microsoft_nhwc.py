@@ -109,5 +109,5 @@ def _as_they_are(op: str, domain: str) -> None:
 _as_they_are("Resize", ONNX)  # its scales and sizes are permuted with its input
 _as_they_are("QLinearAveragePool", MICROSOFT)  # it has channels_last
 
-unpriced("MaxUnpool", domain=NHWC, reason="no execution provider runs it with channels last")
+unpriced("MaxUnpool", domain=NHWC, reason="whether its indices and output_shape follow the layout is specified nowhere")
 unpriced("QLinearConvTranspose", domain=NHWC, reason="its only specification is one execution provider's kernel")

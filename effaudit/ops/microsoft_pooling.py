@@ -29,7 +29,7 @@ def pooled(
     if not kernel or len(x) < 3:
         raise ValueError(f"kernel_shape {kernel} over an input of rank {len(x)}")
     window = per_axis(kernel, len(x) - 2, 1)
-    return (*x[:2], *window_shape(x[2:], window, strides, dilations, pads, auto_pad, bool(ceil_mode)))
+    return (*x[:2], *window_shape(x[2:], window, strides, dilations, pads, auto_pad, "up" if ceil_mode else "down"))
 
 
 @shape("NhwcMaxPool", domain=MICROSOFT)

@@ -216,8 +216,8 @@ def tokenizer(
     return Value(STRING, (*data, ctx.data_dim("the strings fed decide how many tokens they split into")))
 
 
-unpriced("BifurcationDetector", domain=MICROSOFT, reason="the tokens fed decide how far it searches")
-unpriced("Tokenizer", domain=MICROSOFT, reason="the strings fed decide how much it matches")
+unpriced("BifurcationDetector", domain=MICROSOFT, kind="text", reason="the tokens fed decide how far it searches")
+unpriced("Tokenizer", domain=MICROSOFT, kind="text", reason="the strings fed decide how much it matches")
 unpriced(
     "EPContext",
     "Snpe",

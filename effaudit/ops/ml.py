@@ -292,6 +292,7 @@ unpriced(
     "TreeEnsembleClassifier",
     "TreeEnsembleRegressor",
     domain=ML,
+    kind="tree",
     reason="the values fed decide how deep each row descends each tree",
 )
 unpriced(

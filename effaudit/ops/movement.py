@@ -18,8 +18,8 @@ from effaudit.ops._registry import Context, Cost, cost, numel, shape, storage
 from effaudit.ops._shapes import axis_of, broadcast, fixed_ints, known_ints, length
 from effaudit.ops.shaping import dims_from
 
-
 MAX_RANK = 64
+FAR = 2**31 - 1  # exporters write INT32_MAX or INT64_MAX for "to the end"
 
 
 def keep(value: Value, shape: Shape | None) -> Value:
@@ -316,6 +316,8 @@ def slice_dim(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
     if isinstance(size, int) and isinstance(start, int) and isinstance(end, int):
         cut = range(*slice(start, _open_end(end, step), step).indices(size))
         return cut.start, len(cut)
+    if isinstance(end, int) and end >= FAR:
+        end = size
     low, high = (0, size) if step > 0 else (-1, size - 1)
     first = dims.maximum(dims.minimum(_wrapped(start, size), high), low if step > 0 else 0)
     last = dims.maximum(dims.minimum(_wrapped(end, size), high), low)
@@ -325,7 +327,7 @@ def slice_dim(size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
 
 def _open_end(end: int, step: int) -> int | None:
     # INT64_MIN as the end of a backward slice means "past the first element", which Python spells None.
-    return None if step < 0 and end <= -(2**31) + 1 else end
+    return None if step < 0 and end <= -FAR else end
 
 
 def _wrapped(index: Dim, size: Dim) -> Dim:
@@ -334,9 +336,10 @@ def _wrapped(index: Dim, size: Dim) -> Dim:
         return index + size if index < 0 else index
     if dims.lower(index) >= 0:
         return index
-    if dims.upper(index) < 0:
-        return index + size
-    raise Undecided(f"the sign of {index}")
+    if dims.upper(index) <= 0:  # -0 is the first element, anything below counts from the end
+        return (index + size) * dims.minimum(-index, 1)
+    negative = dims.minimum(dims.maximum(-index, 0), 1)  # 1 where the index counts from the end, else 0
+    return dims.maximum(index, 0) + negative * (index + size)
 
 
 @shape("Expand")

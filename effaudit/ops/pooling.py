@@ -27,7 +27,10 @@ def _pooled(
     if kernel is None or len(x.shape) < 3:
         raise ValueError(f"kernel_shape {kernel} over an input of rank {len(x.shape)}")
     window = per_axis(kernel, len(x.shape) - 2, 1)
-    return (*x.shape[:2], *window_shape(x.shape[2:], window, strides, dilations, pads, auto_pad, bool(ceil)))
+    return (
+        *x.shape[:2],
+        *window_shape(x.shape[2:], window, strides, dilations, pads, auto_pad, "up" if ceil else "down"),
+    )
 
 
 @shape("MaxPool")
@@ -165,7 +168,7 @@ def max_roi_pool(x: Value, rois: Value, *, pooled_shape: Sequence[int] | None = 
     return Value(x.encoding, (*_regions(x, rois, 5), *per_axis(pooled_shape, 2, 1)))
 
 
-unpriced("MaxRoiPool", reason="the sizes of the regions fed decide how many elements are compared")
+unpriced("MaxRoiPool", kind="pooling", reason="the sizes of the regions fed decide how many elements are compared")
 
 
 @shape("RoiAlign")

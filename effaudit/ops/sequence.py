@@ -140,7 +140,8 @@ def sequence_map(input_sequence: Value, *additional_inputs: Value, ctx: Context)
     """https://onnx.ai/onnx/operators/onnx__SequenceMap.html"""
     one = [_any_item(v, ctx) if v.encoding == SEQUENCE else v for v in (input_sequence, *additional_inputs)]
     items = _items(input_sequence)
-    outputs = ctx.run_body("body", one)
+    outputs = ctx.bodies.run("body", one)
+    ctx.bodies.repeat("body", len(items) if items is not None else 0, len(items) if items is not None else None)
     return tuple(sequence_of((v,) * len(items) if items is not None else None) for v in outputs)
 
 

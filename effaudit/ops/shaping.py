@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
 from effaudit.elements import MAX_ELEMENTS, content
-from effaudit.graph import ENCODINGS, FLOAT, INT64, STRING, Constant, Data, Value
+from effaudit.graph import ENCODINGS, FLOAT, INT64, STRING, Constant, Data, Shape, Value
 from effaudit.ops._data import as_dim, count, scalar
 from effaudit.ops._registry import Context, Cost, cost, shape
 from effaudit.ops._shapes import known_ints, length
@@ -124,16 +125,18 @@ def range_(start: Value, limit: Value, delta: Value, *, ctx: Context) -> Value:
 
 
 def _symbolic_count(a: Any, b: Any, step: Any, ctx: Context) -> Dim:
-    if isinstance(step, int) and step != 0 and not isinstance(a, float) and not isinstance(b, float):
-        gap = b - a if step > 0 else a - b
-        return dims.maximum(dims.ceildiv(gap, abs(step)), 0)
-    if step == 1.0:
-        return dims.maximum(dims.ceildiv(b - a, 1), 0)
-    return ctx.unknown_dim("its limits are symbolic and its step is no whole number")
+    """max(ceil((b - a) / step), 0) in exact fractions."""
+    if isinstance(step, Expr):
+        return ctx.unknown_dim("its step is symbolic")
+    first, last = (x if isinstance(x, Expr) else Fraction(x) for x in (a, b))
+    gap: Any = (first - last) * (1 / Fraction(step))
+    return dims.maximum(-dims.floordiv(gap, 1), 0)
 
 
 def _symbolic_range(a: Any, b: Any, step: Any) -> Data | None:
     """Values of a range whose length is known although its start is symbolic."""
+    if isinstance(a, float) or isinstance(b, float) or isinstance(step, float):
+        return None
     gap = b - a
     if isinstance(gap, int) and isinstance(step, int) and 0 <= -(-gap // step) <= MAX_ELEMENTS:
         return tuple(a + i * step for i in range(-(-gap // step)))
@@ -170,7 +173,25 @@ def one_hot(indices: Value, depth: Value, values: Value, *, axis: int = -1, ctx:
     if not -rank <= axis < rank:
         raise ValueError(f"axis {axis} is outside rank {rank}")
     at = axis % rank
-    return Value(values.encoding, (*indices.shape[:at], size, *indices.shape[at:]))
+    out = (*indices.shape[:at], size, *indices.shape[at:])
+    return Value(values.encoding, out, _hot(indices, values, size, at, out))
+
+
+def _hot(indices: Value, values: Value, depth: Dim, axis: int, out: Shape) -> Data | None:
+    total = count(out)
+    if total is None or not isinstance(depth, int) or indices.content is None or values.content is None:
+        return None
+    picks, pair = indices.data, values.data
+    if picks is None or pair is None or not all(isinstance(x, int) for x in picks):
+        return None
+    inner = count(out[axis + 1 :]) or 1
+    result = []
+    for flat in range(total):
+        block, rest = divmod(flat, depth * inner)
+        level, within = divmod(rest, inner)
+        pick = picks[block * inner + within]
+        result.append(pair[1] if (pick + depth if pick < 0 else pick) == level else pair[0])
+    return tuple(result)
 
 
 @cost("OneHot", kind="movement")

@@ -16,6 +16,7 @@ unpriced(
     "StringConcat",
     "StringSplit",
     "RegexFullMatch",
+    kind="text",
     reason="its work is on characters, and depends on the text fed",
 )
 

@@ -105,9 +105,10 @@ def buffers(graph: Graph, known: Flow) -> list[Buffer]:
 
 def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
     if value.encoding == SEQUENCE:
-        return Buffer(
-            name, start, end, None, f"{name} is a sequence: {value.why or 'its items are counted where they are made'}"
-        )
+        items = value.content if type(value.content) is tuple else None
+        if items is None or any(v.shape is None for v in items):
+            return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are not known'}")
+        return Buffer(name, start, end, dims.total(v.nbytes for v in items))
     if value.shape is None:
         return Buffer(name, start, end, None, f"{name}: {value.why}")
     if value.encoding.bits == 0:
@@ -241,7 +242,7 @@ def _bodies(graph: Graph, seen: dict[int, Quantity]) -> Quantity:
     """The largest `live_bytes` inside one body (bodies of one node never run at the same time)."""
     worst = Quantity(0, 0)
     for node in graph.nodes:
-        for body in node.bodies.values():
+        for body in filter(lambda b: b.runs, node.bodies.values()):
             if id(body) not in seen:
                 seen[id(body)] = _body_live(body, seen)
             inner = seen[id(body)]

@@ -96,6 +96,6 @@ class Machine:
                 continue
             alive = [n for n, at in place.items() if at == owner]
             outside = any(n in self.outputs or n in self.inputs for n in (*alive, owner))
-            if not outside and all(n == source for n in alive) and users[source] == 1:
+            if not outside and all(n in node.input and users[n] == 1 for n in alive):
                 return owner
         return name

@@ -36,7 +36,9 @@ class Twin:
 
 def leaf() -> st.SearchStrategy[Twin]:
     constants = st.integers(-12, 12).map(lambda n: Twin(n, lambda _: n))
-    return st.one_of(st.sampled_from(sorted(SYMBOLS)).map(lambda name: Twin(SYMBOLS[name], lambda p: p[name])), constants)
+    return st.one_of(
+        st.sampled_from(sorted(SYMBOLS)).map(lambda name: Twin(SYMBOLS[name], lambda p: p[name])), constants
+    )
 
 
 def _divided(a: int, b: int) -> int | None:

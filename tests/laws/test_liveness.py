@@ -110,3 +110,24 @@ def test_the_peak_is_named() -> None:
 def test_the_live_set_is_the_peak(model: ModelProto) -> None:
     memory = audit(model).memory
     assert sum(tensor.bytes for tensor in memory.live_set) == memory.live_bytes
+
+
+# ---- the ends of a graph
+def test_an_input_that_is_an_output_stays() -> None:
+    """x a, x b (a gone), and x to the end."""
+    head = "hand (float[1,1,4,4] x) => (float[1,1,4,4] x, float[1,1,4,4] y)"
+    assert units("{ a = Relu(x) b = Relu(a) y = Relu(b) }", head) == (2, 3, 4, 2)
+
+
+def test_a_graph_without_nodes() -> None:
+    assert units("{ }", "hand (float[1,1,4,4] x) => (float[1,1,4,4] x)") == (0, 1, 1, 1)
+
+
+def test_an_output_that_no_input_feeds_is_not_held() -> None:
+    head = "hand (float[1,1,4,4] x) => (float[1,1,4,4] y, float[1,1,4,4] v)"
+    assert units("{ v = Neg(w) y = Relu(x) }", head, w=(1, 1, 4, 4)) == (2, 2, 2, 2)
+
+
+def test_chance_is_no_constant() -> None:
+    """Random numbers differ from run to run, so they are held though no input feeds them."""
+    assert units("{ r = RandomNormal <shape = [1,1,4,4]> () y = Add(x, r) }") == (3, 3, 3, 2)

@@ -112,7 +112,11 @@ def min_dim(out: Value) -> int:
 
 def test_the_engine_refuses_what_slips_through() -> None:
     inputs = [random(2, 32), random(8, 2, 8), random(16)]
-    made = infer(single_node("MatMulNBits", inputs, {"K": 32, "N": -8, "block_size": 16}, 17, "com.microsoft"))
+    made = infer(
+        single_node(
+            "MatMulNBits", inputs, {"K": 32, "N": -8, "block_size": 16, "weight_prepacked": 1}, 17, "com.microsoft"
+        )
+    )
     assert value(made).shape is None and "a negative dim" in value(made).why
     made = infer(single_node("MatMulNBits", inputs, {"K": "x", "N": 8, "block_size": 16}, 17, "com.microsoft"))
     assert value(made).shape is None and "attribute K has the wrong type" in value(made).why

@@ -110,6 +110,13 @@ def test_matmul_nbits_with_zero_points_and_bias() -> None:
     assert cost(graph).ops == 2 * 32 * 8 + 16
     wrong = infer(single_node("MatMulNBits", [random(2, 30), *inputs[1:]], attrs, 17, MS))
     assert "K is 30 and 32 at once" in value(wrong).why
+    for broken, message in (
+        ({"bits": 0}, "bits is 0"),
+        ({"block_size": 24}, "block_size is 24"),
+        ({"N": 9}, "N is 8 and 9"),
+    ):
+        made = infer(single_node("MatMulNBits", inputs, attrs | broken, 17, MS))
+        assert message in value(made).why
 
 
 def test_matmul_bnb4() -> None:

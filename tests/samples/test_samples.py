@@ -66,9 +66,7 @@ def start(model: ModelProto, optimized: bool = True, folder: Path | None = None)
 def sizes(value: onnx.ValueInfoProto, binding: dict[str, int]) -> tuple[int, ...]:
     """The dims of a graph input or output; a name may be a sum of names."""
     dims = value.type.tensor_type.shape.dim
-    return tuple(
-        sum(binding[s] for s in d.dim_param.split(" + ")) if d.dim_param else d.dim_value for d in dims
-    )
+    return tuple(sum(binding[s] for s in d.dim_param.split(" + ")) if d.dim_param else d.dim_value for d in dims)
 
 
 def feeds(name: str, binding: dict[str, int], seed: int = 1) -> Arrays:
@@ -173,9 +171,7 @@ def test_weights_of_the_others_are_inside() -> None:
 
 def test_both_branches_of_control_flow_run() -> None:
     given = feeds("control-flow", {"batch": 2, "sequence": 4})
-    accurate, fast = (
-        session("control-flow").run(None, {**given, "accurate": np.array(v)})[0] for v in (True, False)
-    )
+    accurate, fast = (session("control-flow").run(None, {**given, "accurate": np.array(v)})[0] for v in (True, False))
     assert not np.allclose(accurate, fast)
 
 
@@ -187,9 +183,7 @@ def test_padding_does_not_change_a_dynamic_text() -> None:
 
 
 # ---- MACs, counted on the shapes ONNX Runtime really made
-def measured_shapes(
-    name: str, binding: dict[str, int], folder: Path | None = None
-) -> dict[str, tuple[int, ...]]:
+def measured_shapes(name: str, binding: dict[str, int], folder: Path | None = None) -> dict[str, tuple[int, ...]]:
     """Every tensor becomes an output of a run; `folder` holds the weights of a graph without them."""
     model = ModelProto()
     model.CopyFrom(load(name))
@@ -290,9 +284,7 @@ def test_alexnet_weights_without_biases() -> None:
     assert sum(math.prod(t.dims) for t in load("alexnet").graph.initializer if len(t.dims) > 1) == 60_954_656
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [("mobilenetv2", (1, 3, 224, 224)), ("resnet50", (1, 3, 224, 224))]
-)
+@pytest.mark.parametrize(("name", "shape"), [("mobilenetv2", (1, 3, 224, 224)), ("resnet50", (1, 3, 224, 224))])
 def test_weightless_graph_runs_on_zeros(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     runner = ort.InferenceSession(beside_sparse_weights(name, tmp_path), providers=["CPUExecutionProvider"])
     (logits,) = runner.run(None, {"input": np.ones(shape, np.float32)})
