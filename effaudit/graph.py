@@ -97,13 +97,15 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
     `shape` is None where not even the rank is known (`why` then says why); an unknown dim is a `Symbol` of origin
     "data" or "unknown". `content` holds the elements of a small tensor in row-major order, where they are known.
-    A sequence has encoding SEQUENCE, its element's shape and, where known, its elements as `content`.
+    `extent` is the number
+    of elements where only the rank is open (a scalar or a vector of one). A sequence has encoding SEQUENCE, its element's shape and, where known, its elements as `content`.
     """
 
     encoding: Encoding
     shape: Shape | None
     content: Data | Lazy | None = None
     why: str = ""
+    extent: Dim | None = None
 
     @property
     def data(self) -> Data | None:
@@ -113,7 +115,9 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def numel(self) -> Dim:
-        """The number of elements. Raises TypeError where the rank is unknown."""
+        """The number of elements. Raises TypeError where it is unknown."""
+        if self.shape is None and self.extent is not None:
+            return self.extent
         total: Dim = 1
         for dim in self.shape:  # type: ignore[union-attr]
             total = total * dim

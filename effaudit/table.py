@@ -154,7 +154,7 @@ class _Pricer:
         for value in (*inputs, *[values[name] for name in node.outputs if name]):
             if value is not None and value.shape is None and not rules.view:
                 if value.encoding is SEQUENCE:
-                    break
+                    continue
                 return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), value.why, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)

@@ -1,7 +1,7 @@
 """Polynomials over named integers: the values dims take when they are not plain ints.
 
 An `Expr` maps monomials to rational coefficients. A monomial is a sorted tuple of (atom, power); an atom is a
-`Symbol` or a `Call` of `//`, `%`, `min`, `max` or `bcast`. Atoms are interned, so that they compare and hash by identity.
+`Symbol` or a `Call` of `//`, `%`, `min`, `max` or `bcast`. Atoms are interned: they compare and hash by identity.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Symbol:
 
 
 class Call:
-    """An opaque function of dims, made by `call`: `//`, `%`, `min`, `max`, or `bcast(a, b)` (b where a is 1, else a)."""
+    """An opaque function of dims, made by `call`: `//`, `%`, `min`, `max`, `bcast(a, b)` (b where a is 1, else a)."""
 
     __slots__ = ("op", "args", "key", "depth", "interval", "__weakref__")
 

@@ -51,9 +51,11 @@ def merge(a: Value, b: Value, ctx: Context, reason: str) -> Value:
     encoding = a.encoding if a.encoding == b.encoding else UNKNOWN
     content = a.content if type(a.content) is tuple and a.content == b.content and a.shape == b.shape else None
     if a.shape is None or b.shape is None:
-        return Value(encoding, None, why=a.why or b.why)
+        extent = a.extent if a.extent is not None and a.extent == b.extent else None
+        return Value(encoding, None, why=a.why or b.why, extent=extent)
     if len(a.shape) != len(b.shape):
-        return Value(encoding, None, why=f"{reason}: rank {len(a.shape)} or {len(b.shape)}")
+        extent = a.numel if a.numel == b.numel else None
+        return Value(encoding, None, why=f"{reason}: rank {len(a.shape)} or {len(b.shape)}", extent=extent)
     merged = tuple(x if x == y else _either(x, y, ctx, reason) for x, y in zip(a.shape, b.shape, strict=True))
     return Value(encoding, merged, content)
 

@@ -109,7 +109,7 @@ def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
         if items is None or any(v.shape is None for v in items):
             return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are not known'}")
         return Buffer(name, start, end, dims.total(v.nbytes for v in items))
-    if value.shape is None:
+    if value.shape is None and value.extent is None:
         return Buffer(name, start, end, None, f"{name}: {value.why}")
     if value.encoding.bits == 0:
         what = "strings have no fixed size" if value.encoding == STRING else "its element type is not known"
