@@ -97,8 +97,8 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
     `shape` is None where not even the rank is known (`why` then says why); an unknown dim is a `Symbol` of origin
     "data" or "unknown". `content` holds the elements of a small tensor in row-major order, where they are known.
-    `extent` is the number
-    of elements where only the rank is open (a scalar or a vector of one). A sequence has encoding SEQUENCE, its element's shape and, where known, its elements as `content`.
+    `extent` is the number of elements where only the rank is open (a scalar or a vector of one).
+    A sequence has encoding SEQUENCE, its element's shape and, where known, its elements as `content`.
     """
 
     encoding: Encoding

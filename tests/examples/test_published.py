@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
+import pytest
+
+import effaudit
 from effaudit.report import ModelReport
 
 from .example import Audited, Example, each, example, flops, macs, node, params, per, ratio
@@ -63,3 +67,21 @@ def test_alexnet_with_its_biases(audited: Audited) -> None:
     """The table of AlexNet (s0-055, s0-057) counts weights alone; the network has 10,568 biases."""
     sample = audited("alexnet")
     assert (params(sample), macs(sample)) == (60_954_656 + 10_568, 724_406_816)
+
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "models"
+EXPORTED = {
+    "s0-089": ("vgg16.ts.op17", 15_470_264_320),
+    "s2-030": ("resnet152.ts.op17", 11_513_626_624),
+    "s2-045": ("swin_tiny_patch4_window7_224.ts.op17", 4_490_566_656),
+}
+
+
+@pytest.mark.parametrize("id", EXPORTED)
+def test_what_an_exporter_made_of_them(id: str) -> None:
+    """The same facts on graphs that PyTorch wrote, where those are at hand."""
+    file, macs = EXPORTED[id]
+    path = CORPUS / f"{file}.onnx"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    assert effaudit.audit(str(path)).totals.macs == macs

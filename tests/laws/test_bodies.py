@@ -65,9 +65,10 @@ def test_bodies_in_bodies_add() -> None:
     assert found.body_live_bytes == (1 + 2 * X) + (1 + 2 * X)
 
 
-F = '<domain: "local", opset_import: ["" : 17]> F (x, w) => (y) { a = MatMul(x, w) b = Relu(a) c = Add(b, x) y = Relu(c) }'
+STEPS = "{ a = MatMul(x, w) b = Relu(a) c = Add(b, x) y = Relu(c) }"
+F = f'<domain: "local", opset_import: ["" : 17]> F (x, w) => (y) {STEPS}'
 CALL = f"{SHAPE} {{ y = local.F(x, w) }}"
-NODES = f"{SHAPE} {{ a = MatMul(x, w) b = Relu(a) c = Add(b, x) y = Relu(c) }}"
+NODES = f"{SHAPE} {STEPS}"
 OPAQUE = "a function call is one opaque node, though runtimes inline it: live_bytes is below what they hold"
 WEIGHTS = "a weight handed to a function counts as an activation of its body"
 

@@ -73,7 +73,8 @@ def test_a_loop_of_unknown_trips_is_unknown() -> None:
 
 def test_a_loop_that_never_starts_costs_nothing() -> None:
     model = parse(
-        """m (float[2,8] x) => (float[2,8] y) { y = Loop <body = b (int64 i, bool c, float[2,8] s) => (bool d, float[2,8] t)
+        """m (float[2,8] x) => (float[2,8] y)
+        { y = Loop <body = b (int64 i, bool c, float[2,8] s) => (bool d, float[2,8] t)
         { d = Identity(c) t = MatMul(s, w) }> (n, no, x) }""",
         **W,
     )
@@ -94,7 +95,8 @@ def test_loops_in_loops_multiply() -> None:
 def test_a_scan_is_its_steps_times_its_body(steps: int, axis: int) -> None:
     once = audit(parse(ONCE, **W)).totals
     dims = f"{steps},2,8" if axis == 0 else f"2,{steps},8"
-    body = "b (float[2,8] s, float[2,8] x) => (float[2,8] t, float[2,8] o) { r = Add(s, x) a = MatMul(r, w) t = Relu(a) o = Neg(t) }"
+    body = """b (float[2,8] s, float[2,8] x) => (float[2,8] t, float[2,8] o)
+        { r = Add(s, x) a = MatMul(r, w) t = Relu(a) o = Neg(t) }"""
     model = parse(
         f"""m (float[2,8] start, float[{dims}] xs) => (float[2,8] y, float[{steps},2,8] ys)
         {{ y, ys = Scan <num_scan_inputs = 1, scan_input_axes = [{axis}], body = {body}> (start, xs) }}""",

@@ -55,7 +55,7 @@ def test_a_diamond_holds_three() -> None:
 
 
 def test_a_long_skip() -> None:
-    """x waits for the sum: x a, x a b, x b c, x c y. In place a b c share: x and one other, and y takes that one too."""
+    """x waits for the sum: x a, x a b, x b c, x c y. In place a, b, c and y share one buffer beside x."""
     assert units("{ a = Relu(x) b = Relu(a) c = Relu(b) y = Add(x, c) }") == (3, 3, 5, 2)
 
 
