@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from effaudit import dims
-from effaudit.graph import Graph
+from effaudit.graph import Graph, Shape
 
 _BATCH: Final = re.compile(r"batch|^(n|b|bs)$", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"height|width|^(h|w)$", re.IGNORECASE)
+_LENGTH: Final = re.compile(r"seq|len|past|time|token|cache|context|frames|samples", re.IGNORECASE)
+_CHANNELS: Final = (1, 3, 4)
 # Candidates for everything that is neither a batch nor an image side: a sequence, a number of samples.
 LENGTHS: Final = (128, 1024, 16_000, 1)
 BATCH: Final = 1
@@ -29,16 +31,26 @@ def assumptions(graph: Graph) -> Iterator[dict[str, int]]:
             for symbol in dims.symbols(dim):
                 known = graph.dims.get(symbol.name)
                 if known is not None and known.value is None and symbol.name not in roles:
-                    roles[symbol.name] = _role(symbol.name, axis, len(shape))
+                    roles[symbol.name] = _role(symbol.name, axis, shape)
     for length in LENGTHS:
         yield {name: length if size is None else size for name, size in roles.items()}
         if None not in roles.values():
             return
 
 
-def _role(name: str, axis: int, rank: int) -> int | None:
-    if _BATCH.search(name) or (axis == 0 and rank > 1):
+def _role(name: str, axis: int, shape: Shape) -> int | None:
+    """The size of a batch or of an image side; None for a length."""
+    if _BATCH.search(name):
         return BATCH
-    if _IMAGE.search(name) or (rank == 4 and axis > 0):
-        return SIDE
-    return None
+    if _LENGTH.search(name):
+        return None
+    if axis == 0 and len(shape) > 1:
+        return BATCH
+    return SIDE if _IMAGE.search(name) or _is_side(axis, shape) else None
+
+
+def _is_side(axis: int, shape: Shape) -> bool:
+    """True for a spatial axis of N x C x H x W or N x H x W x C with as many channels as images have."""
+    if len(shape) != 4:
+        return False
+    return (axis in (2, 3) and shape[1] in _CHANNELS) or (axis in (1, 2) and shape[3] in _CHANNELS)

@@ -9,6 +9,7 @@ masks and position tables are none of these. Each tensor counts once however oft
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Final
 
 import msgspec
@@ -34,6 +35,7 @@ _SETTINGS: Final = frozenset(
     batch_indices rois past_sequence_length output_shape cos_cache sin_cache initial_h initial_c window frame_step
     frame_length""".split()
 )
+_QUANTIZATION: Final = frozenset(("absmax", "zero_points", "weight_scale_2"))
 _BUFFERS: Final = frozenset("mean var input_mean input_var".split())
 # Their first input's elements are their output's, whatever the other inputs say.
 _RESHAPERS: Final = frozenset("Reshape Expand Tile Squeeze Unsqueeze Identity Transpose Flatten Cast".split())
@@ -131,8 +133,10 @@ class _Roles:
         for name, constant in graph.constants.items():
             sources[name] = (self._use(constant),)
         scores = _before_softmax(graph)
+        angles = _before_sine(graph)
         for i, (node, runs) in enumerate(zip(graph.nodes, known.live, strict=True)):
-            self._node(node, runs, graph.values if i in scores else None, known.varying, sources)
+            table = graph.values if i in scores else None
+            self._node(node, runs, table, i in angles, known.varying, sources)
         for name in graph.outputs:
             for use in sources.get(name, ()):
                 _raise(use, OTHER, use.reader)
@@ -145,6 +149,7 @@ class _Roles:
         node: Node,
         runs: bool,
         biases_scores: Mapping[str, Value] | None,
+        makes_angles: bool,
         changing: frozenset[str],
         sources: dict[str, tuple[_Use, ...]],
     ) -> None:
@@ -167,6 +172,7 @@ class _Roles:
         for place, uses in enumerate(held):
             for use in uses:
                 table = biases_scores is not None and _is_plane(biases_scores[node.inputs[place]], use.constant)
+                table = table or (makes_angles and sum(dim > 1 for dim in use.constant.shape) <= 1)
                 found = OTHER if table else role(node, place, use.constant)
                 if (ahead and (found == PARAM or _elementwise(node))) or (place == 0 and node.op in _RESHAPERS):
                     carried[id(use)] = use
@@ -197,6 +203,21 @@ def _before_softmax(graph: Graph) -> set[int]:
     return found
 
 
+def _before_sine(graph: Graph) -> set[int]:
+    """The products whose result only a sine or cosine reads: a vector in them holds the frequencies of positions."""
+    leads = {name for node in graph.nodes if node.op in ("Sin", "Cos") for name in node.inputs}
+    found = set()
+    for i in range(len(graph.nodes) - 1, -1, -1):
+        node = graph.nodes[i]
+        if leads.isdisjoint(node.outputs):
+            continue
+        if node.op in ("Transpose", "Concat", "Reshape", "Cast", "Unsqueeze", "Squeeze", "Expand", "Mul", "Identity"):
+            leads.update(node.inputs)
+        if node.op in ("MatMul", "Mul", "Einsum", "Div"):
+            found.add(i)
+    return found
+
+
 def _raise(use: _Use, role: str, reader: Node | None, logical: int = 0) -> None:
     """The weightiest role among the readers wins; the first reader in it owns the tensor."""
     if _RANK[role] > _RANK[use.role]:
@@ -208,7 +229,7 @@ def role(node: Node, place: int, constant: Constant) -> str:
     """The role of a constant at input `place` of a node."""
     name = _input_name(node, place)
     dtype = constant.encoding.dtype
-    if "zero_point" in name or name.endswith(("_scale", "_scales")) or (name == "scales" and node.op not in _RESIZERS):
+    if _is_quantization(name, node.op):
         return QUANTIZATION
     if name in _BUFFERS and node.op == "BatchNormalization":
         return BUFFER
@@ -223,6 +244,13 @@ def role(node: Node, place: int, constant: Constant) -> str:
     if node.op == "InstanceNormalization" and _neutral(constant, 1.0 if name == "scale" else 0.0):
         return OTHER
     return PARAM
+
+
+def _is_quantization(name: str, op: str) -> bool:
+    """True for the name of an input that holds scales or zero points (a norm's `scale` is none of these)."""
+    if "zero_point" in name or name in _QUANTIZATION or name.endswith(("_scale", "_scales", "_scale_2")):
+        return True
+    return (name == "scales" and op not in _RESIZERS) or (name.startswith(("scale_", "scalea", "scaleb", "scaley")))
 
 
 def _elementwise(node: Node) -> bool:
@@ -251,10 +279,26 @@ def _input_name(node: Node, place: int) -> str:
     return names[place] if place < len(names) else ""
 
 
+# Operators whose byte-wide weights hold several values: by input, the attributes whose product is the logical size.
+_PACKED: Final = {
+    "MatMulNBits": {"b": ("K", "N")},
+    "MatMulBnb4": {"b": ("K", "N")},
+    "MatMulNBitsMlp": {"gate_b": ("K", "N"), "up_b": ("K", "N")},
+    "MatMulNBitsQkv": {"q_b": ("K", "Nq"), "k_b": ("K", "Nkv"), "v_b": ("K", "Nkv")},
+}
+# Operators that state the width of their packed weights in an attribute.
+_WIDTHS: Final = {"QMoE": "expert_weight_bits", "GatherBlockQuantized": "bits"}
+
+
 def _logical(node: Node, place: int, constant: Constant) -> int:
-    """Elements a packed weight stands for, where the operator's attributes tell."""
-    if place == 1 and node.op in ("MatMulNBits", "MatMulBnb4", "MatMulFpQ4") and constant.encoding.bits == 8:
-        k, n = node.attrs.get("K"), node.attrs.get("N")
-        if isinstance(k, int) and isinstance(n, int) and k > 0 and n > 0:
-            return k * n
+    """Elements a packed weight stands for, where the operator's attributes tell; 0 where it is not packed."""
+    if constant.encoding.bits != 8:
+        return 0
+    keys = _PACKED.get(node.op, {}).get(_input_name(node, place), ())
+    sizes = [size for key in keys if isinstance(size := node.attrs.get(key), int) and size > 0]
+    if keys and len(sizes) == len(keys):
+        return prod(sizes)
+    width = node.attrs.get(_WIDTHS.get(node.op, ""), 8)
+    if isinstance(width, int) and width in (1, 2, 4) and role(node, place, constant) == PARAM:
+        return constant.numel * (8 // width)
     return 0

@@ -83,6 +83,9 @@ def _run(debug: bool) -> int:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see `effaudit --help`)", 2)
     except EffauditError as error:

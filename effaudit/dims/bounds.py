@@ -10,6 +10,7 @@ import effaudit.dims.expr as expr
 import effaudit.dims.text as text
 
 INFINITY: Final = float("inf")
+MAX_FACTORS: Final = 6
 Bound: TypeAlias = int | Fraction | float
 
 
@@ -18,8 +19,9 @@ def lower(dim: expr.Dim | Fraction) -> Bound:
     if not isinstance(dim, expr.Expr):
         return dim
     if dim.low is None:
-        direct, relaxed = _interval(dim)[0], _relax(dim, 0)
-        dim.low = direct if relaxed is None else max(direct, relaxed)
+        direct = _interval(dim)[0]
+        others = (_shifted(dim) if direct == -INFINITY else None, _relax(dim, 0))
+        dim.low = max([direct, *(bound for bound in others if bound is not None)])
     return dim.low
 
 
@@ -113,7 +115,33 @@ def _relax(dim: expr.Expr, level: int) -> Bound | None:
     if not isinstance(total, expr.Expr):
         return total
     direct = _interval(total)[0]
-    return direct if direct > -INFINITY else _relax(total, level + 1)
+    if direct > -INFINITY:
+        return direct
+    found = [bound for bound in (_shifted(total), _relax(total, level + 1)) if bound is not None]
+    return max(found, default=None)
+
+
+def _shifted(dim: expr.Expr) -> Bound | None:
+    """A lower bound with every atom x written as its own least value + x': where no coefficient of the expanded
+    polynomial is negative, its constant is one. It settles a*b*s >= c*b, which ranges alone do not."""
+    expanded: dict[tuple[expr.Atom, ...], Bound] = {}
+    for mono, coef in dim.terms.items():
+        factors = [atom for atom, power in mono for _ in range(power)]
+        least = [_atom_interval(atom)[0] for atom in factors]
+        if len(factors) > MAX_FACTORS or -INFINITY in least:
+            return None
+        products: dict[tuple[expr.Atom, ...], Bound] = {(): coef}
+        for atom, low in zip(factors, least, strict=True):
+            grown: dict[tuple[expr.Atom, ...], Bound] = {}
+            for rest, value in products.items():
+                grown[rest] = grown.get(rest, 0) + value * low
+                more = (*rest, atom)
+                grown[more] = grown.get(more, 0) + value
+            products = grown
+        for rest, value in products.items():
+            expanded[rest] = expanded.get(rest, 0) + value
+    constant = expanded.pop((), 0)
+    return constant if all(value >= 0 for value in expanded.values()) else None
 
 
 def _linear(call: expr.Call, coef: expr.Number) -> expr.Dim | Fraction | None:

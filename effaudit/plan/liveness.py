@@ -12,7 +12,7 @@ same where views share storage and an elementwise node may write over an input t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 
 import msgspec
@@ -21,11 +21,11 @@ from effaudit import dims
 from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
-from effaudit.graph import SEQUENCE, STRING, Graph, Value
+from effaudit.graph import SEQUENCE, STRING, Graph, Node, Value
 from effaudit.ops._registry import registered
 from effaudit.quantity import Quantity
 
-MAX_CANDIDATES = 6
+MAX_CANDIDATES = 12
 
 
 class Buffer(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +67,7 @@ def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
         max_in_out_bytes=_widest(graph, known, found),
         live_bytes=live,
         inplace_bytes=_extent(_shared(graph, known, found), steps),
-        body_live_bytes=_bodies(graph, {}),
+        body_live_bytes=_bodies(graph, known, {}),
         peak=_peak(found, steps) if live.value is not None else None,
     )
 
@@ -238,24 +238,36 @@ class _Storage:
         ]
 
 
-def _bodies(graph: Graph, seen: dict[int, Quantity]) -> Quantity:
+def _bodies(graph: Graph, known: Flow, seen: dict[tuple[int, tuple[str, ...]], Quantity]) -> Quantity:
     """The largest `live_bytes` inside one body (bodies of one node never run at the same time)."""
     worst = Quantity(0, 0)
     for node in graph.nodes:
         for body in filter(lambda b: b.runs, node.bodies.values()):
-            if id(body) not in seen:
-                seen[id(body)] = _body_live(body, seen)
-            inner = seen[id(body)]
+            outside = tuple(_varying_from_outside(node, body, known))
+            key = (id(body), outside)
+            if key not in seen:
+                seen[key] = _body_live(body, outside, seen)
+            inner = seen[key]
             high = None if inner.high is None or worst.high is None else max(inner.high, worst.high)
             worst = Quantity(max(inner.low, worst.low), high, inner.why or worst.why)
     return worst
 
 
-def _body_live(body: Graph, seen: dict[int, Quantity]) -> Quantity:
-    known = flow(body, (*body.inputs, *body.captured))
-    found = [b for b in buffers(body, known) if b.name not in body.captured]
+def _varying_from_outside(node: Node, body: Graph, known: Flow) -> Iterator[str]:
+    """The names a body gets from outside that depend on the model's inputs, a loop's own state included."""
+    yield from (name for name in body.captured if name in known.varying)
+    if "function" in node.bodies:
+        yield from (inner for inner, name in zip(body.inputs, node.inputs, strict=False) if name in known.varying)
+    else:
+        yield from body.inputs
+
+
+def _body_live(body: Graph, outside: tuple[str, ...], seen: dict[tuple[int, tuple[str, ...]], Quantity]) -> Quantity:
+    known = flow(body, outside)
+    held = set(body.inputs) - set(outside)  # weights handed in
+    found = [b for b in buffers(body, known) if b.name not in body.captured and b.name not in held]
     own = _extent(found, known.running)
-    inner = _bodies(body, seen)
+    inner = _bodies(body, known, seen)
     high = None if own.high is None or inner.high is None else own.high + inner.high
     return Quantity(own.low + inner.low, high, own.why or inner.why)
 
@@ -282,11 +294,18 @@ def _formula(found: list[Buffer], steps: int) -> Dim | None:
 def _greatest(candidates: list[Dim]) -> Dim | None:
     """The maximum of expressions, None where too many remain undominated to be worth reading."""
     names = sorted({s.name for c in candidates for s in dims.symbols(c)})
-    for scale in (1, 2, 7, 64, 1000):
+    leaders: dict[Dim, None] = {}
+    for scale in (1, 16, 256, 4096, 65536):  # those that win somewhere come first: they dominate most of the others
         at: Mapping[str, int] = dict.fromkeys(names, scale)
-        best = max(candidates, key=lambda c: dims.evaluate(c, at) or 0)
-        candidates = [best, *(c for c in candidates if c is not best and not _dominated(c, best))]
-    return dims.maximum(*candidates) if len(candidates) <= MAX_CANDIDATES else None
+        leaders[max(candidates, key=lambda c: dims.evaluate(c, at) or 0)] = None
+    kept: list[Dim] = []
+    for candidate in (*leaders, *candidates):
+        if not any(_dominated(candidate, other) for other in kept):
+            kept = [other for other in kept if not _dominated(other, candidate)]
+            kept.append(candidate)
+        if len(kept) > MAX_CANDIDATES:
+            return None
+    return dims.maximum(*kept)
 
 
 def _dominated(dim: Dim, by: Dim) -> bool:

@@ -40,7 +40,7 @@ def _model(model: ModelReport, before: str) -> Iterator[str]:
 def _encode(value: Any) -> str:
     try:
         text = msgspec.json.encode(value).decode()
-    except OverflowError:  # integers past 64 bits
+    except (OverflowError, UnicodeEncodeError):  # integers past 64 bits, file names that are not UTF-8
         return json.dumps(msgspec.to_builtins(value))
     return text if text.isascii() and "\x7f" not in text else _UNSAFE.sub(_escape, text)
 

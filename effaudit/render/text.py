@@ -9,6 +9,7 @@ from effaudit.report import ModelReport, NodeReport, Report, TensorType, Totals
 from effaudit.units import human, human_bytes
 
 WIDTH = 80
+HEIGHT = 40
 
 
 def render(document: Report, nodes: bool) -> Iterator[str]:
@@ -19,6 +20,12 @@ def render(document: Report, nodes: bool) -> Iterator[str]:
 
 
 def _screen(model: ModelReport, counting: str) -> list[str]:
+    """The first screen; a model with much to say shows fewer hot spots."""
+    full = _lines(model, counting, 5)
+    return full if len(full) <= HEIGHT else _lines(model, counting, 2)
+
+
+def _lines(model: ModelReport, counting: str, top: int) -> list[str]:
     return [
         *_head(model, counting),
         "",
@@ -26,7 +33,7 @@ def _screen(model: ModelReport, counting: str) -> list[str]:
         *_formulas(model),
         *_memory(model),
         "",
-        *_hot(model),
+        *_hot(model, top),
         *_findings(model),
         *_next(model),
     ]
@@ -86,7 +93,7 @@ def _totals(t: Totals) -> list[str]:
     else:
         lines.append("moved  unknown")
     if t.why:
-        lines.append(_cut(f"why    {printable(t.why, 300)}"))
+        lines.extend(_wrapped("why    ", printable(t.why, 300)))
     return lines
 
 
@@ -99,7 +106,7 @@ def _formulas(model: ModelReport) -> list[str]:
         if text is None:
             lines.append(f"{figure} = unknown as a formula of the open dims")
         else:
-            lines.append(_cut(f"{figure} = {printable(text, 400)}", WIDTH * 2))
+            lines.extend(_wrapped(f"{figure} = ", printable(text, 180)))
     return lines
 
 
@@ -114,7 +121,7 @@ def _memory(model: ModelReport) -> list[str]:
             more = f" +{len(memory.live_set) - 3}" if len(memory.live_set) > 3 else ""
             lines.append(_cut(f"alive  {alive}{more}"))
     elif memory.why:
-        lines.append(_cut(f"why    {printable(memory.why, 300)}"))
+        lines.extend(_wrapped("why    ", printable(memory.why, 300)))
     others = [
         f"{label} {human_bytes(value)}"
         for label, value in (
@@ -129,11 +136,11 @@ def _memory(model: ModelReport) -> list[str]:
     return [_cut(line) for line in lines]
 
 
-def _hot(model: ModelReport) -> list[str]:
+def _hot(model: ModelReport, top: int) -> list[str]:
     lines = []
     for hot in model.hot:
         title = "MACs" if hot.figure == "macs" else hot.figure
-        for i, node in enumerate(hot.nodes):
+        for i, node in enumerate(hot.nodes[:top]):
             label = title if not i else ""
             share = f"{label:<7}{100 * node.share:5.1f} %  {human(node.value):>9}"
             lines.append(_cut(f"{share}  {node.kind:<16} {printable(node.name, 48)}"))
@@ -143,8 +150,8 @@ def _hot(model: ModelReport) -> list[str]:
 def _findings(model: ModelReport) -> list[str]:
     lines = [""] if model.findings else []
     for finding in model.findings:
-        lines.append(_cut(f"note   {printable(finding.message, 300)}"))
-        lines.append(_cut(f"       -> {printable(finding.remedy, 300)}"))
+        lines.extend(_wrapped("note   ", printable(finding.message, 400)))
+        lines.extend(_wrapped("       -> ", printable(finding.remedy, 400)))
     return lines
 
 
@@ -177,6 +184,15 @@ def _node_row(node: NodeReport) -> str:
         text = "unknown" if value is None else f"{value:,}" if isinstance(value, int) else value
         cells.append(f"{text:>{width}}")
     return "  ".join(cells).rstrip() + "\n"
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """`text` behind a label, whole, on as many lines as it takes."""
+    from textwrap import wrap
+
+    rest = " " * len(label)
+    pieces = wrap(text, WIDTH - len(label), break_on_hyphens=False) or [""]
+    return [(rest if i else label) + piece for i, piece in enumerate(pieces)]
 
 
 def _cut(line: str, width: int = WIDTH) -> str:

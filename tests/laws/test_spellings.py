@@ -104,7 +104,7 @@ def test_weights_in_constant_nodes(name: str) -> None:
 @pytest.mark.parametrize("threshold", [0, 1024])
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_weights_outside_the_file(name: str, threshold: int, tmp_path: Path) -> None:
-    """Shapes and trip counts among them are read there; without the file all is the same, as long as these stay inside."""
+    """Shapes and trip counts among them are read there; without the file all is the same if these stay inside."""
     model = read(name)
     expected = audit(model)
     path = tmp_path / "model.onnx"
