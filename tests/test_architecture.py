@@ -80,3 +80,13 @@ def test_every_shape_rule_has_a_price_or_a_reason() -> None:
     through_bodies = {("", op) for op in ("If", "Loop", "Scan", "SequenceMap")}
     for key, rules in registered().items():
         assert rules.cost is not None or rules.unpriced or key in through_bodies, key
+
+
+def test_the_rules_of_an_operator_stand_together() -> None:
+    """Families are imported until one has the operator: none of its rules may lie in another."""
+    from effaudit.ops._registry import load_families, registered
+
+    load_families()
+    for key, rules in registered().items():
+        if rules.shape is not None and rules.cost is not None:
+            assert rules.shape.__module__ == rules.cost.__module__, key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import io
 import os
@@ -63,7 +62,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets its escapes
-    gc.disable()  # one short run without cycles: collecting costs a tenth of the time and frees nothing
     try:
         sys.exit(_run(debug))
     except BrokenPipeError:  # the reader of our output has seen enough

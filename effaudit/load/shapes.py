@@ -22,7 +22,7 @@ from effaudit.load.binding import NOTHING_GIVEN, Given, bind
 from effaudit.load.bodies import NodeBodies, Scope
 from effaudit.load.convert import Reference
 from effaudit.ops._call import INVALID, arguments
-from effaudit.ops._registry import Context, Rules, load_families, registered
+from effaudit.ops._registry import Context, Rules, find, registered
 
 MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls included
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
@@ -36,17 +36,11 @@ def infer(graph: Graph, given: Given = NOTHING_GIVEN) -> Graph:
     Raises UsageError where `given` does not fit the model, LoadError on a function that calls itself, LimitError past
     `MAX_STEPS`.
     """
-    load_families(domains_of(graph))
     inputs, infos = bind(graph, given)
     engine = _Engine(graph, {*infos})
     nodes, values = engine.run(graph, inputs, None)
     infos.update(engine.infos)
     return msgspec.structs.replace(graph, nodes=nodes, values=values, dims=infos)
-
-
-def domains_of(graph: Graph) -> set[str]:
-    """The operator domains a model imports, its functions' included."""
-    return {*graph.opsets, *(domain for function in graph.functions.values() for domain in function.opsets)}
 
 
 class _Engine:
@@ -90,6 +84,8 @@ class _Engine:
             if function is not None:
                 return self._call(node, (*key, overload), function, inputs, values)
         rules = self.rules.get(key)
+        if rules is None or rules.shape is None:
+            rules = find(node.domain, node.op)
         bodies = NodeBodies(node, values, self.run)
         if rules is None or rules.shape is None:
             outputs: Sequence[Value] = self._declared(node, graph)

@@ -15,7 +15,7 @@ from effaudit.errors import LimitError, LoadError
 from effaudit.load.feed import Feed, take
 
 PAYLOAD: Final = "effaudit.payload"
-INLINE_BYTES: Final = 8192  # tensors up to this many bytes stay: they may be shapes, axes, scales
+INLINE_BYTES: Final = 2048  # messages up to this many bytes stay whole: small tensors may be shapes, axes, scales
 MAX_SKELETON: Final = 64 * 1024 * 1024
 MAX_MESSAGES_DEEP: Final = 99  # protobuf's own limit is 100
 

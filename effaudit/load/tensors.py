@@ -15,13 +15,15 @@ from effaudit.errors import LoadError
 from effaudit.graph import ENCODINGS, STRING, Constant, Encoding, Payload
 from effaudit.load.external import locate
 from effaudit.load.skeleton import PAYLOAD
-from effaudit.load.wire import fields, integers, text, varint
+from effaudit.load.wire import Malformed, fields, integers, signed, skip, text, varint
 
 EXTERNAL: Final = 1  # TensorProto.DataLocation
 MAX_RANK: Final = 64
 # element type -> the data field its values are stored in; the others are in int32_data
 _TYPED: Final = {"float32": 4, "complex64": 4, "float64": 10, "complex128": 10, "int64": 7, "uint32": 11, "uint64": 11}
 _INT32_DATA: Final = 5
+_DATA_TAGS: Final = frozenset((34, 42, 58, 82, 90))  # fields 4, 5, 7, 10, 11, packed
+_NUMBER_TAGS: Final = frozenset((40, 56, 88))  # fields 5, 7, 11, one by one
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -46,24 +48,51 @@ def constant(buf: bytes, at: int, end: int, home: Home, name: str | None, place:
     typed: list[tuple[int, int, int, int]] = []
     strings: list[str] = []
     external: dict[str, str] = {}
-    for field in fields(buf, at, end):
-        number, wire, start, stop = field
-        if number == 1:
-            shape.extend(integers(buf, wire, start, stop))
-        elif number == 2 and wire == 0:
-            code = start
-        elif number == 8 and wire == 2:
-            own = text(buf, start, stop)
-        elif number == RAW_FIELD and wire == 2:
-            raw = buf[start:stop]
-        elif number in (4, 5, 7, 10, 11):
-            typed.append(field)
-        elif number == 13 and wire == 2:
-            _entry(buf, start, stop, external)
-        elif number == 14 and wire == 0:
-            location = start
-        elif number == 6 and wire == 2 and len(strings) <= MAX_ELEMENTS:
-            strings.append(text(buf, start, stop))
+    while at < end:  # `fields` written out: a model has more tensors than nodes
+        tag = buf[at]
+        at += 1
+        if tag >= 128:
+            tag, at = varint(buf, at - 1)
+        wire = tag & 7
+        if wire == 2:
+            size = buf[at]
+            at += 1
+            if size >= 128:
+                size, at = varint(buf, at - 1)
+            start = at
+            at += size
+            if tag == 66:
+                own = text(buf, start, at)
+            elif tag == 74:
+                raw = buf[start:at]
+            elif tag == 106:
+                _entry(buf, start, at, external)
+            elif tag == 10:
+                shape.extend(integers(buf, 2, start, at))
+            elif tag in _DATA_TAGS:
+                typed.append((tag >> 3, 2, start, at))
+            elif tag == 50 and len(strings) <= MAX_ELEMENTS:
+                strings.append(text(buf, start, at))
+        elif wire == 0:
+            value = buf[at]
+            at += 1
+            if value >= 128:
+                value, at = varint(buf, at - 1)
+            if tag == 8:
+                shape.append(signed(value))
+            elif tag == 16:
+                code = value
+            elif tag == 112:
+                location = value
+            elif tag in _NUMBER_TAGS:
+                typed.append((tag >> 3, 0, value, -1))
+        elif tag in (37, 81):  # fields 4 and 10, one by one
+            typed.append((tag >> 3, wire, at, at + (4 if wire == 5 else 8)))
+            at = typed[-1][3]
+        else:
+            at = skip(buf, at, wire)
+    if at != end:
+        raise Malformed("a tensor runs past its end")
     label = own if name is None else name
     where = f"{home.path}: tensor {label!r}"
     encoding, total, nbytes = _header(where, shape, code)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -193,35 +194,43 @@ def unpriced(*ops: str, domain: str = ONNX, reason: str, kind: str = "other") ->
         rules.unpriced, rules.kind = reason, kind
 
 
-def lookup(domain: str, op: str) -> Rules | None:
-    """The rules of an operator, or None."""
-    return _RULES.get((domain, op))
-
-
 def registered() -> Mapping[tuple[str, str], Rules]:
     """All rules, by (domain, operator)."""
     return _RULES
 
 
-# Families named after another domain are imported only for models that use it.
-_BY_DOMAIN: Final = {
-    "microsoft": (MICROSOFT, NCHWC, "com.ms.internal.nhwc"),
-    "ml": (ML,),
-    "preview": ("ai.onnx.preview",),
-}
+# Most models get by with these; importing all families takes longer than auditing a ResNet-50.
+_COMMON: Final = "conv elementwise movement matmul pooling normalization shaping indexing reduction quantize".split()
+_BY_DOMAIN: Final = {MICROSOFT: "microsoft", NCHWC: "microsoft", "com.ms.internal.nhwc": "microsoft", ML: "ml"}
 
 
-def load_families(domains: Iterable[str] | None = None) -> None:
-    """Imports the operator families of the given domains (None: all); those of ai.onnx always. Idempotent."""
+def find(domain: str, op: str) -> Rules | None:
+    """The rules of an operator, or None; imports families, likely ones first, until one has it."""
+    rules = _RULES.get((domain, op))
+    for module in _families(_BY_DOMAIN.get(domain, "")):
+        if rules is not None and (rules.shape is not None or rules.unpriced):
+            break
+        importlib.import_module(module)
+        rules = _RULES.get((domain, op))
+    return rules
+
+
+def load_families() -> None:
+    """Imports every operator family (idempotent)."""
+    for module in _families(""):
+        importlib.import_module(module)
+
+
+def _families(likely: str) -> Iterator[str]:
+    """The modules of the families not yet imported: those named after `likely`, the common ones, the others."""
     import effaudit.ops as package
 
-    wanted = None if domains is None else set(domains)
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_"):
-            continue
-        needs = _BY_DOMAIN.get(module.name.partition("_")[0])
-        if wanted is None or needs is None or not wanted.isdisjoint(needs):
-            importlib.import_module(f"effaudit.ops.{module.name}")
+    names = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    named = [name for name in names if likely and name.startswith(likely)]
+    for name in dict.fromkeys((*named, *_COMMON, *names)):
+        module = f"effaudit.ops.{name}"
+        if module not in sys.modules:
+            yield module
 
 
 def signature(rule: Callable[..., Any]) -> Signature:
@@ -266,8 +275,8 @@ __all__ = [
     "Rules",
     "cost",
     "dims",
+    "find",
     "load_families",
-    "lookup",
     "numel",
     "registered",
     "shape",

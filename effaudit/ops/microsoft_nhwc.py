@@ -16,7 +16,7 @@ import msgspec
 from effaudit.graph import Value
 from effaudit.ops import conv, image, microsoft_pooling, normalization, pooling, resize
 from effaudit.ops._inputs import ranked
-from effaudit.ops._registry import MICROSOFT, ONNX, Cost, Rules, Signature, cost, lookup, shape, unpriced
+from effaudit.ops._registry import MICROSOFT, ONNX, Cost, Rules, Signature, cost, find, registered, shape, unpriced
 from effaudit.ops.microsoft_conv import to_first, to_last
 from effaudit.ops.microsoft_matmul import activation_ops
 
@@ -84,7 +84,7 @@ def _register(op: str, base: Rules) -> None:
     assert base.shape is not None and base.cost is not None and base.cost_takes is not None
     shape(op, domain=NHWC)((_max_pool if op == "MaxPool" else _shape_rule)(base.shape))
     cost(op, domain=NHWC, kind=_kind_rule(base.kind))(_cost_rule(base.cost, base.cost_takes))
-    rules = lookup(NHWC, op)
+    rules = registered().get((NHWC, op))
     assert rules is not None
     rules.shape_takes = base.shape_takes
     rules.cost_takes = msgspec.structs.replace(
@@ -93,14 +93,14 @@ def _register(op: str, base: Rules) -> None:
 
 
 for _op in ROTATED:
-    _rules = lookup(ONNX, _op)
+    _rules = find(ONNX, _op)
     assert _rules is not None
     _register(_op, _rules)
 
 
 def _as_they_are(op: str, domain: str) -> None:
     """An operator whose own attributes or inputs already follow the layout."""
-    base = lookup(domain, op)
+    base = find(domain, op)
     assert base is not None and base.shape is not None and base.cost is not None
     shape(op, domain=NHWC)(base.shape)
     cost(op, domain=NHWC, kind=base.kind)(base.cost)

@@ -25,7 +25,7 @@ from effaudit import dims
 from effaudit.graph import ENCODINGS, SEQUENCE, Graph, Value
 from effaudit.load import load
 from effaudit.ops._call import arguments
-from effaudit.ops._registry import Context, Cost, lookup
+from effaudit.ops._registry import Context, Cost, find
 
 ort.set_default_logger_severity(4)
 
@@ -201,7 +201,7 @@ def runs(model: ModelProto, feeds: Mapping[str, Fed]) -> bool:
 def cost(graph: Graph, place: int = 0) -> Cost:
     """The cost of one node of an inferred graph."""
     node = graph.nodes[place]
-    rules = lookup(node.domain, node.op)
+    rules = find(node.domain, node.op)
     assert rules is not None and rules.cost is not None and rules.cost_takes is not None
     takes = rules.cost_takes
     args, attrs = arguments(node, [graph.values[n] if n else None for n in node.inputs], takes)

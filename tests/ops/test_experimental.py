@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from effaudit.ops._registry import lookup
+from effaudit.ops._registry import find
 from tests.ops.oracle import check, cost, infer, ints, random, single_node, value
 
 X = random(2, 3, 4, 8)
@@ -45,5 +45,5 @@ def test_movement() -> None:
 
 @pytest.mark.parametrize("op", ["GRUUnit", "GivenTensorFill", "EfficientNMS_TRT"])
 def test_plugins_are_not_priced(op: str) -> None:
-    rules = lookup("", op)
+    rules = find("", op)
     assert rules is not None and rules.unpriced

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from effaudit import dims
-from effaudit.ops._registry import lookup
+from effaudit.ops._registry import find
 from tests.ops.microsoft_oracle import MS, schema_shapes
 from tests.ops.oracle import ALWAYS, SYMBOLIC, Array, check, compare, cost, infer, random, scalar, single_node, value
 
@@ -45,7 +45,7 @@ def test_channels_last_keep_the_layout_of_their_weights(op: str) -> None:
     found, graph = schema_shapes(op, inputs, {"group": 2, "strides": [2, 1], "kernel_shape": [3, 2]})
     assert found["out0"] == graph.values["out0"].shape == (1, 4, 9, 8)
     assert cost(graph).macs == 4 * 9 * 8 * (2 * 3 * 2)
-    rules = lookup(MS, op)
+    rules = find(MS, op)
     assert rules is not None and callable(rules.kind)
     x, w = (graph.values[name] for name in ("in0", "in1"))
     assert rules.kind(x, w, group=2) == "grouped"

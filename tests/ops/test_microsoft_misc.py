@@ -9,7 +9,7 @@ import pytest
 
 from effaudit import dims
 from effaudit.errors import Undecided
-from effaudit.ops._registry import lookup
+from effaudit.ops._registry import find
 from tests.ops.microsoft_oracle import MS, schema_shapes
 from tests.ops.oracle import ALWAYS, SYMBOLIC, check, cost, infer, ints, random, scalar, single_node, value
 
@@ -181,7 +181,7 @@ def test_decoding_loops_have_a_shape_and_no_price() -> None:
     node = single_node("GreedySearch", inputs[:3], {"eos_token_id": 1, "pad_token_id": 0}, 17, MS, 1, [1])
     assert value(infer(node)).shape == (2, 20)
     for op in ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"):
-        rules = lookup(MS, op)
+        rules = find(MS, op)
         assert rules is not None and "once per generated token" in rules.unpriced
 
 

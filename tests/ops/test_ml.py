@@ -10,7 +10,7 @@ from onnx import TensorProto, ValueInfoProto, helper
 
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE
-from effaudit.ops._registry import lookup
+from effaudit.ops._registry import find
 from tests.ops.oracle import SYMBOLIC, Array, compare, cost, infer, ints, random, single_node, value
 
 ML = "ai.onnx.ml"
@@ -122,7 +122,7 @@ def test_trees_have_shapes_and_no_price(count: int) -> None:
     attrs = _stump("class", count) | {"classlabels_strings": ["x", "y", "z"][: max(count, 2)]}
     ml_check("TreeEnsembleClassifier", [random(5, 4)], attrs, 1, outputs=2)
     for op in ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"):
-        rules = lookup(ML, op)
+        rules = find(ML, op)
         assert rules is not None and rules.cost is None and "how deep" in rules.unpriced
 
 

@@ -1,0 +1,43 @@
+"""`python -m tests.docs.generate`: rewrites what the documentation takes from the program."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.corpus.score import folder
+
+from . import console, operators, validation
+
+OPERATORS = console.ROOT / "docs" / "operators.md"
+VALIDATION = console.ROOT / "docs" / "validation.md"
+_PART = re.compile(r"(?<=^<!-- generated: )(\w+)( -->\n).*?(?=^<!-- end -->$)", re.DOTALL | re.MULTILINE)
+
+
+def main() -> None:
+    """Rewrites the files that changed and names them."""
+    _write(OPERATORS, operators.page())
+    corpus = folder()
+    if corpus is None:
+        print("docs/validation.md left alone: no corpus (EFFAUDIT_CORPUS names its folder)", file=sys.stderr)
+    else:
+        _write(VALIDATION, filled(VALIDATION.read_text(encoding="utf-8"), validation.tables(corpus)))
+    for page in console.pages():
+        _write(page, console.renewed(page.read_text(encoding="utf-8")))
+
+
+def filled(page: str, parts: Mapping[str, str]) -> str:
+    """A page with its parts between `<!-- generated: NAME -->` and `<!-- end -->` replaced."""
+    return _PART.sub(lambda part: f"{part[1]}{part[2]}\n{parts[part[1]]}\n\n", page)
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(console.ROOT))
+
+
+if __name__ == "__main__":
+    main()
