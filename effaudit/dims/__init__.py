@@ -5,7 +5,7 @@ A `Dim` is a plain `int` wherever it can be (the fast path) and an `Expr` otherw
 answer from the ranges of the symbols and raise `Undecided` where those do not settle it.
 """
 
-from effaudit.dims.bounds import INFINITY, broadcast, lower, maximum, minimum, upper
+from effaudit.dims.bounds import INFINITY, broadcast, lower, maximum, minimum, truncdiv, upper
 from effaudit.dims.bounds import span as bounds
 from effaudit.dims.division import ceildiv, divide, floordiv
 from effaudit.dims.evaluate import evaluate, symbols
@@ -32,5 +32,6 @@ __all__ = [
     "symbols",
     "text",
     "total",
+    "truncdiv",
     "upper",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final, TypeAlias
 
+import effaudit.dims.division as division
 import effaudit.dims.expr as expr
 import effaudit.dims.text as text
 
@@ -206,6 +207,14 @@ def _wins(op: str, a: expr.Dim, b: expr.Dim) -> bool:
         return a <= b if op == "min" else a >= b
     gap = b - a if op == "min" else a - b
     return lower(gap) >= 0
+
+
+def truncdiv(a: expr.Dim, b: expr.Dim) -> expr.Dim:
+    """`a / b` rounded towards zero, as C does, for positive `b`."""
+    quotient = division.divide(a, b)
+    if quotient is not None:
+        return quotient
+    return division.floordiv(maximum(a, 0), b) - division.floordiv(maximum(-a, 0), b)
 
 
 def broadcast(a: expr.Dim, b: expr.Dim) -> expr.Dim:

@@ -48,9 +48,7 @@ def output_dim(
         last_fits = dims.floordiv(size + begin - 1, stride) + 1
         out = dims.minimum(dims.ceildiv(span, stride) + 1, last_fits)
     elif rounding == "down":
-        out = dims.floordiv(dims.maximum(span, 0), stride) + 1
-        if isinstance(span, int) and span <= -stride:
-            out = 1 - (-span // stride)
+        out = dims.truncdiv(span, stride) + 1
     else:
         out = dims.floordiv(span, stride) + 1
     least = 1 if rounding == "fit" and size != 0 else 0

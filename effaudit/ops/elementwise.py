@@ -64,10 +64,7 @@ def _truncated(a: Any, b: Any) -> Any:
     """a / b of symbolic integers, rounded towards zero as C does."""
     if dims.lower(b) <= 0:
         return None
-    quotient = dims.divide(a, b)
-    if quotient is not None:
-        return quotient
-    return dims.floordiv(dims.maximum(a, 0), b) - dims.floordiv(dims.maximum(-a, 0), b)
+    return dims.truncdiv(a, b)
 
 
 def exact(x: Any) -> Fraction:
