@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from effaudit import dims
 from effaudit.errors import LimitError, LoadError
-from effaudit.graph import ENCODINGS, SEQUENCE, UNKNOWN, Constant, Function, Graph, Node, Source, Value
-from effaudit.load.tensors import MAX_RANK, Home, constant, sparse
+from effaudit.graph import Constant, Function, Graph, Node, Source, Value
+from effaudit.load.tensors import Home, constant, sparse
 from effaudit.load.toposort import sort_nodes
+from effaudit.load.types import type_of, value_info
 from effaudit.load.wire import Malformed, fields, floats, integers, signed, skip, text, varint
 
 MAX_NODES: Final = 300_000
@@ -137,7 +137,7 @@ class _Converter:
         declared: dict[str, Value] = {}
         inputs = []
         for span in parts[11]:
-            label, value = self._value_info(span, True)
+            label, value = value_info(self.buf, *span, self.home.path)
             declared[label] = value
             if label not in constants:
                 inputs.append(label)
@@ -145,7 +145,7 @@ class _Converter:
             raise LoadError(f"{path}: two graph inputs have the same name")
         outputs = []
         for span in parts[12]:
-            label, value = self._value_info(span, False)
+            label, value = value_info(self.buf, *span, self.home.path)
             declared.setdefault(label, value)
             outputs.append(label)
         given = {*inputs, *constants}
@@ -300,7 +300,7 @@ class _Converter:
                 elif tag == 178:
                     value = sparse(buf, start, at, self.home, output)
                 elif tag == 114:
-                    value = self._type(start, at, name, False)
+                    value = type_of(buf, start, at, self.home.path, name)
             elif wire == 0:
                 number, at = varint(buf, at)
                 if tag == 160:
@@ -360,60 +360,9 @@ class _Converter:
         function = Function(domain, name, tuple(lists[4]), tuple(lists[5]), attrs, ordered, inner.opsets)
         return (domain, name, names.get(13, "")), function
 
-    def _value_info(self, span: Span, anonymous: bool) -> tuple[str, Value]:
-        """Name and stated type; with `anonymous`, open dims become symbols named after the value."""
-        name, typed = "", None
-        for number, wire, start, stop in fields(self.buf, *span):
-            if wire == 2 and number == 1:
-                name = text(self.buf, start, stop)
-            elif wire == 2 and number == 2:
-                typed = (start, stop)
-        if typed is None:
-            return name, Value(UNKNOWN, None, why=f"the file states no type for {name}")
-        return name, self._type(*typed, name, anonymous)
-
     def _stated(self, spans: list[Span]) -> dict[str, Value]:
         """The types the file states for intermediate tensors."""
-        return dict(self._value_info(span, False) for span in spans)
-
-    def _type(self, at: int, end: int, name: str, anonymous: bool) -> Value:
-        """A TypeProto: fixed dims as ints, named dims as symbols; `?`, empty and negative ones as anonymous symbols."""
-        for number, wire, start, stop in fields(self.buf, at, end):
-            if wire != 2:
-                continue
-            if number in (1, 8):
-                return self._tensor_type(start, stop, name)
-            if number == 4:
-                return Value(SEQUENCE, None, why=f"{name} is a sequence")
-            if number == 9:
-                for n, w, a, b in fields(self.buf, start, stop):
-                    if n == 1 and w == 2:
-                        return self._type(a, b, name, anonymous)
-        return Value(UNKNOWN, None, why=f"{name} is no tensor")
-
-    def _tensor_type(self, at: int, end: int, name: str) -> Value:
-        buf = self.buf
-        encoding, shape = UNKNOWN, None
-        for number, wire, start, stop in fields(buf, at, end):
-            if number == 1 and wire == 0:
-                encoding = ENCODINGS.get(start, UNKNOWN)
-            elif number == 2 and wire == 2:
-                sizes = [span for span in fields(buf, start, stop) if span[0] == 1 and span[1] == 2]
-                if len(sizes) > MAX_RANK:
-                    raise LoadError(f"{self.home.path}: {name!r} has rank {len(sizes):,}; {MAX_RANK} at most")
-                shape = tuple(self._dim(a, b, f"{name}[{i}]") for i, (_, _, a, b) in enumerate(sizes))
-        return Value(encoding, shape, why="" if shape is not None else f"the file states no rank for {name}")
-
-    def _dim(self, at: int, end: int, anonymous: str) -> dims.Dim:
-        label = ""
-        for number, wire, start, stop in fields(self.buf, at, end):
-            if number == 1 and wire == 0:
-                size = signed(start)
-                if size >= 0:
-                    return size
-            elif number == 2 and wire == 2:
-                label = text(self.buf, start, stop)
-        return dims.symbol(anonymous if label in ("", "?") else label)
+        return dict(value_info(self.buf, *span, self.home.path) for span in spans)
 
     def _opsets(self, spans: Iterable[Span]) -> dict[str, int]:
         opsets = {}

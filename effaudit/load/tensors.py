@@ -36,83 +36,97 @@ class Home(msgspec.Struct, frozen=True):
     files: dict[str, tuple[str, int] | str] = {}
 
 
+class _Parsed:
+    """The fields of one TensorProto."""
+
+    __slots__ = ("shape", "code", "location", "name", "raw", "typed", "strings", "external")
+
+    def __init__(self, buf: bytes, at: int, end: int) -> None:
+        self.shape: list[int] = []
+        self.code = self.location = 0
+        self.name = ""
+        self.raw: bytes | None = None
+        self.typed: list[tuple[int, int, int, int]] = []
+        self.strings: list[str] = []
+        self.external: dict[str, str] = {}
+        while at < end:  # `fields` written out: a model has more tensors than nodes
+            tag = buf[at]
+            at += 1
+            if tag >= 128:
+                tag, at = varint(buf, at - 1)
+            wire = tag & 7
+            if wire == 2:
+                size = buf[at]
+                at += 1
+                if size >= 128:
+                    size, at = varint(buf, at - 1)
+                self._bytes(buf, tag, at, at + size)
+                at += size
+            elif wire == 0:
+                value = buf[at]
+                at += 1
+                if value >= 128:
+                    value, at = varint(buf, at - 1)
+                self._number(tag, value)
+            elif tag in (37, 81):  # fields 4 and 10, one by one
+                self.typed.append((tag >> 3, wire, at, at + (4 if wire == 5 else 8)))
+                at = self.typed[-1][3]
+            else:
+                at = skip(buf, at, wire)
+        if at != end:
+            raise Malformed("a tensor runs past its end")
+
+    def _bytes(self, buf: bytes, tag: int, start: int, stop: int) -> None:
+        if tag == 66:
+            self.name = text(buf, start, stop)
+        elif tag == 74:
+            self.raw = buf[start:stop]
+        elif tag == 106:
+            _entry(buf, start, stop, self.external)
+        elif tag == 10:
+            self.shape.extend(integers(buf, 2, start, stop))
+        elif tag in _DATA_TAGS:
+            self.typed.append((tag >> 3, 2, start, stop))
+        elif tag == 50 and len(self.strings) <= MAX_ELEMENTS:
+            self.strings.append(text(buf, start, stop))
+
+    def _number(self, tag: int, value: int) -> None:
+        if tag == 8:
+            self.shape.append(signed(value))
+        elif tag == 16:
+            self.code = value
+        elif tag == 112:
+            self.location = value
+        elif tag in _NUMBER_TAGS:
+            self.typed.append((tag >> 3, 0, value, -1))
+
+
 def constant(buf: bytes, at: int, end: int, home: Home, name: str | None, place: str) -> Constant:
     """The `Constant` of the TensorProto in buf[at:end]; `name` overrides its own.
 
     Raises LoadError where the header is impossible: an unknown data type, a negative dim, or data inside the file whose
     size disagrees with the shape.
     """
-    shape: list[int] = []
-    code = location = 0
-    own, raw = "", None
-    typed: list[tuple[int, int, int, int]] = []
-    strings: list[str] = []
-    external: dict[str, str] = {}
-    while at < end:  # `fields` written out: a model has more tensors than nodes
-        tag = buf[at]
-        at += 1
-        if tag >= 128:
-            tag, at = varint(buf, at - 1)
-        wire = tag & 7
-        if wire == 2:
-            size = buf[at]
-            at += 1
-            if size >= 128:
-                size, at = varint(buf, at - 1)
-            start = at
-            at += size
-            if tag == 66:
-                own = text(buf, start, at)
-            elif tag == 74:
-                raw = buf[start:at]
-            elif tag == 106:
-                _entry(buf, start, at, external)
-            elif tag == 10:
-                shape.extend(integers(buf, 2, start, at))
-            elif tag in _DATA_TAGS:
-                typed.append((tag >> 3, 2, start, at))
-            elif tag == 50 and len(strings) <= MAX_ELEMENTS:
-                strings.append(text(buf, start, at))
-        elif wire == 0:
-            value = buf[at]
-            at += 1
-            if value >= 128:
-                value, at = varint(buf, at - 1)
-            if tag == 8:
-                shape.append(signed(value))
-            elif tag == 16:
-                code = value
-            elif tag == 112:
-                location = value
-            elif tag in _NUMBER_TAGS:
-                typed.append((tag >> 3, 0, value, -1))
-        elif tag in (37, 81):  # fields 4 and 10, one by one
-            typed.append((tag >> 3, wire, at, at + (4 if wire == 5 else 8)))
-            at = typed[-1][3]
-        else:
-            at = skip(buf, at, wire)
-    if at != end:
-        raise Malformed("a tensor runs past its end")
-    label = own if name is None else name
+    found = _Parsed(buf, at, end)
+    label = found.name if name is None else name
     where = f"{home.path}: tensor {label!r}"
-    encoding, total, nbytes = _header(where, shape, code)
-    payload, missing, file = None, "", "inline"
-    if PAYLOAD in external:
-        payload = _payload(external[PAYLOAD], home)
+    encoding, total, nbytes = _header(where, found.shape, found.code)
+    payload, missing, file, raw = None, "", "inline", None
+    if PAYLOAD in found.external:
+        payload = _payload(found.external[PAYLOAD], home)
         _check(where, encoding, total, nbytes, payload)
-        raw = None
-    elif location == EXTERNAL:
-        file = external.get("location", "")
-        payload, missing = locate(external, home.folder, home.files, where, nbytes)
-        raw = None
+    elif found.location == EXTERNAL:
+        file = found.external.get("location", "")
+        payload, missing = locate(found.external, home.folder, home.files, where, nbytes)
     elif encoding is not STRING:
+        raw = found.raw
         if raw is None:
-            raw = _packed(buf, typed, encoding, total, nbytes, where)
+            raw = _packed(buf, found.typed, encoding, total, nbytes, where)
         elif len(raw) != nbytes:
             raise _mismatch(where, len(raw), encoding, total, nbytes)
         missing = "" if raw is not None else "the file holds no data for it"
-    texts = tuple(strings) if encoding is STRING else None
-    return Constant(label, encoding, tuple(shape), place, total, nbytes, file, missing, raw, texts, payload)
+    texts = tuple(found.strings) if encoding is STRING else None
+    return Constant(label, encoding, tuple(found.shape), place, total, nbytes, file, missing, raw, texts, payload)
 
 
 def sparse(buf: bytes, at: int, end: int, home: Home, name: str | None) -> Constant:
