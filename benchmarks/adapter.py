@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def in_process(path: Path) -> Iterator[str]:
     """Yields the name of each phase as it ends, for the caller to read the clock."""
+    gc.disable()  # as the command does (effaudit/__main__.py)
     from effaudit.load import load
     from effaudit.table import price
 
-    graph = load(path)
+    graph = load(str(path))
     yield "load and shapes"
     price(graph)
     yield "price"

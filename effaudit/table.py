@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from effaudit import dims
-from effaudit.dataflow import Flow, flow
+from effaudit.dataflow import Flow, flow, reads
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
@@ -151,17 +151,15 @@ class _Pricer:
         if rules is None or rules.cost is None or rules.cost_takes is None:
             return Row(node, UNPRICED, FREE, _unbounded(rules), _no_rule(node, rules), live)
         inputs = [values[name] if name else None for name in node.inputs]
-        for value in (*inputs, *[values[name] for name in node.outputs if name]):
-            if value is not None and value.shape is None and not rules.view:
-                if value.encoding is SEQUENCE:
-                    continue
-                return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), value.why, live)
+        unknown = _unknown(inputs, node, values)
+        if unknown and not rules.view:
+            return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), unknown, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
             low = _moved(cost, node, values)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
-        except INVALID as error:
+        except (*INVALID, StopIteration) as error:
             return Row(
                 node, _fixed_kind(rules), FREE, _unbounded(rules), f"invalid {node.op}: {str(error)[:160]}", live
             )
@@ -203,6 +201,19 @@ def _unbounded(rules: Rules | None) -> Price:
     )
 
 
+def _unknown(inputs: list[Value | None], node: Node, values: Mapping[str, Value]) -> str:
+    """Why the rank of a tensor that the node touches is not known, or ""; sequences have none."""
+    for value in inputs:
+        if value is not None and value.shape is None and value.encoding is not SEQUENCE:
+            return value.why
+    for name in node.outputs:
+        if name:
+            value = values[name]
+            if value.shape is None and value.encoding is not SEQUENCE:
+                return value.why
+    return ""
+
+
 def _fixed_kind(rules: Rules) -> str:
     return rules.kind if isinstance(rules.kind, str) else "other"
 
@@ -214,12 +225,10 @@ def _apply(
     takes = rules.cost_takes
     assert takes is not None and rules.cost is not None
     args, attrs = arguments(node, inputs, takes)
-    extra: dict[str, Any] = dict(attrs)
+    extra: dict[str, Any] = {**attrs}
     if takes.wants_out:
-        first = next((name for name in node.outputs if name), None)
-        if first is None:
-            raise ValueError("it has no output")
-        extra["out"] = values[first]
+        first = node.outputs[0] if node.outputs else ""
+        extra["out"] = values[first or next(name for name in node.outputs if name)]
     if takes.wants_ctx:
         extra["ctx"] = Context(node, graph.opsets.get(node.domain, 1), _no_fresh, NO_BODIES)
     if takes.wants_outs:
@@ -241,9 +250,8 @@ def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> Price:
     read, written = cost.reads, cost.writes
     if read is None:
         read = 0
-        for name in dict.fromkeys(node.inputs):
-            if name:
-                read = read + values[name].nbytes
+        for name in reads(node):
+            read = read + values[name].nbytes
     if written is None:
         written = 0
         for name in node.outputs:

@@ -86,19 +86,20 @@ class _Engine:
         rules = self.rules.get(key)
         if rules is None or rules.shape is None:
             rules = find(node.domain, node.op)
-        bodies = NodeBodies(node, values, self.run)
+        bodies = NodeBodies(node, values, self.run) if node.bodies else None
         if rules is None or rules.shape is None:
             outputs: Sequence[Value] = self._declared(node, graph)
         else:
             outputs = self._apply(rules, node, inputs, graph, bodies)
-            if node.bodies and not bodies.done and outputs and not outputs[0].why:
+            if bodies is not None and not bodies.done and outputs and not outputs[0].why:
                 outputs = self._unranked(node, f"invalid {node.op} {node.label}: a graph where it takes none")
-        for i, name in enumerate(node.outputs):
+        if len(outputs) < len(node.outputs):
+            missing = Value(UNKNOWN, None, why=f"{node.op} has only {len(outputs)} outputs")
+            outputs = [*outputs, *[missing] * (len(node.outputs) - len(outputs))]
+        for name, value in zip(node.outputs, outputs, strict=False):
             if name:
-                values[name] = (
-                    outputs[i] if i < len(outputs) else Value(UNKNOWN, None, why=f"{node.op} has no output {i}")
-                )
-        if not node.bodies:
+                values[name] = value
+        if bodies is None:
             return node
         why = outputs[0].why if outputs else f"{node.op} has no output"
         return msgspec.structs.replace(node, bodies=bodies.fill(why))
@@ -109,7 +110,7 @@ class _Engine:
         node: Node,
         inputs: list[Value | None],
         graph: Graph,
-        bodies: NodeBodies,
+        bodies: NodeBodies | None,
     ) -> Sequence[Value]:
         takes = rules.shape_takes
         assert takes is not None and rules.shape is not None
@@ -138,11 +139,11 @@ class _Engine:
                     return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
         return outputs
 
-    def _context(self, node: Node, graph: Graph, bodies: NodeBodies) -> Context:
+    def _context(self, node: Node, graph: Graph, bodies: NodeBodies | None) -> Context:
         def fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
             return self._fresh(origin, low, high, f"{node.op} {node.label}: {reason}")
 
-        return Context(node, graph.opsets.get(node.domain, 1), fresh, bodies)
+        return Context(node, graph.opsets.get(node.domain, 1), fresh, bodies or NodeBodies(node, Scope(), self.run))
 
     def _fresh(self, origin: str, low: int, high: Dim | None, reason: str) -> Expr:
         prefix = "n" if origin == "data" else "u"

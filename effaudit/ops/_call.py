@@ -25,15 +25,20 @@ def arguments(node: Node, inputs: list[Value | None], takes: Signature) -> tuple
             if moved:
                 inputs = _with_moved(inputs, attrs, moved, names)
             attrs = {k: v for k, v in attrs.items() if k in takes.keywords}
-        types = takes.types
         for name, value in attrs.items():
-            if name in types and not _is_of(value, types[name]):
+            wanted = takes.types.get(name)
+            if wanted is not None and type(value) is not wanted[0] and not isinstance(value, wanted):
                 raise ValueError(f"attribute {name} has the wrong type")
-    if len(inputs) > len(names) and not takes.variadic:
+            if type(value) is tuple and wanted is not None and not _holds(value, wanted):
+                raise ValueError(f"attribute {name} has the wrong type")
+    count = len(inputs)
+    if count == len(names) and None not in inputs:
+        return inputs, attrs
+    if count > len(names) and not takes.variadic:
         if any(v is not None for v in inputs[len(names) :]):
             raise ValueError(f"{len(inputs)} inputs where it takes {len(names)} at most")
         inputs = inputs[: len(names)]
-    if len(inputs) < takes.required or (None in inputs and None in inputs[: takes.required]):
+    if count < takes.required or None in inputs[: takes.required]:
         raise ValueError(f"{takes.required} inputs are needed: {', '.join(names[: takes.required])}")
     return inputs, attrs
 
@@ -51,11 +56,14 @@ def _with_moved(
     return inputs
 
 
-def _is_of(value: Any, wanted: tuple[type, ...]) -> bool:
-    """Whether an attribute is of a type, or (`tuple` first) a tuple whose elements are."""
-    if wanted[0] is tuple:
-        return type(value) is tuple and all(isinstance(x, wanted[1:]) for x in value)
-    return isinstance(value, wanted)
+def _holds(value: tuple[Any, ...], wanted: tuple[type, ...]) -> bool:
+    """Whether a list attribute may be one (`tuple` comes first), and its elements are of the types behind."""
+    if wanted[0] is not tuple:
+        return False
+    for element in value:
+        if type(element) not in wanted:
+            return False
+    return True
 
 
 def attribute_value(value: Any) -> Value:
