@@ -90,3 +90,19 @@ def test_the_rules_of_an_operator_stand_together() -> None:
     for key, rules in registered().items():
         if rules.shape is not None and rules.cost is not None:
             assert rules.shape.__module__ == rules.cost.__module__, key
+
+
+def test_every_standard_operator_has_a_shape_and_a_price() -> None:
+    """All of ai.onnx as the installed onnx knows it, whatever version introduced it."""
+    from onnx import defs
+
+    from effaudit.ops._registry import find
+
+    through_bodies = {"If", "Loop", "Scan", "SequenceMap"}
+    missing = []
+    for schema in defs.get_all_schemas():
+        rules = find("", schema.name) if schema.domain == "" and not schema.deprecated else None
+        if schema.domain == "" and not schema.deprecated and schema.name not in through_bodies:
+            if rules is None or rules.shape is None or not (rules.cost or rules.unpriced):
+                missing.append(schema.name)
+    assert missing == []

@@ -58,12 +58,7 @@ def _with_moved(
 
 def _holds(value: tuple[Any, ...], wanted: tuple[type, ...]) -> bool:
     """Whether a list attribute may be one (`tuple` comes first), and its elements are of the types behind."""
-    if wanted[0] is not tuple:
-        return False
-    for element in value:
-        if type(element) not in wanted:
-            return False
-    return True
+    return wanted[0] is tuple and all(type(element) in wanted for element in value)
 
 
 def attribute_value(value: Any) -> Value:

@@ -94,7 +94,7 @@ def _coverage(rules: Mapping[Key, Rules]) -> str:
     lines = [
         "## Coverage",
         "",
-        f"Against the schemas of {versions()}, all versions of them. Both lists hold operators under one name once.",
+        f"Against the schemas of {versions()}; an operator counts once, whatever its versions.",
         "",
         "| Domain | in onnx | known here | in ONNX Runtime | known here | priced | through bodies | unpriced |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
