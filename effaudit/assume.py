@@ -9,7 +9,7 @@ from typing import Final
 from effaudit import dims
 from effaudit.graph import Graph, Shape
 
-_BATCH: Final = re.compile(r"batch|^(n|b|bs)$", re.IGNORECASE)
+_BATCH: Final = re.compile(r"batch|^bs?$", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"height|width|^(h|w)$", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"seq|len|past|time|token|cache|context|frames|samples", re.IGNORECASE)
 _CHANNELS: Final = (1, 3, 4)

@@ -50,7 +50,8 @@ class NodeReport(msgspec.Struct, frozen=True):
     intensity: float | None
     unpriced: str | None
     live: bool = True
-    macs_bounds: tuple[int | None, ...] | None = None
+    macs_bounds: list[int | None] | None = None
+    ops_bounds: list[int | None] | None = None
     nodes: tuple[NodeReport, ...] = ()
 
 
@@ -73,7 +74,9 @@ class Totals(msgspec.Struct, frozen=True):
     flops: int | None
     flops_bounds: list[int | None]
     read_bytes: int | None
+    read_bounds: list[int | None]
     write_bytes: int | None
+    write_bounds: list[int | None]
     why: str | None
 
 
@@ -235,10 +238,14 @@ def _formulas(symbolic: Graph, numeric: Graph, table: CostTable, memory: Livenes
     at = {name: info.value for name, info in numeric.dims.items() if info.value is not None}
     costs, live = price(symbolic), live_formula(symbolic)
     low, high = costs.low, costs.high
-    found: dict[str, str | None] = {}
-    for figure in ("macs", "ops", "reads", "writes"):
-        exact = getattr(low, figure) == getattr(high, figure)
-        found[_FIGURES[figure]] = _checked(getattr(low, figure), table.total(figure), at) if exact else None
+    exact = {figure: getattr(low, figure) for figure in _FIGURES if getattr(low, figure) == getattr(high, figure)}
+    found = {
+        name: _checked(exact[figure], table.total(figure), at) if figure in exact else None
+        for figure, name in _FIGURES.items()
+    }
+    flops = 2 * exact["macs"] + exact["ops"] if {"macs", "ops"} <= exact.keys() else None
+    numbers = add((table.total("macs"), table.total("macs"), table.total("ops")))
+    found["flops"] = None if flops is None else _checked(flops, numbers, at)
     found["live_bytes"] = None if live is None else _checked(live, memory.live_bytes, at)
     return found
 
@@ -318,7 +325,8 @@ def _node(
         intensity=_intensity(macs.value, ops.value, read, written),
         unpriced=row.why or None,
         live=row.live,
-        macs_bounds=None if macs.value is not None else tuple(macs.bounds),
+        macs_bounds=None if macs.value is not None else macs.bounds,
+        ops_bounds=None if ops.value is not None else ops.bounds,
         nodes=tuple(inner),
     )
 
@@ -331,7 +339,7 @@ def _intensity(macs: int | None, ops: int | None, read: int | None, written: int
 
 
 def _totals(table: CostTable, weights: Weights) -> Totals:
-    macs, ops = table.total("macs"), table.total("ops")
+    macs, ops, read, written = (table.total(figure) for figure in ("macs", "ops", "reads", "writes"))
     flops = add((macs, macs, ops))
     running = [row for row in table.rows if row.live]
     by = {role: weights.bytes_of(role) for role in (PARAM, BUFFER, QUANTIZATION)}
@@ -351,8 +359,10 @@ def _totals(table: CostTable, weights: Weights) -> Totals:
         ops_bounds=ops.bounds,
         flops=flops.value,
         flops_bounds=flops.bounds,
-        read_bytes=table.total("reads").value,
-        write_bytes=table.total("writes").value,
+        read_bytes=read.value,
+        read_bounds=read.bounds,
+        write_bytes=written.value,
+        write_bounds=written.bounds,
         why=(macs.why or ops.why or None),
     )
 

@@ -104,22 +104,32 @@ class CostTable(msgspec.Struct, frozen=True):
 
 def _table(rows: tuple[Row, ...]) -> CostTable:
     running = [row for row in rows if row.live]
-    low = _sum([row.low for row in running])
+    low = _sum([row.low for row in running], LEAST)
     exact = all(row.high is row.low for row in running)
-    return CostTable(rows, low, low if exact else _sum([row.high for row in running]))
+    return CostTable(rows, low, low if exact else _sum([row.high for row in running], MOST))
 
 
-def _sum(prices: Sequence[Price]) -> Price:
-    return Price(
-        _total([p.macs for p in prices]),
-        _total([p.ops for p in prices]),
-        _total([p.reads for p in prices]),
-        _total([p.writes for p in prices]),
+LEAST, MOST = 0, 1  # the sides of `dims.bounds`
+
+
+def _sum(prices: Sequence[Price], side: int) -> Price:
+    return (
+        Price(*(_total(list(column), side) for column in zip(*(p.figures for p in prices), strict=True)))
+        if prices
+        else FREE
     )
 
 
-def _total(values: list[Dim | None]) -> Dim | None:
-    return None if None in values else dims.total(values)  # type: ignore[arg-type]
+def _total(values: list[Dim | None], side: int) -> Dim | None:
+    """The sum; of expressions too many to add up, the sum of their bounds on one side."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    try:
+        return dims.total(known)
+    except Undecided:
+        ends = [dims.bounds(value)[side] for value in known]
+        return None if None in ends else sum(end for end in ends if end is not None)
 
 
 def price(graph: Graph, known: Flow | None = None) -> CostTable:
@@ -176,8 +186,8 @@ class _Pricer:
             low = _extreme([table.low for table, _ in running], dims.minimum)
             high = _extreme([table.high for table, _ in running], dims.maximum)
         else:
-            low = _sum([table.low.times(fewest or 0) for table, (fewest, _) in running])
-            high = _sum([table.high.times(most) for table, (_, most) in running])
+            low = _sum([table.low.times(0 if fewest is None else fewest) for table, (fewest, _) in running], LEAST)
+            high = _sum([table.high.times(most) for table, (_, most) in running], MOST)
         why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
         return Row(node, kind, low, low if high == low else high, why, live, tables)
 

@@ -174,6 +174,8 @@ class _Roles:
                 table = biases_scores is not None and _is_plane(biases_scores[node.inputs[place]], use.constant)
                 table = table or (makes_angles and sum(dim > 1 for dim in use.constant.shape) <= 1)
                 found = OTHER if table else role(node, place, use.constant)
+                if found == BUFFER and node.inputs[place] != use.constant.name:
+                    found = OTHER  # statistics the graph computes: of a copy of the weights, not of past data
                 if (ahead and (found == PARAM or _elementwise(node))) or (place == 0 and node.op in _RESHAPERS):
                     carried[id(use)] = use
                 else:

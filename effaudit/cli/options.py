@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import click
 
 from effaudit.errors import UsageError
-from effaudit.load.binding import Given
+from effaudit.load.binding import MAX_DIM, Given
 from effaudit.units import parse_count
 
 
@@ -50,7 +50,7 @@ def _shape(text: str, option: str) -> tuple[int, ...]:
 
 def _size(text: str, what: str) -> int:
     size = parse_count(text, what)
-    if size > 2**53:
+    if size > MAX_DIM:
         raise UsageError(f"{what}: {text} is too large for a dim")
     return size
 

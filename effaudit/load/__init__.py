@@ -23,7 +23,9 @@ def read(name: str | os.PathLike[str]) -> Graph:
     name = os.fspath(name)
     with open_model(name) as opened:
         skeleton = read_skeleton(opened.feed, name)
-        source = Source(name, file_bytes=opened.feed.size or opened.feed.read_bytes, read_bytes=opened.feed.read_bytes)
+        seen = opened.feed.read_bytes  # windows overlap at their edges
+        size = opened.feed.size or seen
+        source = Source(name, file_bytes=size, read_bytes=min(seen, size))
     return convert(skeleton, Home(name, opened.folder, opened.path), source)
 
 

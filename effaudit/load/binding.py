@@ -14,7 +14,7 @@ from effaudit.dims import Dim, Expr
 from effaudit.errors import UsageError
 from effaudit.graph import DimInfo, Graph, Value
 
-MAX_DIM: Final = 2**53
+MAX_DIM: Final = 2**53  # the largest size --dim and --shape take
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -38,12 +38,16 @@ def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInf
     shapes = _by_input(graph, given.shapes)
     known: dict[str, int] = dict(given.dims)
     for name, shape in shapes.items():
-        _learn(name, graph.declared[name], shape, known)
+        _learn(graph, name, shape, given.dims, known)
     declared = [graph.declared[name] for name in graph.inputs]
     plain = {s.name for value in declared for dim in value.shape or () for s in dims.symbols(dim)}
     for name in given.dims:
         if name not in plain:
             raise UsageError(f"{graph.source.path}: no input has a dim named {name!r}; it has: {_listed(plain)}")
+        parts = _parse(name, plain)
+        if parts is not None:
+            names = sorted({node.id for node in ast.walk(parts) if isinstance(node, ast.Name)} & plain)
+            raise UsageError(f"{graph.source.path}: dim {name!r} follows from others; give {_listed(names)}")
     at = {**given.assumed, **known}
     formulas = {name: formula for name in plain - at.keys() if (formula := _parse(name, plain)) is not None}
     values = {name: _bound(graph.declared[name], shapes.get(name), at, formulas) for name in graph.inputs}
@@ -79,11 +83,19 @@ def _by_input(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
     return found
 
 
-def _learn(name: str, value: Value, shape: tuple[int, ...], known: dict[str, int]) -> None:
-    """A given shape also binds the symbols it stands for, wherever else they occur."""
-    for dim, size in zip(value.shape or (), shape, strict=False):
+def _learn(graph: Graph, name: str, shape: tuple[int, ...], named: Mapping[str, int], known: dict[str, int]) -> None:
+    """A given shape also binds the symbols it stands for, wherever else they occur.
+
+    Two shapes may disagree about a name (exporters reuse them); a shape and a --dim may not.
+    """
+    for dim, size in zip(graph.declared[name].shape or (), shape, strict=False):
         if isinstance(dim, Expr):
             (symbol,) = dims.symbols(dim)
+            if named.get(symbol.name, size) != size:
+                raise UsageError(
+                    f"{graph.source.path}: --shape gives {symbol.name!r} of input {name!r} as {size}, "
+                    f"--dim as {named[symbol.name]}"
+                )
             known.setdefault(symbol.name, size)
 
 

@@ -33,10 +33,8 @@ class Term(NamedTuple):
     inclusive: bool
 
 
-def trip_bounds(
-    m: Value | None, cond: Value | None, initial: Sequence[Value], ctx: Context
-) -> tuple[Dim | None, Dim | None]:
-    """(fewest, most) iterations of a Loop; None where nothing bounds them."""
+def trip_bounds(m: Value | None, cond: Value | None, initial: Sequence[Value], ctx: Context) -> tuple[Dim, Dim | None]:
+    """(fewest, most) iterations of a Loop; None where nothing bounds them from above."""
     limit = as_dim(scalar(m)) if m is not None else None
     if isinstance(limit, int):
         limit = None if limit >= NO_LIMIT else max(limit, 0)
@@ -51,7 +49,7 @@ def trip_bounds(
     most = dims.minimum(*known) if known else None
     if starts is not True:
         return 0, most
-    if whole and len(counts) == len(terms) and None not in counts:
+    if whole and most is not None and len(counts) == len(terms) and None not in counts:
         return most, most
     return (1 if limit is None or dims.lower(limit) >= 1 else 0), most
 

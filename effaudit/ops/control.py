@@ -90,10 +90,10 @@ def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, c
             finals = tuple(merge(a, b, ctx, CHANGES) for a, b in zip(v_initial, outputs[1 : count + 1], strict=True))
         else:
             outputs, finals = again, again[1 : count + 1]
-            fewest_rest = dims.maximum((fewest or 0) - 1, 0)
+            fewest_rest = dims.maximum(fewest - 1, 0)
             ctx.bodies.repeat("body", fewest_rest, None if most is None else dims.maximum(most - 1, 0))
             return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
-    ctx.bodies.repeat("body", fewest or 0, most)
+    ctx.bodies.repeat("body", fewest, most)
     return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
 
 
@@ -129,7 +129,7 @@ def _unsure(value: Value) -> bool:
     return value.shape is None or any(_is_unknown(d) for d in value.shape)
 
 
-def _unrolled(initial: Sequence[Value], fewest: Dim | None, most: Dim | None, ctx: Context) -> tuple[Value, ...] | None:
+def _unrolled(initial: Sequence[Value], fewest: Dim, most: Dim | None, ctx: Context) -> tuple[Value, ...] | None:
     """Every iteration on its own, or None where the loop is not short or not of known length."""
     body = ctx.bodies.graph("body")
     if fewest != most or not isinstance(most, int) or not 0 < most <= MAX_UNROLLED:
@@ -197,8 +197,8 @@ def _is_unknown(dim: Dim) -> bool:
     return isinstance(dim, Expr) and any(s.origin != "input" for s in dims.symbols(dim))
 
 
-def _stacked(value: Value, fewest: Dim | None, most: Dim | None, ctx: Context) -> Value:
-    if fewest is not None and fewest == most:
+def _stacked(value: Value, fewest: Dim, most: Dim | None, ctx: Context) -> Value:
+    if fewest == most:
         lead: Dim = fewest
     else:
         lead = ctx.data_dim("the number of iterations", 0, most)

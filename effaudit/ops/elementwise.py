@@ -379,10 +379,16 @@ def _whole(x: Expr) -> Any:
     raise ValueError("the sign decides how it is truncated")
 
 
-@cost("Cast", "CastLike", "BitCast", kind="elementwise")
+@cost("Cast", "CastLike", kind="elementwise")
 def cast_cost(*inputs: Value, out: Value) -> Cost:
     """ops = numel(out)"""
     return Cost(0, out.numel)
+
+
+@cost("BitCast", kind="movement")
+def bit_cast_cost(input: Value, *, out: Value) -> Cost:
+    """free: a view of its input"""
+    return Cost(0, 0, 0, 0)
 
 
 storage("BitCast", view=True)

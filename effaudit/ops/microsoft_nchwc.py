@@ -131,13 +131,13 @@ def average_pool(
     return Value(x.encoding, pooled(ranked(x, "X"), kernel_shape, strides, dilations, pads, auto_pad, ceil_mode))
 
 
-@cost("MaxPool", domain=NCHWC, kind="pool")
+@cost("MaxPool", domain=NCHWC, kind="pooling")
 def max_pool_cost(x: Value, *, kernel_shape: Sequence[int], out: Value) -> Cost:
     """ops = numel(out) x (prod(kernel) - 1) comparisons"""
     return Cost(0, out.numel * (prod(kernel_shape) - 1))
 
 
-@cost("AveragePool", domain=NCHWC, kind="pool")
+@cost("AveragePool", domain=NCHWC, kind="pooling")
 def average_pool_cost(x: Value, *, kernel_shape: Sequence[int], out: Value) -> Cost:
     """ops = numel(out) x prod(kernel) (prod(kernel) - 1 additions and a division)"""
     return Cost(0, out.numel * prod(kernel_shape))
@@ -150,13 +150,13 @@ def global_pool(x: Value) -> Value:
     return Value(x.encoding, (*data[:2], *(1 for _ in data[2:])))
 
 
-@cost("GlobalMaxPool", domain=NCHWC, kind="pool")
+@cost("GlobalMaxPool", domain=NCHWC, kind="pooling")
 def global_max_pool_cost(x: Value, *, out: Value) -> Cost:
     """ops = numel(x) - numel(out) comparisons"""
     return Cost(0, x.numel - out.numel)
 
 
-@cost("GlobalAveragePool", domain=NCHWC, kind="pool")
+@cost("GlobalAveragePool", domain=NCHWC, kind="pooling")
 def global_average_pool_cost(x: Value, *, out: Value) -> Cost:
     """ops = numel(x) (per map: one addition less than elements, and a division)"""
     return Cost(0, x.numel)

@@ -48,7 +48,7 @@ def nhwc_max_pool(
     return Value(x.encoding, to_last(first))
 
 
-@cost("NhwcMaxPool", domain=MICROSOFT, kind="pool")
+@cost("NhwcMaxPool", domain=MICROSOFT, kind="pooling")
 def nhwc_max_pool_cost(x: Value, *, kernel_shape: Sequence[int], out: Value) -> Cost:
     """ops = numel(out) x (prod(kernel) - 1) comparisons"""
     return Cost(0, out.numel * (prod(kernel_shape) - 1))
@@ -69,7 +69,7 @@ def maxpool_with_mask(
     return Value(x.encoding, pooled(ranked(x, "X"), kernel_shape, strides, None, pads, auto_pad))
 
 
-@cost("MaxpoolWithMask", domain=MICROSOFT, kind="pool")
+@cost("MaxpoolWithMask", domain=MICROSOFT, kind="pooling")
 def maxpool_with_mask_cost(x: Value, m: Value, *, kernel_shape: Sequence[int] = (), out: Value) -> Cost:
     """ops = numel(out) x (2 x prod(kernel) - 1) (a mask test per element, comparisons)"""
     return Cost(0, out.numel * (2 * prod(kernel_shape) - 1))
@@ -99,7 +99,7 @@ def qlinear_average_pool(
     return Value(x.encoding, to_last(made) if channels_last else made)
 
 
-@cost("QLinearAveragePool", domain=MICROSOFT, kind="pool")
+@cost("QLinearAveragePool", domain=MICROSOFT, kind="pooling")
 def qlinear_average_pool_cost(
     x: Value,
     x_scale: Value,
@@ -132,7 +132,7 @@ def qlinear_global_average_pool(
     return Value(x.encoding, (data[0], *ones, data[-1]) if channels_last else (*data[:2], *ones))
 
 
-@cost("QLinearGlobalAveragePool", domain=MICROSOFT, kind="pool")
+@cost("QLinearGlobalAveragePool", domain=MICROSOFT, kind="pooling")
 def qlinear_global_average_pool_cost(
     x: Value, x_scale: Value, x_zero_point: Value, y_scale: Value, y_zero_point: Value, *, out: Value
 ) -> Cost:

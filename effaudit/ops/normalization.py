@@ -200,4 +200,4 @@ def dropout_cost(data: Value, ratio: Value | None = None, training_mode: Value |
     return Cost(0, count)
 
 
-storage("Dropout", view=True)
+storage("Dropout", overwrites=(0,))  # in inference it hands its input on, copied where that lives longer

@@ -49,7 +49,7 @@ def max_pool(
     return Value(x.encoding, made), Value(INT64, made)
 
 
-@cost("MaxPool", kind="pool")
+@cost("MaxPool", kind="pooling")
 def max_pool_cost(x: Value, *, kernel_shape: Sequence[int] = (), out: Value) -> Cost:
     """ops = numel(out) x (prod(kernel) - 1) comparisons"""
     return Cost(0, out.numel * (prod(kernel_shape) - 1))
@@ -70,13 +70,13 @@ def average_pool(
     return Value(x.encoding, _pooled(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode))
 
 
-@cost("AveragePool", kind="pool")
+@cost("AveragePool", kind="pooling")
 def average_pool_cost(x: Value, *, kernel_shape: Sequence[int] = (), out: Value) -> Cost:
     """ops = numel(out) x prod(kernel) (prod(kernel) - 1 additions and a division)"""
     return Cost(0, out.numel * prod(kernel_shape))
 
 
-@cost("LpPool", kind="pool")
+@cost("LpPool", kind="pooling")
 def lp_pool_cost(x: Value, *, kernel_shape: Sequence[int] = (), out: Value) -> Cost:
     """ops = numel(out) x 2 x prod(kernel) (prod(kernel) powers, prod(kernel) - 1 additions and a root)"""
     return Cost(0, out.numel * (2 * prod(kernel_shape)))
@@ -92,19 +92,19 @@ def global_pool(x: Value) -> Value:
     return Value(x.encoding, x.shape[:2] + (1,) * (len(x.shape) - 2))
 
 
-@cost("GlobalAveragePool", kind="pool")
+@cost("GlobalAveragePool", kind="pooling")
 def global_average_pool_cost(x: Value, *, out: Value) -> Cost:
     """ops = numel(x) (per map: one addition less than elements, and a division)"""
     return Cost(0, x.numel)
 
 
-@cost("GlobalMaxPool", kind="pool")
+@cost("GlobalMaxPool", kind="pooling")
 def global_max_pool_cost(x: Value, *, out: Value) -> Cost:
     """ops = numel(x) - numel(out) comparisons"""
     return Cost(0, x.numel - out.numel)
 
 
-@cost("GlobalLpPool", kind="pool")
+@cost("GlobalLpPool", kind="pooling")
 def global_lp_pool_cost(x: Value, *, out: Value) -> Cost:
     """ops = numel(x) x 2 (per map: as many powers as elements, one addition less, and a root)"""
     return Cost(0, 2 * x.numel)
@@ -146,7 +146,7 @@ def _stated(output_shape: Value, x: Shape, ctx: Context) -> Shape:
     return known
 
 
-@cost("MaxUnpool", kind="pool")
+@cost("MaxUnpool", kind="pooling")
 def max_unpool_cost(x: Value, i: Value, output_shape: Value | None = None, *, out: Value) -> Cost:
     """ops = 0 (elements are placed, nothing is computed)"""
     return Cost()
@@ -177,7 +177,7 @@ def roi_align(x: Value, rois: Value, batch_indices: Value, *, output_height: int
     return Value(x.encoding, (*_regions(x, rois, 4), output_height, output_width))
 
 
-@cost("RoiAlign", kind="pool")
+@cost("RoiAlign", kind="pooling")
 def roi_align_cost(x: Value, rois: Value, batch_indices: Value, *, sampling_ratio: int = 0, out: Value) -> Cost:
     """ops = numel(out) x sampling_ratio² x 12 (11 per bilinear sample: 4 products, 3 sums, 4 weights; 1 to accumulate);
     unknown with sampling_ratio 0, where the sizes of the regions fed decide how many samples are taken"""

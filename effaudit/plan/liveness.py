@@ -73,9 +73,15 @@ def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
 
 
 def live_formula(graph: Graph) -> Dim | None:
-    """`live_bytes` as an expression of the symbolic dims: the greatest of the steps that no other step dominates."""
+    """`live_bytes` as an expression of the symbolic dims: the greatest of the steps that no other step dominates.
+
+    None where it cannot be told, or too many steps are left.
+    """
     known = flow(graph)
-    return _formula(buffers(graph, known), known.running)
+    try:
+        return _formula(buffers(graph, known), known.running)
+    except Undecided:  # more open dims than a formula can hold
+        return None
 
 
 def buffers(graph: Graph, known: Flow) -> list[Buffer]:
@@ -285,10 +291,7 @@ def _formula(found: list[Buffer], steps: int) -> Dim | None:
     for step in range(max(steps, 1)):
         total = total + change[step]
         distinct[total] = None
-    try:
-        return _greatest(list(distinct))
-    except Undecided:
-        return None
+    return _greatest(list(distinct))
 
 
 def _greatest(candidates: list[Dim]) -> Dim | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 
 from effaudit.printable import printable
@@ -10,49 +11,51 @@ from effaudit.units import human, human_bytes
 
 WIDTH = 80
 HEIGHT = 40
+MAX_FORMULA = 220
 
 
 def render(document: Report, nodes: bool) -> Iterator[str]:
     for i, model in enumerate(document.models):
-        yield ("\n" if i else "") + "\n".join(_screen(model, document.counting)) + "\n"
+        yield ("\n" if i else "") + "\n".join(_screen(model, document.counting, nodes)) + "\n"
         if nodes:
             yield from _nodes(model)
 
 
-def _screen(model: ModelReport, counting: str) -> list[str]:
+def _screen(model: ModelReport, counting: str, nodes: bool) -> list[str]:
     """The first screen; a model with much to say shows fewer hot spots."""
-    full = _lines(model, counting, 5)
-    return full if len(full) <= HEIGHT else _lines(model, counting, 2)
+    for top in (5, 3, 2, 1, 0):
+        lines = _lines(model, counting, nodes, top)
+        if len(lines) <= HEIGHT:
+            break
+    return lines
 
 
-def _lines(model: ModelReport, counting: str, top: int) -> list[str]:
+def _lines(model: ModelReport, counting: str, nodes: bool, top: int) -> list[str]:
     return [
         *_head(model, counting),
         "",
         *_totals(model.totals),
         *_formulas(model),
         *_memory(model),
-        "",
         *_hot(model, top),
         *_findings(model),
-        *_next(model),
+        *([] if nodes else _next(model)),
     ]
 
 
 def _head(model: ModelReport, counting: str) -> list[str]:
-    opsets = ", ".join(f"{printable(d)} {v}" for d, v in list(model.opsets.items())[:3])
-    lines = [f"{printable(model.path)}   opset {opsets}   {counting}"]
+    opsets = ", ".join(f"{printable(d, 20)} {v}" for d, v in list(model.opsets.items())[:2])
+    lines = [_cut(f"{printable(model.path, 40)}   opset {opsets}   {counting}")]
     for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
-        shown = [_tensor(t) for t in tensors[:3]]
-        more = f" +{len(tensors) - 3} more" if len(tensors) > 3 else ""
-        lines.append(_cut(f"{kind:<7}{', '.join(shown)}{more}"))
+        more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
+        lines.extend(_wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more])))
     named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
     if named:
-        lines.append(_cut(f"dims   {', '.join(named)}"))
-    open_dims = [name for name, d in model.dims.items() if d.value is None]
-    if open_dims:
-        shown_dims = ", ".join(printable(n, 40) for n in open_dims[:8])
-        lines.append(_cut(f"open   {len(open_dims)} dim(s) that only the values fed decide: {shown_dims}"))
+        lines.extend(_wrapped("dims   ", ", ".join(named[:8])))
+    for origin, what in (("data", "the values fed decide"), ("unknown", "cannot be told")):
+        names = [printable(name, 40) for name, d in model.dims.items() if d.origin == origin]
+        if names:
+            lines.append(_cut(f"open   {len(names)} dim(s) {what}: {', '.join(names[:8])}"))
     t = model.totals
     state = "all priced" if not t.unpriced else f"{t.unpriced} NOT priced"
     never = t.nodes - t.priced - t.unpriced
@@ -61,52 +64,60 @@ def _head(model: ModelReport, counting: str) -> list[str]:
 
 
 def _tensor(tensor: TensorType) -> str:
-    shape = "?" if tensor.shape is None else "x".join(printable(str(d), 30) for d in tensor.shape) or "scalar"
-    return f"{printable(tensor.name, 30)} {tensor.dtype} {shape}"
+    return f"{printable(tensor.name, 30)} {tensor.dtype} {_size(tensor.shape)}"
+
+
+def _size(shape: tuple[int | str, ...] | None) -> str:
+    """1x3x224x224, or [batch, 3, ...] where a dim is an expression."""
+    if shape is None:
+        return "?"
+    if all(isinstance(dim, int) for dim in shape):
+        return "x".join(map(str, shape)) or "scalar"
+    return f"[{', '.join(printable(str(dim), 30) for dim in shape)}]"
 
 
 def _number(value: int | None, bounds: list[int | None], show: Callable[[int], str] = human) -> str:
     if value is not None:
-        return show(value)
+        short = show(value)
+        return short if short.removesuffix(" B") == str(value) else f"{short} ({value:,})"
     low, high = bounds
-    low_text = show(low or 0)
-    return f"{low_text} .. {show(high)}" if high is not None else f"unknown, at least {low_text}"
+    return f"{low or 0:,} .. {high:,}" if high is not None else f"unknown, at least {low or 0:,}"
 
 
 def _totals(t: Totals) -> list[str]:
-    params = f"params {human(t.params)} ({t.params:,})"
+    params = f"params {_number(t.params, [])}"
     if t.params_stored != t.params:
         params += f", stored as {t.params_stored:,}"
     if t.buffers:
         params += f"   buffers {t.buffers:,}"
     lines = [
         f"{params}   weights {human_bytes(t.weight_bytes)}",
-        f"MACs   {_number(t.macs, t.macs_bounds)}" + (f" ({t.macs:,})" if t.macs is not None else ""),
-        f"ops    {_number(t.ops, t.ops_bounds)} other   FLOPs = 2 MACs + ops = {_number(t.flops, t.flops_bounds)}",
+        f"MACs   {_number(t.macs, t.macs_bounds)}",
+        f"ops    {_number(t.ops, t.ops_bounds)} other than MACs",
+        f"FLOPs  {_number(t.flops, t.flops_bounds)} = 2 MACs + ops",
     ]
     if t.read_bytes is not None and t.write_bytes is not None:
-        moved = t.read_bytes + t.write_bytes
         line = f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written, unfused"
-        if t.flops is not None and moved:
-            line += f"   intensity {t.flops / moved:.2f} FLOP/B"
+        if t.flops is not None and t.read_bytes + t.write_bytes:
+            line += f"   intensity {t.flops / (t.read_bytes + t.write_bytes):.2f} FLOP/B"
         lines.append(line)
     else:
-        lines.append("moved  unknown")
+        read, written = _number(t.read_bytes, t.read_bounds), _number(t.write_bytes, t.write_bounds)
+        lines.extend(_wrapped("moved  ", f"{read} B read, {written} B written"))
     if t.why:
-        lines.extend(_wrapped("why    ", printable(t.why, 300)))
-    return lines
+        lines.extend(_wrapped("       because ", printable(t.why, 300)))
+    return [_cut(line) for line in lines]
 
 
 def _formulas(model: ModelReport) -> list[str]:
-    if not model.formulas:
-        return []
     lines = []
-    for figure in ("macs", "live_bytes"):
-        text = model.formulas.get(figure)
+    for figure in ("macs", "live_bytes") if model.formulas else ():
+        text = (model.formulas or {}).get(figure)
         if text is None:
-            lines.append(f"{figure} = unknown as a formula of the open dims")
-        else:
-            lines.extend(_wrapped(f"{figure} = ", printable(text, 180)))
+            text = "unknown as a formula of the open dims"
+        elif len(text) > MAX_FORMULA:
+            text = "a long formula of the open dims: see `formulas` in the JSON document"
+        lines.extend(_wrapped(f"{figure} = ", printable(text, None)))
     return lines
 
 
@@ -114,14 +125,13 @@ def _memory(model: ModelReport) -> list[str]:
     memory = model.memory
     lines = [f"live   {_number(memory.live_bytes, memory.live_bounds, human_bytes)}"]
     if memory.live_bytes is not None:
-        lines[0] += f" ({memory.live_bytes:,} B)"
         if memory.peak_node is not None:
             lines[0] += f" at {printable(memory.peak_node, 40)}"
             alive = ", ".join(f"{printable(t.name, 24)} {human_bytes(t.bytes)}" for t in memory.live_set[:3])
             more = f" +{len(memory.live_set) - 3}" if len(memory.live_set) > 3 else ""
             lines.append(_cut(f"alive  {alive}{more}"))
     elif memory.why:
-        lines.extend(_wrapped("why    ", printable(memory.why, 300)))
+        lines.extend(_wrapped("       because ", printable(memory.why, 300)))
     others = [
         f"{label} {human_bytes(value)}"
         for label, value in (
@@ -137,7 +147,7 @@ def _memory(model: ModelReport) -> list[str]:
 
 
 def _hot(model: ModelReport, top: int) -> list[str]:
-    lines = []
+    lines = [""] if any(hot.nodes for hot in model.hot) else []
     for hot in model.hot:
         title = "MACs" if hot.figure == "macs" else hot.figure
         for i, node in enumerate(hot.nodes[:top]):
@@ -156,12 +166,17 @@ def _findings(model: ModelReport) -> list[str]:
 
 
 def _next(model: ModelReport) -> list[str]:
-    return ["", _cut(f"next   effaudit report {printable(model.path)} --nodes")]
+    """The next sensible command, whole and ready to paste."""
+    if model.path == "-":
+        return []
+    given = [f"--dim {shlex.quote(f'{name}={d.value}')}" for name, d in model.dims.items() if d.origin == "given"]
+    path = printable(model.path, None)
+    return ["", " ".join(["next   effaudit report", shlex.quote(path), *given, "--nodes"])]
 
 
 # (title, width); text to the left, numbers to the right. Fixed, so that a table of any length prints as it is made.
-_COLUMNS = (("node", 40), ("op", 20), ("kind", 16), ("output", 24))
-_NUMBERS = (("params", 13), ("MACs", 17), ("ops", 15), ("read B", 15), ("written B", 15))
+_COLUMNS = (("node", 40), ("op", 18), ("kind", 16), ("output", 20))
+_NUMBERS = (("params", 11), ("MACs", 15), ("ops", 13), ("read B", 13), ("written B", 13))
 
 
 def _nodes(model: ModelReport) -> Iterator[str]:
@@ -170,13 +185,19 @@ def _nodes(model: ModelReport) -> Iterator[str]:
     yield "\n" + "  ".join(titles).rstrip() + "\n"
     yield "  ".join("-" * w for _, w in (*_COLUMNS, *_NUMBERS)) + "\n"
     for node in model.nodes:
-        yield _node_row(node)
+        yield from _node_rows(node, "")
 
 
-def _node_row(node: NodeReport) -> str:
-    shape = node.outputs[0].shape if node.outputs else None
-    size = "?" if shape is None else "x".join(str(d) for d in shape) or "scalar"
-    name = node.name or (node.outputs[0].name if node.outputs else node.op)
+def _node_rows(node: NodeReport, indent: str) -> Iterator[str]:
+    """The row of a node, and those of its bodies, for one run of each."""
+    yield _node_row(node, indent)
+    for inner in node.nodes:
+        yield from _node_rows(inner, indent + "  ")
+
+
+def _node_row(node: NodeReport, indent: str) -> str:
+    size = _size(node.outputs[0].shape if node.outputs else None)
+    name = indent + (node.name or (node.outputs[0].name if node.outputs else node.op))
     words = (name, node.op, node.kind if node.live else "never runs", size)
     cells = [f"{printable(text, width):<{width}}" for text, (_, width) in zip(words, _COLUMNS, strict=True)]
     values = (node.params or "", node.macs, node.ops, node.read_bytes, node.write_bytes)
