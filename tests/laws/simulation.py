@@ -8,8 +8,8 @@ from math import prod
 
 from onnx import ModelProto, shape_inference
 
-VIEWS = ("Identity", "Dropout")
-IN_PLACE = {"Relu": 1, "Sigmoid": 1, "Add": 2}  # how many of the first inputs the output may take the place of
+VIEWS = ("Identity",)
+IN_PLACE = {"Relu": 1, "Sigmoid": 1, "Dropout": 1, "Add": 2}  # how many of the first inputs the output may take the place of
 
 
 @dataclass
