@@ -16,6 +16,7 @@ from effaudit.load.feed import Feed, take
 
 PAYLOAD: Final = "effaudit.payload"
 INLINE_BYTES: Final = 2048  # messages up to this many bytes stay whole: small tensors may be shapes, axes, scales
+STREAM_INLINE_BYTES: Final = 8192  # what a pipe has passed cannot be read again, so more of it stays
 MAX_SKELETON: Final = 64 * 1024 * 1024
 MAX_MESSAGES_DEEP: Final = 99  # protobuf's own limit is 100
 
@@ -39,6 +40,7 @@ class _Walk:
         self.feed = feed
         self.path = path
         self.kept = 0
+        self.inline = INLINE_BYTES if feed.size is not None else STREAM_INLINE_BYTES
 
     def message(self, pos: int, end: int | None, spec: Spec, depth: int) -> list[bytes]:
         """The kept bytes of the message at pos..end (`end` None: up to the end of the stream)."""
@@ -48,7 +50,7 @@ class _Walk:
             )
         feed = self.feed
         pieces: list[bytes] = []
-        buf, base = feed.buf, feed.base
+        buf, base, inline = feed.buf, feed.base, self.inline
         run = pos  # start of the bytes that are kept as they are
         while end is None or pos < end:
             at = pos - base
@@ -77,7 +79,7 @@ class _Walk:
                 )
             if field == 0 or (end is not None and pos > end) or (feed.size is not None and pos > feed.size):
                 raise self._bad(start, field, pos, end)
-            if wire != 2 or length <= INLINE_BYTES:
+            if wire != 2 or length <= inline:
                 if pos - base > len(buf):
                     self._need(run, start, pos, pieces)
                     buf, base = feed.buf, feed.base
@@ -93,7 +95,7 @@ class _Walk:
     def _large(
         self, pieces: list[bytes], field: int, begin: int, length: int, inner: Spec | bool | None, depth: int
     ) -> None:
-        """A length-delimited field longer than `INLINE_BYTES`: entered, left out, or copied whole."""
+        """A length-delimited field longer than stays inline: entered, left out, or copied whole."""
         if inner is None:
             note = f"{field}:{begin}:{length}".encode()
             entry = b"\n" + bytes([len(PAYLOAD)]) + PAYLOAD.encode() + b"\x12" + bytes([len(note)]) + note
