@@ -9,7 +9,12 @@ from math import prod
 from onnx import ModelProto, shape_inference
 
 VIEWS = ("Identity",)
-IN_PLACE = {"Relu": 1, "Sigmoid": 1, "Dropout": 1, "Add": 2}  # how many of the first inputs the output may take the place of
+IN_PLACE = {
+    "Relu": 1,
+    "Sigmoid": 1,
+    "Dropout": 1,
+    "Add": 2,
+}  # how many of the first inputs the output may take the place of
 
 
 @dataclass
