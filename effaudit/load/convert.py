@@ -21,6 +21,7 @@ from effaudit.load.wire import Malformed, fields, floats, integers, signed, skip
 
 MAX_NODES: Final = 300_000
 MAX_BODY_DEPTH: Final = 32
+MAX_SHARED: Final = 512  # bytes of attributes that are worth remembering
 Span = tuple[int, int]
 Functions = Mapping[tuple[str, str, str], Function]
 
@@ -80,6 +81,7 @@ class _Converter:
         self.buf = buf
         self.home = home
         self.nodes = 0
+        self.shared: dict[tuple[int, bytes], Mapping[str, Any]] = {}
         self.names: dict[str, str] = {}  # one object per name: a tensor's is met at its maker and at every reader
 
     def model(self, source: Source) -> Graph:
@@ -243,12 +245,19 @@ class _Converter:
         if attributes or overload:
             attrs, bodies = self._attributes(attributes, outputs, scope)
             if overload:
-                attrs["__overload__"] = overload
+                attrs = {**attrs, "__overload__": overload}
         return Node(name, "" if domain == "ai.onnx" else domain, op, tuple(inputs), tuple(outputs), attrs, bodies)
 
     def _attributes(
         self, spans: list[Span], outputs: list[str], scope: Scope
-    ) -> tuple[dict[str, Any], Mapping[str, Graph]]:
+    ) -> tuple[Mapping[str, Any], Mapping[str, Graph]]:
+        """The attributes of a node. Most nodes repeat those of an earlier one, byte for byte: they share the dict."""
+        key = None
+        if spans and spans[-1][1] - spans[0][0] <= MAX_SHARED:
+            key = (spans[0][1] - spans[0][0], self.buf[spans[0][0] : spans[-1][1]])
+            known = self.shared.get(key)
+            if known is not None:
+                return known, _NOTHING
         attrs: dict[str, Any] = {}
         bodies: dict[str, Graph] = {}
         for start, stop in spans:
@@ -257,6 +266,8 @@ class _Converter:
                 bodies[name] = value
             else:
                 attrs[name] = value
+        if key is not None and not bodies and not any(isinstance(value, (Constant, Value)) for value in attrs.values()):
+            self.shared[key] = attrs
         return attrs, bodies or _NOTHING
 
     def _attribute(self, at: int, end: int, output: str, scope: Scope) -> tuple[str, Any]:
