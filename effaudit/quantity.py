@@ -27,10 +27,6 @@ class Quantity(msgspec.Struct, frozen=True):
         return [self.low, self.high]
 
 
-def exactly(number: int) -> Quantity:
-    return Quantity(number, number)
-
-
 def between(low: Dim, high: Dim | None, why: str = "") -> Quantity:
     """The range of two dims, their symbols taken at their own bounds."""
     bottom = max(dims.bounds(low)[0] or 0, 0)

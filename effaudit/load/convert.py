@@ -26,8 +26,7 @@ Span = tuple[int, int]
 Functions = Mapping[tuple[str, str, str], Function]
 
 # AttributeProto.AttributeType
-FLOAT_A, INT_A, STRING_A, TENSOR_A, GRAPH_A, SPARSE_A, TYPE_A = 1, 2, 3, 4, 5, 11, 13
-FLOATS_A, INTS_A, STRINGS_A = 6, 7, 8
+FLOAT_A, INT_A, STRING_A, FLOATS_A, INTS_A, STRINGS_A = 1, 2, 3, 6, 7, 8
 
 
 class Reference(str):
