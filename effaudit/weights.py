@@ -120,7 +120,7 @@ class _Roles:
 
     def __init__(self) -> None:
         self.uses: dict[int, _Use] = {}
-        self.bodies: set[int] = set()
+        self.bodies: set[tuple[int, tuple[int, ...]]] = set()  # bodies walked, with the constants handed in
 
     def tensors(self) -> Iterable[Tensor]:
         for use in self.uses.values():
@@ -153,15 +153,16 @@ class _Roles:
         changing: frozenset[str],
         sources: dict[str, tuple[_Use, ...]],
     ) -> None:
-        for body in node.bodies.values():
-            if id(body) not in self.bodies:
-                self.bodies.add(id(body))
-                self._body(node, body, sources)
-        if node.op == "Constant":
+        if node.op == "Constant" and node.outputs:
             value = node.attrs.get("value") or node.attrs.get("sparse_value")
             if isinstance(value, Constant):
                 sources[node.outputs[0]] = (self._use(value),)
             return
+        for body in node.bodies.values():
+            if runs:
+                self._body(node, body, sources)
+            else:
+                self._never(body)
         if not runs or "function" in node.bodies:
             return
         held = [sources.get(name, ()) if name else () for name in node.inputs]
@@ -187,10 +188,20 @@ class _Roles:
         if "function" in node.bodies:
             pairs = zip(body.inputs, node.inputs, strict=False)
             visible = {inner: sources[name] for inner, name in pairs if name in sources}
+        else:
+            visible = {name: sources[name] for name in body.captured if name in sources}
+        key = (id(body), tuple(id(use) for uses in visible.values() for use in uses))
+        if key not in self.bodies:
+            self.bodies.add(key)
             rest = tuple(name for name in body.inputs if name not in visible)
             self.graph(msgspec.structs.replace(body, inputs=rest), visible)
-        else:
-            self.graph(body, {name: sources[name] for name in body.captured if name in sources})
+
+    def _never(self, body: Graph) -> None:
+        """The constants of a body that never runs: they exist, and nothing reads them."""
+        for constant in body.constants.values():
+            self._use(constant)
+        for node in body.nodes:
+            self._node(node, False, None, False, frozenset(), {})
 
 
 def _before_softmax(graph: Graph) -> set[int]:
@@ -235,6 +246,9 @@ def role(node: Node, place: int, constant: Constant) -> str:
         return QUANTIZATION
     if name in _BUFFERS and node.op == "BatchNormalization":
         return BUFFER
+    rules = registered().get((node.domain, node.op))
+    if rules is not None and rules.kind == "shape":  # only its shape is read
+        return OTHER
     if name in _SETTINGS or dtype in ("bool", "string") or (node.op in _RESIZERS and place > 0):
         return OTHER
     if dtype in INTEGERS and constant.encoding.bits > 16 and node.op != "DequantizeLinear":

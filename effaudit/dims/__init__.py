@@ -10,8 +10,8 @@ from effaudit.dims.bounds import span as bounds
 from effaudit.dims.division import ceildiv, divide, floordiv
 from effaudit.dims.evaluate import evaluate, symbols
 from effaudit.dims.expr import Dim, Expr, Symbol, symbol, total
+from effaudit.dims.linear import linear
 from effaudit.dims.text import plain as text
-from effaudit.dims.text import pretty
 
 __all__ = [
     "INFINITY",
@@ -24,10 +24,10 @@ __all__ = [
     "divide",
     "evaluate",
     "floordiv",
+    "linear",
     "lower",
     "maximum",
     "minimum",
-    "pretty",
     "symbol",
     "symbols",
     "text",

@@ -129,6 +129,11 @@ def _remainder(a: Any, b: Any) -> Any:
     return math.fmod(a, b) if isinstance(a, float) or isinstance(b, float) else abs(a) % abs(b) * _sign(a)
 
 
+def _comparable(x: Any) -> Any:
+    """A whole float as the int it is: expressions compare with those."""
+    return int(x) if isinstance(x, float) and x.is_integer() else x
+
+
 def _sign(x: Any) -> Any:
     if isinstance(x, Expr):
         return 1 if dims.lower(x) > 0 else None
@@ -144,10 +149,10 @@ _FOLDED_BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "Or": lambda a, b: a or b,
     "Xor": lambda a, b: a != b,
     "Equal": _equal,
-    "Greater": lambda a, b: a > b,
-    "GreaterOrEqual": lambda a, b: a >= b,
-    "Less": lambda a, b: a < b,
-    "LessOrEqual": lambda a, b: a <= b,
+    "Greater": lambda a, b: _comparable(a) > _comparable(b),
+    "GreaterOrEqual": lambda a, b: _comparable(a) >= _comparable(b),
+    "Less": lambda a, b: _comparable(a) < _comparable(b),
+    "LessOrEqual": lambda a, b: _comparable(a) <= _comparable(b),
 }
 _FOLDED_UNARY: Final[dict[str, Callable[[Any], Any]]] = {
     "Neg": lambda x: -x,
