@@ -3,7 +3,7 @@
 EffauditError                 one line for a person; exit code 2 unless a subclass says otherwise
 ├── LoadError                 a file that cannot be read as a model
 ├── UsageError                an option or argument that makes no sense
-└── LimitError                a documented bound was passed (nodes, nesting, skeleton size, seconds)
+└── LimitError                a documented bound was passed (nodes, nesting, skeleton size)
 Undecided                     not an error: a comparison of symbolic dims that their ranges do not settle
 """
 

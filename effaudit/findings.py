@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 
 from effaudit.graph import Graph
@@ -22,7 +24,7 @@ class Finding(msgspec.Struct, frozen=True):
 def findings(graph: Graph, table: CostTable, weights: Weights) -> tuple[Finding, ...]:
     """All findings of a model, in a fixed order."""
     made = (
-        _assumed(graph),
+        _assumed(graph, table),
         _unpriced(table),
         _dead(table),
         _unused(weights),
@@ -37,20 +39,16 @@ def _names(names: list[str]) -> tuple[str, ...]:
     return tuple(names[:5])
 
 
-def _assumed(graph: Graph) -> Finding | None:
+def _assumed(graph: Graph, table: CostTable) -> Finding | None:
     names = [f"{name}={info.value}" for name, info in graph.dims.items() if info.origin == "assumed"]
     if not names:
         return None
-    options = " ".join(
-        f"--dim '{n}'" if not n.replace("=", "").replace("_", "").isalnum() else f"--dim {n}" for n in names
-    )
-    return Finding(
-        "dims-assumed",
-        len(names),
-        f"the file leaves {len(names)} dim(s) open; the numbers assume {', '.join(names[:6])}",
-        f"give the real ones: {options}",
-        _names(names),
-    )
+    options = " ".join(f"--dim {shlex.quote(name)}" for name in names)
+    message = f"the file leaves {len(names)} dim(s) open; the numbers assume {', '.join(names[:6])}"
+    root = next((row.why for row in table.unpriced if row.why.startswith("invalid")), "")
+    if root:
+        message += f"; under these sizes the model is not valid ({root})"
+    return Finding("dims-assumed", len(names), message, f"give the real ones: {options}", _names(names))
 
 
 def _unpriced(table: CostTable) -> Finding | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
-from typing import Final, overload
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, overload
 
 import msgspec
 
@@ -12,6 +13,7 @@ from effaudit import __version__, dims
 from effaudit.assume import assumptions
 from effaudit.dataflow import flow
 from effaudit.dims import Dim
+from effaudit.errors import Undecided, UsageError
 from effaudit.findings import Finding, findings
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
@@ -49,6 +51,7 @@ class NodeReport(msgspec.Struct, frozen=True):
     write_bytes: int | None
     intensity: float | None
     unpriced: str | None
+    why: str | None
     live: bool = True
     macs_bounds: list[int | None] | None = None
     ops_bounds: list[int | None] | None = None
@@ -150,6 +153,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     opsets: dict[str, int]
     file_bytes: int
     read_bytes: int
+    given: dict[str, dict[str, Any]]
     dims: dict[str, DimReport]
     inputs: tuple[TensorType, ...]
     outputs: tuple[TensorType, ...]
@@ -175,12 +179,13 @@ def report(models: list[ModelReport]) -> Report:
     return Report(SCHEMA, __version__, COUNTING, tuple(models))
 
 
-def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
+def audit(name: str | os.PathLike[str], given: Given = NOTHING_GIVEN) -> ModelReport:
     """Everything known of one model, under the sizes `given`.
 
     Open dims stay symbols in shapes and formulas; where a number is wanted they are assumed, and `dims` says so.
     Raises LoadError, LimitError, UsageError.
     """
+    name = os.fspath(name)
     raw = read(name)
     symbolic = infer(raw, given)
     numeric = _numeric(raw, symbolic, given)
@@ -190,11 +195,12 @@ def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
     memory = analyse(numeric, known)
     formulas = None if numeric is symbolic else _formulas(symbolic, numeric, table, memory)
     kinds = attention_kinds(numeric, known)
-    own = weights.by_reader()
+    own, owners = weights.by_reader(), _owners(table)
     rows = table.rows
 
     def node(i: int) -> NodeReport:
-        return _node(rows[i], symbolic, own, kinds.get(i))
+        claims = _Claims(own, owners, i)
+        return _node(rows[i], symbolic, claims, kinds.get(i))
 
     return ModelReport(
         path=name,
@@ -203,13 +209,14 @@ def audit(name: str, given: Given = NOTHING_GIVEN) -> ModelReport:
         opsets={domain or "ai.onnx": version for domain, version in raw.opsets.items()},
         file_bytes=raw.source.file_bytes,
         read_bytes=raw.source.read_bytes,
+        given={"dims": dict(given.dims), "shapes": {name: list(shape) for name, shape in given.shapes.items()}},
         dims=_dims(numeric, symbolic),
         inputs=tuple(_type(n, symbolic.values[n]) for n in raw.inputs),
         outputs=tuple(_type(n, symbolic.values[n]) for n in raw.outputs),
         totals=_totals(table, weights),
         formulas=formulas,
         memory=_memory(memory, numeric, table),
-        hot=_hot(table, own, kinds),
+        hot=_hot(table, _params(table, own, owners), kinds),
         nodes=NodeReports(node, len(rows)),
         unpriced=tuple(
             {"node": r.node.label, "op": r.node.op, "domain": r.node.domain, "reason": r.why} for r in table.unpriced
@@ -224,7 +231,10 @@ def _numeric(raw: Graph, symbolic: Graph, given: Given) -> Graph:
     for assumed in assumptions(symbolic):
         if not assumed:
             return symbolic
-        graph = infer(raw, Given(given.dims, given.shapes, assumed))
+        try:
+            graph = infer(raw, Given(given.dims, given.shapes, assumed))
+        except UsageError:  # a dim that follows from these would be negative
+            continue
         invalid = sum(value.shape is None and value.why.startswith("invalid") for value in graph.values.values())
         if best is None or invalid < best[0]:
             best = (invalid, graph)
@@ -243,11 +253,20 @@ def _formulas(symbolic: Graph, numeric: Graph, table: CostTable, memory: Livenes
         name: _checked(exact[figure], table.total(figure), at) if figure in exact else None
         for figure, name in _FIGURES.items()
     }
-    flops = 2 * exact["macs"] + exact["ops"] if {"macs", "ops"} <= exact.keys() else None
+    flops = _sum_of(exact.get("macs"), exact.get("macs"), exact.get("ops"))
     numbers = add((table.total("macs"), table.total("macs"), table.total("ops")))
     found["flops"] = None if flops is None else _checked(flops, numbers, at)
     found["live_bytes"] = None if live is None else _checked(live, memory.live_bytes, at)
     return found
+
+
+def _sum_of(*parts: Dim | None) -> Dim | None:
+    """The sum of expressions, None where one is not known or they are too many to add up."""
+    known = [part for part in parts if part is not None]
+    try:
+        return dims.total(known) if len(known) == len(parts) else None
+    except Undecided:
+        return None
 
 
 _FIGURES: Final = {"macs": "macs", "ops": "ops", "reads": "read_bytes", "writes": "write_bytes"}
@@ -264,18 +283,41 @@ def _type(name: str, value: Value) -> TensorType:
     return TensorType(name, value.encoding.dtype, shape)
 
 
-def _hot(table: CostTable, own: dict[int, tuple[int, int]], kinds: dict[int, str]) -> tuple[Hot, ...]:
-    """The top nodes by MACs and by parameters; ranges count with their lower bound."""
-    found = []
+def _owners(table: CostTable) -> dict[int, int]:
+    """Reading node -> the row it first stands in: the nodes of a body stand in every row that runs it."""
+    found: dict[int, int] = {}
     seen: set[int] = set()
-    for figure in ("macs", "params"):
-        values = [
-            (_params(row, own, seen) if figure == "params" else row.quantity("macs").low, -i)
-            for i, row in enumerate(table.rows)
-            if row.live
-        ]
-        total = sum(value for value, _ in values)
-        top = [(value, -i) for value, i in heapq.nlargest(TOP, values) if value]
+
+    def visit(row: Row, place: int) -> None:
+        found.setdefault(id(row.node), place)
+        for inner in row.bodies.values():
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                for r in inner.rows:
+                    visit(r, place)
+
+    for i, row in enumerate(table.rows):
+        visit(row, i)
+    return found
+
+
+def _params(table: CostTable, own: Own, owners: Mapping[int, int]) -> list[int]:
+    """The parameters of each row, those of its bodies included; each tensor once."""
+    params = [0] * len(table.rows)
+    for reader, (count, _) in own.items():
+        if reader in owners:
+            params[owners[reader]] += count
+    return params
+
+
+def _hot(table: CostTable, params: list[int], kinds: dict[int, str]) -> tuple[Hot, ...]:
+    """The top nodes by MACs and by parameters; ranges count with their lower bound."""
+    macs = [row.quantity("macs").low for row in table.rows]
+    found = []
+    for figure, values in (("macs", macs), ("params", params)):
+        ranked = [(value, -i) for i, value in enumerate(values) if table.rows[i].live]
+        total = sum(value for value, _ in ranked)
+        top = [(value, -i) for value, i in heapq.nlargest(TOP, ranked) if value]
         nodes = tuple(
             HotNode(table.rows[i].node.label, kinds.get(i, table.rows[i].kind), value, value / total)
             for value, i in top
@@ -284,32 +326,44 @@ def _hot(table: CostTable, own: dict[int, tuple[int, int]], kinds: dict[int, str
     return tuple(found)
 
 
-def _params(row: Row, own: dict[int, tuple[int, int]], seen: set[int]) -> int:
-    """The parameters a node holds, those of its bodies included; a body that several calls share counts at the
-    first."""
-    total = own.get(id(row.node), (0, 0))[0]
-    for table in row.bodies.values():
-        if id(table) not in seen:
-            seen.add(id(table))
-            total += sum(_params(inner, own, seen) for inner in table.rows)
-    return total
+Own = Mapping[int, tuple[int, int]]
 
 
-def _node(
-    row: Row, graph: Graph, own: dict[int, tuple[int, int]], kind: str | None, shown: set[int] | None = None
-) -> NodeReport:
-    """One node; a body that several calls share is spelled out at the first (`shown` remembers which)."""
-    shown = set() if shown is None else shown
+class _Claims:
+    """Who shows a constant: the node that reads it, in the first row it stands in, once."""
+
+    def __init__(self, own: Own, owners: Mapping[int, int], place: int) -> None:
+        self._own = own
+        self._owners = owners
+        self._place = place
+        self._shown: set[int] = set()
+
+    def take(self, key: int) -> tuple[int, int]:
+        """(params, weight bytes) of a reader."""
+        if key in self._shown or self._owners.get(key) != self._place:
+            return 0, 0
+        self._shown.add(key)
+        return self._own.get(key, (0, 0))
+
+    def first(self, key: int) -> bool:
+        """True the first time: a body that several nodes of a row share is spelled out once."""
+        fresh = key not in self._shown
+        self._shown.add(key)
+        return fresh
+
+
+def _node(row: Row, graph: Graph, claims: _Claims, kind: str | None) -> NodeReport:
+    """One node, with those of its bodies."""
     node = row.node
     macs, ops = row.quantity("macs"), row.quantity("ops")
-    read, written = row.quantity("reads").value, row.quantity("writes").value
-    params, weight_bytes = own.get(id(node), (0, 0))
+    read_, written_ = row.quantity("reads"), row.quantity("writes")
+    read, written = read_.value, written_.value
+    params, weight_bytes = claims.take(id(node))
     inner: list[NodeReport] = []
     for name, table in row.bodies.items():
         body = node.bodies[name]
-        if id(body) not in shown:
-            shown.add(id(body))
-            inner.extend(_node(r, body, own, None, shown) for r in table.rows)
+        if claims.first(id(body)):
+            inner.extend(_node(r, body, claims, None) for r in table.rows)
     return NodeReport(
         name=node.name,
         op=node.op,
@@ -324,6 +378,7 @@ def _node(
         write_bytes=written,
         intensity=_intensity(macs.value, ops.value, read, written),
         unpriced=row.why or None,
+        why=row.why or macs.why or ops.why or read_.why or written_.why or None,
         live=row.live,
         macs_bounds=None if macs.value is not None else macs.bounds,
         ops_bounds=None if ops.value is not None else ops.bounds,
@@ -363,7 +418,7 @@ def _totals(table: CostTable, weights: Weights) -> Totals:
         read_bounds=read.bounds,
         write_bytes=written.value,
         write_bounds=written.bounds,
-        why=(macs.why or ops.why or None),
+        why=macs.why or ops.why or read.why or written.why or None,
     )
 
 

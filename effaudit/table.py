@@ -22,6 +22,7 @@ from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, registered
 from effaudit.quantity import Quantity, between
 
+NO_SIZE = "it moves strings, or elements of a type that is not known: these have no fixed size"
 COUNTING = "effaudit-macs/1"
 CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 UNPRICED = "unpriced"
@@ -35,9 +36,9 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     reads: Dim | None
     writes: Dim | None
 
-    def times(self, n: Dim | None) -> Price:
-        """The price of `n` executions (None: nothing bounds their number)."""
-        return Price(*(0 if v == 0 else None if v is None or n is None else v * n for v in self.figures))
+    def times(self, n: Dim | None, side: int) -> Price:
+        """The price of `n` executions (None: nothing bounds their number); `side` as in `_total`."""
+        return Price(*(0 if v == 0 else None if v is None or n is None else _product(v, n, side) for v in self.figures))
 
     @property
     def figures(self) -> tuple[Dim | None, ...]:
@@ -64,12 +65,18 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     live: bool = True
     bodies: Mapping[str, CostTable] = {}
 
+    @property
+    def doubt(self) -> str:
+        """Why a figure of this row is not exact."""
+        return self.why or ("the values fed decide what runs" if self.bodies else NO_SIZE)
+
     def quantity(self, figure: str) -> Quantity:
         """ "macs", "ops", "reads" or "writes" of this row."""
         low = getattr(self.low, figure)
         if self.high is self.low and type(low) is int:
             return Quantity(low, low)
-        return between(low, getattr(self.high, figure), self.why)
+        high = getattr(self.high, figure)
+        return between(low, high, self.why or ("" if low == high else self.doubt))
 
 
 class CostTable(msgspec.Struct, frozen=True):
@@ -98,7 +105,7 @@ class CostTable(msgspec.Struct, frozen=True):
         """Why a total is not exact: the first row that is not."""
         for row in self.rows:
             if row.live and getattr(row.low, figure) != getattr(row.high, figure):
-                return f"{row.node.op} {row.node.label}: {row.why or 'the values fed decide what runs'}"
+                return f"{row.node.op} {row.node.label}: {row.doubt}"
         return ""
 
 
@@ -118,6 +125,15 @@ def _sum(prices: Sequence[Price], side: int) -> Price:
         if prices
         else FREE
     )
+
+
+def _product(a: Dim, b: Dim, side: int) -> Dim | None:
+    """The product; of expressions too large to multiply, the product of their bounds on one side."""
+    try:
+        return a * b
+    except Undecided:
+        left, right = dims.bounds(a)[side], dims.bounds(b)[side]
+        return None if left is None or right is None else left * right
 
 
 def _total(values: list[Dim | None], side: int) -> Dim | None:
@@ -166,14 +182,14 @@ class _Pricer:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), unknown, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
-            low = _moved(cost, node, values)
+            low, high = _moved(cost, node, values)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
         except (*INVALID, StopIteration) as error:
             return Row(
                 node, _fixed_kind(rules), FREE, _unbounded(rules), f"invalid {node.op}: {str(error)[:160]}", live
             )
-        return Row(node, kind, low, low, "", live)
+        return Row(node, kind, low, high, "", live)
 
     def _with_bodies(self, node: Node, values: Mapping[str, Value], live: bool) -> Row:
         tables = {name: self.table(body) for name, body in node.bodies.items()}
@@ -186,8 +202,10 @@ class _Pricer:
             low = _extreme([table.low for table, _ in running], dims.minimum)
             high = _extreme([table.high for table, _ in running], dims.maximum)
         else:
-            low = _sum([table.low.times(0 if fewest is None else fewest) for table, (fewest, _) in running], LEAST)
-            high = _sum([table.high.times(most) for table, (_, most) in running], MOST)
+            low = _sum(
+                [table.low.times(0 if fewest is None else fewest, LEAST) for table, (fewest, _) in running], LEAST
+            )
+            high = _sum([table.high.times(most, MOST) for table, (_, most) in running], MOST)
         why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
         return Row(node, kind, low, low if high == low else high, why, live, tables)
 
@@ -255,19 +273,27 @@ def _no_fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
     raise TypeError("a cost rule names no dims")
 
 
-def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> Price:
-    """Each distinct input is read once, each output written once, unless the rule says otherwise."""
-    read, written = cost.reads, cost.writes
+def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> tuple[Price, Price]:
+    """Each distinct input is read once, each output written once, unless the rule says otherwise.
+
+    (least, most): nothing bounds the bytes of tensors without a fixed element size.
+    """
+    read, written, fixed = cost.reads, cost.writes, True
     if read is None:
         read = 0
         for name in reads(node):
-            read = read + values[name].nbytes
+            value = values[name]
+            read = read + value.nbytes
+            fixed = fixed and value.encoding.bits > 0
     if written is None:
         written = 0
         for name in node.outputs:
             if name:
-                written = written + values[name].nbytes
-    return Price(cost.macs, cost.ops, read, written)
+                value = values[name]
+                written = written + value.nbytes
+                fixed = fixed and value.encoding.bits > 0
+    price = Price(cost.macs, cost.ops, read, written)
+    return price, price if fixed else Price(cost.macs, cost.ops, None, None)
 
 
 def _why(bodies: Mapping[str, CostTable]) -> str:

@@ -6,17 +6,19 @@ import re
 from typing import Final
 
 from effaudit.errors import UsageError
+from effaudit.printable import printable
 
 _DECIMAL: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _NUMBER: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMGBT]|[KMGT]i)?")
+MAX_DIGITS: Final = 40
 
 
 def parse_count(text: str, what: str) -> int:
     """A whole number with an optional suffix. Raises UsageError naming `what`."""
     match = _NUMBER.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{what}: {text!r} is no number; write it like 1, 224, 16k or 4Ki")
+    if match is None or len(match.group(1)) > MAX_DIGITS:
+        raise UsageError(f"{what}: {printable(text, 40)!r} is no number; write it like 1, 224, 16k or 4Ki")
     digits, suffix = match.group(1).replace("_", ""), match.group(2) or ""
     factor = _BINARY.get(suffix) or _DECIMAL[suffix]
     whole, _, fraction = digits.partition(".")
@@ -30,7 +32,7 @@ def parse_count(text: str, what: str) -> int:
 def human(number: int, digits: int = 4) -> str:
     """A count with a decimal suffix: 12,501,632 -> "12.50 M"."""
     for factor, suffix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if abs(number) >= factor:
+        if abs(number) >= factor - factor // 10_000:  # 999,990 is 1.000 M, not 1,000.0 k
             return f"{_rounded(number / factor, digits)} {suffix}"
     return str(number)
 

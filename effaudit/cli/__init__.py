@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import sys
 from typing import Any, Final, NoReturn
 
@@ -57,16 +56,11 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """The console script: runs a command and ends the process with the documented exit code."""
-    debug = DEBUG in sys.argv
+    """Runs a command and ends the process with the documented exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name gets its escapes
-    try:
-        sys.exit(_run(debug))
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    sys.exit(_run(DEBUG in sys.argv))
 
 
 def _run(debug: bool) -> int:
@@ -75,7 +69,6 @@ def _run(debug: bool) -> int:
     argv = [a for a in sys.argv[1:] if a != DEBUG]
     try:
         result: Any = cli.main(args=argv, prog_name="effaudit", standalone_mode=False)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -96,8 +89,6 @@ def _run(debug: bool) -> int:
         return _fail("the model is nested too deeply; refused", 2)
     except MemoryError:
         return _fail("out of memory; the model is too large for this machine", 2)
-    except BrokenPipeError:
-        raise
     except Exception as error:
         if debug:
             raise
@@ -105,7 +96,7 @@ def _run(debug: bool) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    from effaudit.printable import printable
+    from effaudit.cli.messages import complain
 
-    click.echo(f"effaudit: {printable(message, 600)}", err=True)
+    complain(message)
     return code

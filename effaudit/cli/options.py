@@ -21,7 +21,9 @@ def given(dim: Iterable[str], shape: Iterable[str]) -> Given:
             name, sign, size = item.rpartition("=")
             if not sign or not name:
                 raise UsageError(f"--dim {option!r}: expected NAME=N, such as --dim batch=1")
-            dims[name.strip()] = _size(size, f"--dim {name}")
+            known = dims.setdefault(name.strip(), _size(size, f"--dim {name}"))
+            if known != _size(size, f"--dim {name}"):
+                raise UsageError(f"--dim {name} is given twice, as {known} and {size}")
     shapes: dict[str, tuple[int, ...]] = {}
     for option in shape:
         for item in _items(option):
@@ -34,7 +36,7 @@ def _items(option: str) -> list[str]:
     """Comma-separated NAME=VALUE items; a comma inside a value (1,3,224,224) does not separate."""
     items: list[str] = []
     for part in option.split(","):
-        if items and "=" not in part:
+        if items and ("=" not in part or "=" not in items[-1]):
             items[-1] += f",{part}"
         else:
             items.append(part)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-
 import click
 
+from effaudit.cli.messages import complain
 from effaudit.cli.options import given, models
-from effaudit.errors import UsageError
+from effaudit.cli.output import emit
+from effaudit.errors import EffauditError, UsageError
 
 FORMATS = ("text", "json", "csv")
 
@@ -29,7 +28,7 @@ def command(
     formats: tuple[str, ...],
     as_json: bool,
     output: str | None,
-) -> None:
+) -> int:
     """What each MODEL costs: a file, sample:NAME, or - for standard input.
 
     Example: effaudit report sample:ic --nodes
@@ -38,15 +37,22 @@ def command(
     sizes = given(dim, shape)
     names = models(model)
     from effaudit.render import render
-    from effaudit.report import audit, report
+    from effaudit.report import ModelReport, audit, report
 
-    document = report([audit(name, sizes) for name in names])
+    audited: list[ModelReport] = []
+    code = 0
+    for name in names:
+        try:
+            audited.append(audit(name, sizes))
+        except EffauditError as error:
+            if len(names) == 1:
+                raise
+            complain(str(error))
+            code = max(code, error.exit_code)
+    document = report(audited)
     for form, path in wanted:
-        pieces = render(form, document, nodes)
-        if path in (None, "-"):
-            sys.stdout.writelines(pieces)
-        else:
-            _write(str(path), pieces)
+        emit(render(form, document, nodes), path)
+    return code
 
 
 def _formats(formats: tuple[str, ...], as_json: bool, output: str | None) -> list[tuple[str, str | None]]:
@@ -58,14 +64,8 @@ def _formats(formats: tuple[str, ...], as_json: bool, output: str | None) -> lis
         if form not in FORMATS:
             raise UsageError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
         wanted.append((form, path or output))
+    if output and items and all("=" in item for item in items):
+        raise UsageError("-o and a path for every format: which one is meant?")
     if len({path for _, path in wanted}) < len(wanted):
         raise UsageError("several formats need a path each, such as -f json=report.json")
     return wanted
-
-
-def _write(path: str, pieces: Iterable[str]) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines(pieces)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

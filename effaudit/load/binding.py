@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -11,11 +10,10 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.errors import UsageError
+from effaudit.errors import Undecided, UsageError
 from effaudit.graph import DimInfo, Graph, Value
 
 MAX_DIM: Final = 2**53  # the largest size --dim and --shape take
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -35,6 +33,11 @@ def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInf
 
     Raises UsageError on a name that is no dim or input of the model, or a size the file contradicts.
     """
+    for name, size in (*given.dims.items(), *((n, d) for n, shape in given.shapes.items() for d in shape)):
+        if type(size) is not int or not 0 <= size <= MAX_DIM:
+            raise UsageError(
+                f"{graph.source.path}: {name!r} is given as {size!r}; a size is a whole number of 0 or more"
+            )
     shapes = _by_input(graph, given.shapes)
     known: dict[str, int] = dict(given.dims)
     for name, shape in shapes.items():
@@ -116,8 +119,19 @@ def _resolve(dim: Dim, at: Mapping[str, int], formulas: Mapping[str, ast.expr]) 
     if symbol.name in at:
         return at[symbol.name]
     if symbol.name in formulas:
-        return _calculate(formulas[symbol.name], at)
+        return _followed(symbol.name, formulas[symbol.name], at)
     return dim
+
+
+def _followed(name: str, formula: ast.expr, at: Mapping[str, int]) -> Dim:
+    """The size of a dim that follows from others. Raises UsageError where theirs make it impossible."""
+    try:
+        size = _calculate(formula, at)
+    except (ArithmeticError, Undecided):
+        raise UsageError(f"dim {name!r} cannot be told from the sizes it follows from") from None
+    if isinstance(size, int) and size < 0:
+        raise UsageError(f"dim {name!r} would be {size} under the sizes it follows from")
+    return size
 
 
 def _info(name: str, known: Mapping[str, int], assumed: Mapping[str, int]) -> DimInfo:
@@ -130,7 +144,7 @@ def _info(name: str, known: Mapping[str, int], assumed: Mapping[str, int]) -> Di
 
 def _parse(name: str, plain: Iterable[str]) -> ast.expr | None:
     """The expression a dim name spells (`past_sequence_length + 1`), where all its names are dims themselves."""
-    if _NAME.fullmatch(name) or len(name) > 200:
+    if name.isidentifier() or len(name) > 200:
         return None
     try:
         tree = ast.parse(name, mode="eval").body
@@ -142,7 +156,7 @@ def _parse(name: str, plain: Iterable[str]) -> ast.expr | None:
         return None
     try:
         _calculate(tree, {})
-    except (ValueError, TypeError, ArithmeticError):
+    except (ValueError, TypeError, ArithmeticError, Undecided):
         return None
     return tree
 

@@ -69,6 +69,8 @@ class NodeBodies:
     def _bound(self, body: Graph, inputs: Sequence[Value]) -> Mapping[str, Value]:
         if len(inputs) != len(body.inputs):
             raise ValueError(f"its body takes {len(body.inputs)} inputs, {len(inputs)} are given")
+        if None in inputs:
+            raise ValueError("an omitted input of its body")
         return dict(zip(body.inputs, inputs, strict=True))
 
 

@@ -174,6 +174,8 @@ class _Converter:
     ) -> tuple[str, ...]:
         """The captured names, with those a body hands out directly. Raises LoadError for an output nobody makes."""
         for name in outputs:
+            if not name:
+                raise LoadError(f"{self.home.path}: a graph output without a name")
             if name not in own:
                 if not any(name in names for names in scope.outer):
                     raise LoadError(f"{self.home.path}: graph output {name!r} is made by no node")
@@ -365,7 +367,7 @@ class _Converter:
         nodes = [self._node(start, stop, visible) for start, stop in spans[7]]
         ordered, _, _ = sort_nodes(nodes, set(lists[4]), (), where)
         for output in lists[5]:
-            if output not in made and output not in lists[4]:
+            if not output or (output not in made and output not in lists[4]):
                 raise LoadError(f"{where}: output {output!r} is made by no node")
         function = Function(domain, name, tuple(lists[4]), tuple(lists[5]), attrs, ordered, inner.opsets)
         return (domain, name, names.get(13, "")), function

@@ -180,7 +180,7 @@ def cost(*ops: str, domain: str = ONNX, kind: str | Callable[..., str] = "other"
 
 def storage(*ops: str, domain: str = ONNX, view: bool = False, overwrites: Iterable[int] = ()) -> None:
     """Registers how outputs may share storage: `view` (output 0 is input 0's bytes) or `overwrites` (output 0 may take
-    the place of one of these inputs when that input dies here and is at least as large)."""
+    the place of one of these inputs when that input dies here and is exactly as large)."""
     for op in ops:
         rules = _entry(domain, op)
         rules.view, rules.overwrites = view, tuple(overwrites)

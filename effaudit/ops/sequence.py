@@ -46,6 +46,8 @@ def sequence_empty(*, dtype: int = 1) -> Value:
 @shape("SequenceConstruct", partial=True)
 def sequence_construct(*inputs: Value) -> Value:
     """https://onnx.ai/onnx/operators/onnx__SequenceConstruct.html"""
+    if None in inputs:
+        raise ValueError("an omitted item")
     return sequence_of(inputs)
 
 

@@ -39,7 +39,7 @@ class Buffer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The step where most is alive (-1: before the first node), and what is alive there, largest first."""
+    """The step where most is alive, and what is alive there, largest first."""
 
     step: int
     alive: tuple[tuple[str, int], ...]
@@ -120,7 +120,10 @@ def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
     if value.encoding.bits == 0:
         what = "strings have no fixed size" if value.encoding == STRING else "its element type is not known"
         return Buffer(name, start, end, None, f"{name}: {what}")
-    return Buffer(name, start, end, value.nbytes)
+    try:
+        return Buffer(name, start, end, value.nbytes)
+    except Undecided as doubt:
+        return Buffer(name, start, end, None, f"{name}: {doubt}")
 
 
 Size = Callable[["Buffer"], int]

@@ -55,5 +55,5 @@ def _safe(cell: object) -> object:
     """Text that a spreadsheet would take for a formula gets a leading quote."""
     if not isinstance(cell, str):
         return "" if cell is None else cell
-    text = printable(cell)
+    text = printable(cell, None)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -45,7 +45,8 @@ def _lines(model: ModelReport, counting: str, nodes: bool, top: int) -> list[str
 
 def _head(model: ModelReport, counting: str) -> list[str]:
     opsets = ", ".join(f"{printable(d, 20)} {v}" for d, v in list(model.opsets.items())[:2])
-    lines = [_cut(f"{printable(model.path, 40)}   opset {opsets}   {counting}")]
+    path, rest = printable(model.path, None), f"opset {opsets}   {counting}"
+    lines = [f"{path}   {rest}"] if len(path) + len(rest) + 3 <= WIDTH else [path, f"       {rest}"]
     for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
         more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
         lines.extend(_wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more])))
@@ -153,7 +154,7 @@ def _hot(model: ModelReport, top: int) -> list[str]:
         for i, node in enumerate(hot.nodes[:top]):
             label = title if not i else ""
             share = f"{label:<7}{100 * node.share:5.1f} %  {human(node.value):>9}"
-            lines.append(_cut(f"{share}  {node.kind:<16} {printable(node.name, 48)}"))
+            lines.append(_cut(f"{share}  {node.kind:<16} {printable(node.name, 36)}"))
     return lines
 
 
@@ -169,9 +170,11 @@ def _next(model: ModelReport) -> list[str]:
     """The next sensible command, whole and ready to paste."""
     if model.path == "-":
         return []
-    given = [f"--dim {shlex.quote(f'{name}={d.value}')}" for name, d in model.dims.items() if d.origin == "given"]
-    path = printable(model.path, None)
-    return ["", " ".join(["next   effaudit report", shlex.quote(path), *given, "--nodes"])]
+    options = [f"--dim {shlex.quote(f'{name}={size}')}" for name, size in model.given["dims"].items()]
+    for name, shape in model.given["shapes"].items():
+        options.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
+    command = ["effaudit report", shlex.quote(model.path), *options, "--nodes"]
+    return ["", f"next   {printable(' '.join(command), None)}"]
 
 
 # (title, width); text to the left, numbers to the right. Fixed, so that a table of any length prints as it is made.

@@ -167,6 +167,10 @@ def test_nothing_is_written_beside_the_model(tmp_path: Path) -> None:
         (["report", "sample:ic", "--shape", "1x3x32"], "has 4 dims, --shape gives 3"),
         (["report", "sample:ic", "--shape", "x=1x3x32x32"], "no input is named 'x'; it has: 'input'"),
         (["report", "sample:bert-base", "--shape", "1x8"], "without a name needs a model with one input"),
+        (["report", "sample:dynamic", "--dim", "batch=1,batch=2"], "given twice, as 1 and 2"),
+        (["report", "sample:dynamic", "--dim", "batch=1", "--shape", "input_ids=2x8"], "--dim as 1"),
+        (["report", "sample:dynamic", "--dim", f"batch={'1' * 5000}"], "is no number"),
+        (["report", "sample:ic", "-f", "json=a.json", "-o", "b.json"], "which one is meant?"),
         (["report", "sample:ic", "-f", "xml"], "expected one of text, json, csv"),
         (["report", "sample:ic", "-f", "json", "-f", "csv"], "need a path each"),
         (["report", "sample:ic", "--wrong"], "No such option"),
@@ -197,10 +201,35 @@ def test_a_report_imports_neither_onnx_nor_numpy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_reader_that_stops_early() -> None:
-    command = f"{sys.executable} -m effaudit report sample:bert-base --nodes | head -n 1"
+@pytest.mark.parametrize("options", ["--nodes", "--json"])
+def test_a_reader_that_stops_early(options: str) -> None:
+    command = f"{sys.executable} -m effaudit report sample:bert-base {options} | head -c 100"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, cwd=ROOT, check=False)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "> /dev/full"])
+def test_an_output_that_takes_nothing(redirection: str) -> None:
+    if "full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    command = f"{sys.executable} -m effaudit report sample:ic {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_bad_model_spoils_only_itself() -> None:
+    done = run("report", "sample:ic", "nothing.onnx", "sample:kws", "--json")
+    assert done.returncode == 2
+    assert [model["path"] for model in json.loads(done.stdout)["models"]] == ["sample:ic", "sample:kws"]
+    assert b"nothing.onnx: no such file" in done.stderr
+
+
+def test_the_next_command_repeats_the_sizes() -> None:
+    last = run("report", "sample:dynamic", "--dim", "batch=2", "--dim", "sequence=64").stdout.decode().splitlines()[-1]
+    assert last == "next   effaudit report sample:dynamic --dim batch=2 --dim sequence=64 --nodes"
+    last = run("report", "sample:unet", "--shape", "1x1x64x64").stdout.decode().splitlines()[-1]
+    assert last == "next   effaudit report sample:unet --shape 1x1x64x64 --nodes"
 
 
 def test_only_ascii_on_a_terminal_that_has_no_more() -> None:
