@@ -93,6 +93,8 @@ class _Engine:
             outputs = self._apply(rules, node, inputs, graph, bodies)
             if bodies is not None and not bodies.done and outputs and not outputs[0].why:
                 outputs = self._unranked(node, f"invalid {node.op} {node.label}: a graph where it takes none")
+                for name in node.bodies:
+                    bodies.skip(name, "the operator runs no graph")
         if len(outputs) < len(node.outputs):
             missing = Value(UNKNOWN, None, why=f"{node.op} has only {len(outputs)} outputs")
             outputs = [*outputs, *[missing] * (len(node.outputs) - len(outputs))]
