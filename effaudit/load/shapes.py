@@ -28,6 +28,7 @@ MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls in
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
 MAX_CALL_DEPTH: Final = 64
 MAX_DIM: Final = 2**63 - 1
+TAKES_BODIES: Final = frozenset(("If", "Loop", "Scan", "SequenceMap", "FlexAttention"))
 
 
 def infer(graph: Graph, given: Given = NOTHING_GIVEN) -> Graph:
@@ -91,8 +92,9 @@ class _Engine:
             outputs: Sequence[Value] = self._declared(node, graph)
         else:
             outputs = self._apply(rules, node, inputs, graph, bodies)
-            if bodies is not None and not bodies.done and outputs and not outputs[0].why:
-                outputs = self._unranked(node, f"invalid {node.op} {node.label}: a graph where it takes none")
+            if bodies is not None and not bodies.done and node.op not in TAKES_BODIES:
+                if outputs and not outputs[0].why:
+                    outputs = self._unranked(node, f"invalid {node.op} {node.label}: a graph where it takes none")
                 for name in node.bodies:
                     bodies.skip(name, "the operator runs no graph")
         if len(outputs) < len(node.outputs):
