@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from effaudit import dims
-from effaudit.dataflow import Flow, flow, reads
+from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
@@ -163,14 +163,14 @@ class _Pricer:
     def table(self, graph: Graph, known: Flow | None = None) -> CostTable:
         table = self.tables.get(id(graph))
         if table is None:
-            live = (known or flow(graph)).live
-            rows = tuple(
-                self._row(node, graph, graph.values, alive) for node, alive in zip(graph.nodes, live, strict=True)
-            )
+            known = known or flow(graph)
+            steps = zip(graph.nodes, known.reads, known.live, strict=True)
+            rows = tuple(self._row(node, graph, read, alive) for node, read, alive in steps)
             table = self.tables[id(graph)] = _table(rows)
         return table
 
-    def _row(self, node: Node, graph: Graph, values: Mapping[str, Value], live: bool) -> Row:
+    def _row(self, node: Node, graph: Graph, read: tuple[str, ...], live: bool) -> Row:
+        values = graph.values
         if node.bodies and ("function" in node.bodies or (node.op in CONTROL and not node.domain)):
             return self._with_bodies(node, values, live)
         rules = self.rules.get((node.domain, node.op))
@@ -182,7 +182,7 @@ class _Pricer:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), unknown, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
-            low, high = _moved(cost, node, values)
+            low, high = _moved(cost, node, read, values)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
         except (*INVALID, StopIteration) as error:
@@ -253,17 +253,18 @@ def _apply(
     takes = rules.cost_takes
     assert takes is not None and rules.cost is not None
     args, attrs = arguments(node, inputs, takes)
-    extra: dict[str, Any] = {**attrs}
-    if takes.wants_out:
+    kind = rules.kind if isinstance(rules.kind, str) else rules.kind(*args, **attrs)
+    if takes.wants_out and not (takes.wants_ctx or takes.wants_outs):  # nearly all rules
         first = node.outputs[0] if node.outputs else ""
-        extra["out"] = values[first or next(name for name in node.outputs if name)]
+        return kind, rules.cost(*args, **attrs, out=values[first or next(name for name in node.outputs if name)])
+    extra: dict[str, Any] = {}
+    if takes.wants_out:
+        extra["out"] = values[next(name for name in node.outputs if name)]
     if takes.wants_ctx:
         extra["ctx"] = Context(node, graph.opsets.get(node.domain, 1), _no_fresh, NO_BODIES)
     if takes.wants_outs:
         extra["outs"] = tuple(values[name] if name else None for name in node.outputs)
-    cost = rules.cost(*args, **extra)
-    kind = rules.kind if isinstance(rules.kind, str) else rules.kind(*args, **attrs)
-    return kind, cost
+    return kind, rules.cost(*args, **attrs, **extra)
 
 
 NO_BODIES: Any = None
@@ -273,7 +274,7 @@ def _no_fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
     raise TypeError("a cost rule names no dims")
 
 
-def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> tuple[Price, Price]:
+def _moved(cost: Cost, node: Node, names: tuple[str, ...], values: Mapping[str, Value]) -> tuple[Price, Price]:
     """Each distinct input is read once, each output written once, unless the rule says otherwise.
 
     (least, most): nothing bounds the bytes of tensors without a fixed element size.
@@ -281,7 +282,7 @@ def _moved(cost: Cost, node: Node, values: Mapping[str, Value]) -> tuple[Price, 
     read, written, fixed = cost.reads, cost.writes, True
     if read is None:
         read = 0
-        for name in reads(node):
+        for name in names:
             value = values[name]
             read = read + value.nbytes
             fixed = fixed and value.encoding.bits > 0
