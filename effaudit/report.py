@@ -363,7 +363,8 @@ def _node(row: Row, graph: Graph, claims: _Claims, kind: str | None) -> NodeRepo
     for name, table in row.bodies.items():
         body = node.bodies[name]
         if claims.first(id(body)):
-            inner.extend(_node(r, body, claims, None) for r in table.rows)
+            kinds = attention_kinds(body, flow(body, (*body.inputs, *body.captured)))
+            inner.extend(_node(r, body, claims, kinds.get(i)) for i, r in enumerate(table.rows))
     return NodeReport(
         name=node.name,
         op=node.op,

@@ -15,9 +15,18 @@ def plain(dim: expr.Dim) -> str:
 def of_call(op: str, args: tuple[expr.Dim, ...]) -> str:
     """A call in Python syntax."""
     if op in ("//", "%"):
-        a, b = (plain(arg) if isinstance(arg, int) else f"({plain(arg)})" for arg in args)
+        a, b = map(_operand, args)
         return f"({a}{op}{b})"
     return f"{op}({', '.join(map(plain, args))})"
+
+
+def _operand(dim: expr.Dim) -> str:
+    """An operand of `//` or `%`: in parentheses unless it is one number, name or call."""
+    if isinstance(dim, expr.Expr):
+        (mono, coef), *others = dim.terms.items()
+        alone = not others and coef == 1 and len(mono) == 1 and mono[0][1] == 1
+        return plain(dim) if alone else f"({plain(dim)})"
+    return str(dim)
 
 
 def _plain_term(mono: expr.Monomial, coef: expr.Number) -> str:

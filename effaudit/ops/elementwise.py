@@ -50,11 +50,14 @@ COMPARE: Final = "Equal Greater GreaterOrEqual Less LessOrEqual".split()
 VARIADIC: Final = "Sum Max Min Mean".split()
 
 
-def _divide(a: Any, b: Any, integer: bool) -> Any:
-    if integer:  # C truncation
-        if isinstance(a, Expr) or isinstance(b, Expr):
-            return _truncated(a, b)
-        return int(a / b) if abs(a) < 2**52 else (abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1)
+def _divide_whole(a: Any, b: Any) -> Any:
+    """Integer division, rounded towards zero as C does."""
+    if isinstance(a, Expr) or isinstance(b, Expr):
+        return _truncated(a, b)
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+def _divide(a: Any, b: Any) -> Any:
     if isinstance(a, Expr):
         return a * (1 / exact(b)) if not isinstance(b, Expr) else None
     return None if isinstance(b, Expr) else a / b
@@ -204,8 +207,7 @@ def _binary(op: str) -> Callable[[Value, Value], Value]:
             return Value(encoding, out)
         function = folded
         if op == "Div":
-            integer = a.encoding.dtype in INTEGERS
-            function = lambda x, y: _divide(x, y, integer)  # noqa: E731
+            function = _divide_whole if a.encoding.dtype in INTEGERS else _divide
         return Value(encoding, out, fold(function, (a, b), out, encoding.dtype) if function else None)
 
     rule.__doc__ = f"https://onnx.ai/onnx/operators/onnx__{op}.html"
