@@ -120,11 +120,9 @@ LEAST, MOST = 0, 1  # the sides of `dims.bounds`
 
 
 def _sum(prices: Sequence[Price], side: int) -> Price:
-    return (
-        Price(*(_total(list(column), side) for column in zip(*(p.figures for p in prices), strict=True)))
-        if prices
-        else FREE
-    )
+    if not prices:
+        return FREE
+    return Price(*(_total(list(column), side) for column in zip(*(p.figures for p in prices), strict=True)))
 
 
 def _product(a: Dim, b: Dim, side: int) -> Dim | None:
@@ -132,8 +130,14 @@ def _product(a: Dim, b: Dim, side: int) -> Dim | None:
     try:
         return a * b
     except Undecided:
-        left, right = dims.bounds(a)[side], dims.bounds(b)[side]
+        left, right = _end(a, side), _end(b, side)
         return None if left is None or right is None else left * right
+
+
+def _end(value: Dim, side: int) -> int | None:
+    """A bound of a figure; none is below 0."""
+    end = dims.bounds(value)[side]
+    return max(end or 0, 0) if side == LEAST else end
 
 
 def _total(values: list[Dim | None], side: int) -> Dim | None:
@@ -144,7 +148,7 @@ def _total(values: list[Dim | None], side: int) -> Dim | None:
     try:
         return dims.total(known)
     except Undecided:
-        ends = [dims.bounds(value)[side] for value in known]
+        ends = [_end(value, side) for value in known]
         return None if None in ends else sum(end for end in ends if end is not None)
 
 
