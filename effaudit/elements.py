@@ -6,7 +6,7 @@ import os
 import struct
 from typing import Final
 
-from effaudit.graph import Constant, Data, Encoding, Lazy, Payload
+from effaudit.graph import Constant, Data, Encoding, Lazy, Payload, Value
 
 MAX_ELEMENTS: Final = 1024  # the largest tensor whose values are followed
 RAW_FIELD: Final = 9  # TensorProto.raw_data
@@ -24,6 +24,11 @@ FORMATS: Final = {
     "bool": "?",
     "float16": "e",
 }
+
+
+def value_of(constant: Constant) -> Value:
+    """A constant as the operators' shape rules see it."""
+    return Value(constant.encoding, constant.shape, content(constant))
 
 
 def content(constant: Constant) -> Data | Lazy | None:

@@ -127,6 +127,11 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     def nbytes(self) -> Dim:
         return self.encoding.nbytes(self.numel)
 
+    @property
+    def invalid(self) -> bool:
+        """True where the operator that makes it refuses its inputs (`why` says how)."""
+        return self.shape is None and self.why.startswith("invalid")
+
 
 class Payload(msgspec.Struct, frozen=True):
     """Where the bytes of a tensor lie in a file: `field` is the TensorProto data field they belong to (9: raw)."""

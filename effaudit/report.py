@@ -215,7 +215,7 @@ def audit(name: str | os.PathLike[str], given: Given = NOTHING_GIVEN) -> ModelRe
         outputs=tuple(_type(n, symbolic.values[n]) for n in raw.outputs),
         totals=_totals(table, weights),
         formulas=formulas,
-        memory=_memory(memory, numeric, table),
+        memory=_memory(memory, table),
         hot=_hot(table, _params(table, own, owners), kinds),
         nodes=NodeReports(node, len(rows)),
         unpriced=tuple(
@@ -235,7 +235,7 @@ def _numeric(raw: Graph, symbolic: Graph, given: Given) -> Graph:
             graph = infer(raw, Given(given.dims, given.shapes, assumed))
         except UsageError:  # a dim that follows from these would be negative
             continue
-        invalid = sum(value.shape is None and value.why.startswith("invalid") for value in graph.values.values())
+        invalid = sum(value.invalid for value in graph.values.values())
         if best is None or invalid < best[0]:
             best = (invalid, graph)
         if not invalid:
@@ -423,7 +423,7 @@ def _totals(table: CostTable, weights: Weights) -> Totals:
     )
 
 
-def _memory(memory: Liveness, graph: Graph, table: CostTable) -> MemoryReport:
+def _memory(memory: Liveness, table: CostTable) -> MemoryReport:
     running = [row.node for row in table.rows if row.live]
     peak = memory.peak
     node = running[peak.step].label if peak is not None and running else None

@@ -197,7 +197,7 @@ class _Pricer:
 
     def _with_bodies(self, node: Node, values: Mapping[str, Value], live: bool) -> Row:
         tables = {name: self.table(body) for name, body in node.bodies.items()}
-        broken = next((values[name].why for name in node.outputs if name and _invalid(values[name])), "")
+        broken = next((values[name].why for name in node.outputs if name and values[name].invalid), "")
         if broken:
             return Row(node, "control", FREE, UNBOUNDED, broken, live, tables)
         kind = "function" if "function" in tables else "control"
@@ -212,10 +212,6 @@ class _Pricer:
             high = _sum([table.high.times(most, MOST) for table, (_, most) in running], MOST)
         why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
         return Row(node, kind, low, low if high == low else high, why, live, tables)
-
-
-def _invalid(value: Value) -> bool:
-    return value.shape is None and value.why.startswith("invalid")
 
 
 def _no_rule(node: Node, rules: Rules | None) -> str:

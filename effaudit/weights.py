@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from effaudit.dataflow import Flow, flow
-from effaudit.elements import content
-from effaudit.graph import INTEGERS, Constant, Graph, Lazy, Node, Value
-from effaudit.ops._registry import registered
+from effaudit.elements import value_of
+from effaudit.graph import INTEGERS, Constant, Graph, Node, Value
+from effaudit.ops._registry import Rules, registered
 
 PARAM: Final = "param"
 BUFFER: Final = "buffer"
@@ -246,7 +246,7 @@ def role(node: Node, place: int, constant: Constant) -> str:
         return QUANTIZATION
     if name in _BUFFERS and node.op == "BatchNormalization":
         return BUFFER
-    rules = registered().get((node.domain, node.op))
+    rules = _rules(node)
     if rules is not None and rules.kind == "shape":  # only its shape is read
         return OTHER
     if name in _SETTINGS or dtype in ("bool", "string") or (node.op in _RESIZERS and place > 0):
@@ -269,8 +269,12 @@ def _is_quantization(name: str, op: str) -> bool:
     return (name == "scales" and op not in _RESIZERS) or (name.startswith(("scale_", "scalea", "scaleb", "scaley")))
 
 
+def _rules(node: Node) -> Rules | None:
+    return registered().get((node.domain, node.op))
+
+
 def _elementwise(node: Node) -> bool:
-    rules = registered().get((node.domain, node.op))
+    rules = _rules(node)
     return rules is not None and rules.kind in ("elementwise", "activation")
 
 
@@ -282,13 +286,12 @@ def _is_plane(value: Value, constant: Constant) -> bool:
 
 def _neutral(constant: Constant, element: float) -> bool:
     """True for a scale of ones or a shift of zeros, which exporters write where a group norm has neither."""
-    known = content(constant)
-    data = known.get() if isinstance(known, Lazy) else known
+    data = value_of(constant).data
     return data is not None and all(x == element for x in data)
 
 
 def _input_name(node: Node, place: int) -> str:
-    rules = registered().get((node.domain, node.op))
+    rules = _rules(node)
     if rules is None or rules.shape_takes is None:
         return ""
     names = rules.shape_takes.inputs

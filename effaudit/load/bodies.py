@@ -8,7 +8,7 @@ import msgspec
 
 from effaudit.dataflow import reads
 from effaudit.dims import Dim
-from effaudit.elements import content
+from effaudit.elements import value_of
 from effaudit.graph import UNKNOWN, Graph, Node, Value
 
 
@@ -93,7 +93,7 @@ def blank(body: Graph, outer: Mapping[str, Value], why: str) -> Graph:
     for name in body.captured:
         values[name] = outer[name]
     for name, constant in body.constants.items():
-        values[name] = Value(constant.encoding, constant.shape, content(constant))
+        values[name] = value_of(constant)
     nodes = []
     for node in body.nodes:
         values.update(dict.fromkeys(filter(None, node.outputs), unknown))

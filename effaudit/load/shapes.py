@@ -15,7 +15,7 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.elements import content
+from effaudit.elements import value_of
 from effaudit.errors import LimitError, LoadError, Undecided
 from effaudit.graph import UNKNOWN, DimInfo, Function, Graph, Lazy, Node, Value
 from effaudit.load.binding import NOTHING_GIVEN, Given, bind
@@ -66,7 +66,7 @@ class _Engine:
         values = Scope(outer)
         values.update(inputs)
         for name, constant in graph.constants.items():
-            values[name] = Value(constant.encoding, constant.shape, content(constant))
+            values[name] = value_of(constant)
         nodes: list[Node] = []
         self.steps += len(graph.nodes)
         if self.steps > MAX_STEPS:

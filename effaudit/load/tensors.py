@@ -156,7 +156,8 @@ def _header(where: str, shape: list[int], code: int) -> tuple[Encoding, int, int
         if dim < 0:
             raise LoadError(f"{where}: dim {dim} in shape {shape[:8]}; a stored tensor has dims of 0 or more")
         total *= dim
-    nbytes = total * (encoding.bits // 8) if encoding.bits >= 8 else (total * encoding.bits + 7) // 8
+    nbytes = encoding.nbytes(total)
+    assert isinstance(nbytes, int)  # as `total` is
     return encoding, total, nbytes
 
 

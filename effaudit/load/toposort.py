@@ -5,16 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container, Sequence
 
+from effaudit.dataflow import reads
 from effaudit.errors import LoadError
 from effaudit.graph import Node
-
-
-def reads_of(node: Node) -> tuple[str, ...]:
-    """Every tensor a node reads: its inputs, and the outer names its bodies capture."""
-    if not node.bodies:
-        return node.inputs
-    captured = (name for body in node.bodies.values() for name in body.captured)
-    return (*node.inputs, *dict.fromkeys(captured))
 
 
 def sort_nodes(
@@ -27,7 +20,7 @@ def sort_nodes(
     known = set(given)
     captured: dict[str, None] = {}
     for node in nodes:
-        for name in reads_of(node):
+        for name in reads(node) if node.bodies else node.inputs:
             if name and name not in known:
                 if not any(name in scope for scope in outer):
                     return _reorder(nodes, given, outer, path)
@@ -58,11 +51,11 @@ def _reorder(
     waiting = [0] * len(nodes)
     readers: list[list[int]] = [[] for _ in nodes]
     for i, node in enumerate(nodes):
-        for name in dict.fromkeys(reads_of(node)):
+        for name in reads(node):
             if name in maker:
                 readers[maker[name]].append(i)
                 waiting[i] += 1
-            elif name and name not in given:
+            elif name not in given:
                 if not any(name in scope for scope in outer):
                     raise LoadError(f"{path}: {node.op} {node.label!r} reads {name!r}, which nothing makes")
                 captured[name] = None

@@ -16,7 +16,7 @@ from effaudit.load.wire import varint
 if TYPE_CHECKING:
     import numpy as np
 
-_INT32_DATA, _FLOAT_DATA, _DOUBLE_DATA = 5, 4, 10
+_FLOAT_DATA, _DOUBLE_DATA = 4, 10
 
 
 def values(constant: Constant) -> np.ndarray:

@@ -43,7 +43,7 @@ def if_(cond: Value, *, ctx: Context) -> tuple[Value, ...]:
 
 def _broken(values: Sequence[Value]) -> str:
     """Why these outputs of a body cannot be, or ""."""
-    return next((v.why for v in values if v.shape is None and v.why.startswith("invalid")), "")
+    return next((v.why for v in values if v.invalid), "")
 
 
 def merge(a: Value, b: Value, ctx: Context, reason: str) -> Value:
@@ -76,13 +76,14 @@ def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, c
     changes is widened to unknown.
     """
     fewest, most = trip_bounds(m, cond, v_initial, ctx)
-    outputs, steady = _steady(v_initial, ctx, None)
+    outputs, steady = _steady(v_initial, ctx)
     if not steady or any(map(_unsure, outputs)):
         unrolled = _unrolled(v_initial, fewest, most, ctx)
         if unrolled is not None:
             return unrolled
     count = len(v_initial)
     finals = outputs[1 : count + 1]
+    fewest_alike, most_alike = fewest, most
     if not steady:
         again = _after_first(v_initial, finals, ctx) if isinstance(fewest, int) and fewest > 0 else None
         if again is None:
@@ -90,10 +91,9 @@ def loop(m: Value | None = None, cond: Value | None = None, *v_initial: Value, c
             finals = tuple(merge(a, b, ctx, CHANGES) for a, b in zip(v_initial, outputs[1 : count + 1], strict=True))
         else:
             outputs, finals = again, again[1 : count + 1]
-            fewest_rest = dims.maximum(fewest - 1, 0)
-            ctx.bodies.repeat("body", fewest_rest, None if most is None else dims.maximum(most - 1, 0))
-            return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
-    ctx.bodies.repeat("body", fewest, most)
+            fewest_alike = dims.maximum(fewest - 1, 0)
+            most_alike = None if most is None else dims.maximum(most - 1, 0)
+    ctx.bodies.repeat("body", fewest_alike, most_alike)
     return (*finals, *(_stacked(v, fewest, most, ctx) for v in outputs[count + 1 :]))
 
 
@@ -102,12 +102,12 @@ _STEP: Final = Value(INT64, ())
 _GOING: Final = Value(BOOL, (), (True,))
 
 
-def _steady(carried: Sequence[Value], ctx: Context, label: str | None) -> tuple[tuple[Value, ...], bool]:
+def _steady(carried: Sequence[Value], ctx: Context) -> tuple[tuple[Value, ...], bool]:
     """One iteration that stands for all, with the values that change dropped; False where a carried type changes."""
     state = tuple(carried)
     outputs: tuple[Value, ...] = ()
     for _ in range(MAX_ROUNDS):
-        outputs = ctx.bodies.run("body", (_STEP, _GOING, *state), label or "")
+        outputs = ctx.bodies.run("body", (_STEP, _GOING, *state))
         after = outputs[1 : len(state) + 1]
         if len(after) < len(state):
             raise ValueError(f"its body has {len(outputs)} outputs for {len(state)} carried values")
@@ -154,7 +154,7 @@ def _after_first(initial: Sequence[Value], after: Sequence[Value], ctx: Context)
     if any(v.shape is None for v in after):
         return None
     ctx.bodies.run("body", (_STEP, _GOING, *initial), FIRST)
-    outputs, steady = _steady(tuple(Value(v.encoding, v.shape) for v in after), ctx, None)
+    outputs, steady = _steady(tuple(Value(v.encoding, v.shape) for v in after), ctx)
     if not steady:
         ctx.bodies.forget(FIRST)
     return outputs if steady else None
@@ -221,7 +221,7 @@ def scan(
     if num_scan_inputs < 1 or num_scan_inputs > len(inputs):
         raise ValueError(f"num_scan_inputs is {num_scan_inputs} with {len(inputs)} inputs")
     states, scanned = inputs[: len(inputs) - num_scan_inputs], inputs[len(inputs) - num_scan_inputs :]
-    lead = _leading(scanned, states, scan_input_axes, ctx.opset)
+    lead = _leading(scanned, scan_input_axes, ctx.opset)
     plain = [Value(v.encoding, None if v.shape is None else v.shape[lead.batch :], None, v.why) for v in states]
     outputs = ctx.bodies.run("body", (*plain, *lead.slices))
     stacked = outputs[len(states) :]
@@ -235,9 +235,8 @@ def scan(
     )
 
 
-BATCHLESS: Final = (
-    9  # until opset 8, Scan takes sequence lengths first, and every tensor has a batch axis before all others
-)
+# until opset 8, Scan takes sequence lengths first, and every tensor has a batch axis before all others
+BATCHLESS: Final = 9
 
 
 class Leading(NamedTuple):
@@ -252,7 +251,7 @@ class Leading(NamedTuple):
         return len(self.outer)
 
 
-def _leading(scanned: Sequence[Value], states: Sequence[Value], axes: Sequence[int] | None, opset: int) -> Leading:
+def _leading(scanned: Sequence[Value], axes: Sequence[int] | None, opset: int) -> Leading:
     batch = 1 if opset < BATCHLESS else 0
     slices: list[Value] = []
     trips: Dim | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.elements import MAX_ELEMENTS, content
+from effaudit.elements import MAX_ELEMENTS, value_of
 from effaudit.graph import ENCODINGS, FLOAT, INT64, STRING, Constant, Data, Shape, Value
 from effaudit.ops._data import as_dim, count, scalar
 from effaudit.ops._registry import Context, Cost, cost, shape
@@ -30,7 +30,7 @@ def constant(
     """https://onnx.ai/onnx/operators/onnx__Constant.html"""
     for tensor in (value, sparse_value):
         if isinstance(tensor, Constant):
-            return Value(tensor.encoding, tensor.shape, content(tensor))
+            return value_of(tensor)
     for one, encoding in ((value_float, FLOAT), (value_int, INT64), (value_string, STRING)):
         if one is not None:
             return Value(encoding, (), (one,))
@@ -82,8 +82,7 @@ def constant_of_shape(input: Value, *, value: Any = None, ctx: Context) -> Value
 
 
 def _first(value: Constant) -> Any:
-    known = content(value)
-    data = known.get() if known is not None and not isinstance(known, tuple) else known
+    data = value_of(value).data
     return data[0] if data else None
 
 
