@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 from effaudit.graph import Constant, Data, Encoding, Lazy, Payload, Value
@@ -61,3 +62,10 @@ def decode(raw: bytes, encoding: Encoding, total: int) -> Data | None:
     if code is None or len(raw) != total * (encoding.bits // 8):
         return None
     return struct.unpack(f"<{total}{code}", raw)
+
+
+def little_endian(values: Iterable[int], encoding: Encoding) -> bytes:
+    """The raw bytes of a tensor whose elements came one number each, or one per packed byte."""
+    width = max(encoding.bits, 8) // 8
+    mask = (1 << 8 * width) - 1
+    return b"".join((value & mask).to_bytes(width, "little") for value in values)

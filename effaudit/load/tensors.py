@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
-from effaudit.elements import MAX_ELEMENTS, RAW_FIELD
+from effaudit.elements import MAX_ELEMENTS, RAW_FIELD, little_endian
 from effaudit.errors import LoadError
 from effaudit.graph import ENCODINGS, STRING, Constant, Encoding, Payload
 from effaudit.load.external import locate
 from effaudit.load.skeleton import PAYLOAD
-from effaudit.load.wire import Malformed, fields, integers, signed, skip, text, varint
+from effaudit.load.wire import Malformed, fields, integers, signed, skip, text, unsigned, varint
 
 EXTERNAL: Final = 1  # TensorProto.DataLocation
 MAX_RANK: Final = 64
@@ -205,20 +205,8 @@ def _packed(
         if len(raw) != nbytes:
             raise _mismatch(where, len(raw), encoding, total, nbytes)
         return raw
-    values = [v for _, wire, start, stop in spans for v in _numbers(buf, wire, start, stop)]
+    values = [v for _, wire, start, stop in spans for v in unsigned(buf, wire, start, stop)]
     counts = (total, nbytes) if encoding.bits < 8 else (total,)
     if len(values) not in counts:
         raise LoadError(f"{where}: {len(values):,} values where its shape needs {total:,}; the file is damaged")
-    width = max(encoding.bits, 8) // 8
-    mask = (1 << 8 * width) - 1
-    return b"".join((v & mask).to_bytes(width, "little") for v in values)
-
-
-def _numbers(buf: bytes, wire: int, start: int, stop: int) -> list[int]:
-    if wire == 0:
-        return [start]
-    values = []
-    while start < stop:
-        value, start = varint(buf, start)
-        values.append(value)
-    return values
+    return little_endian(values, encoding)

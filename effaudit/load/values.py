@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from effaudit.elements import RAW_FIELD
+from effaudit.elements import RAW_FIELD, little_endian
 from effaudit.errors import LoadError
 from effaudit.graph import STRING, Constant, Encoding, Payload
-from effaudit.load.wire import varint
+from effaudit.load.wire import unsigned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,12 +53,7 @@ def _packed(raw: bytes, payload: Payload, encoding: Encoding) -> bytes:
     """The little-endian bytes of a large tensor that the file keeps in a typed data field."""
     if payload.field in (_FLOAT_DATA, _DOUBLE_DATA):
         return raw
-    width = max(encoding.bits, 8) // 8
-    mask, at, pieces = (1 << 8 * width) - 1, 0, []
-    while at < len(raw):
-        value, at = varint(raw, at)
-        pieces.append((value & mask).to_bytes(width, "little"))
-    return b"".join(pieces)
+    return little_endian(unsigned(raw, 2, 0, len(raw)), encoding)
 
 
 def _decode(raw: np.ndarray, encoding: Encoding, total: int) -> np.ndarray:

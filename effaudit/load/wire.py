@@ -87,12 +87,17 @@ def text(buf: bytes, start: int, stop: int) -> str:
 
 def integers(buf: bytes, wire: int, start: int, stop: int) -> list[int]:
     """The int64 values of one occurrence of a repeated field, packed or not."""
+    return [signed(value) for value in unsigned(buf, wire, start, stop)]
+
+
+def unsigned(buf: bytes, wire: int, start: int, stop: int) -> list[int]:
+    """The uint64 values of one occurrence of a repeated field, packed or not."""
     if wire == 0:
-        return [signed(start)]
+        return [start]
     values = []
     while start < stop:
         value, start = varint(buf, start)
-        values.append(signed(value))
+        values.append(value)
     if wire == 2 and start != stop:
         raise Malformed("a list of numbers runs past its end")
     return values
