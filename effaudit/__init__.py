@@ -1,7 +1,7 @@
 """effaudit says exactly what a neural network costs.
 
-Public names: `audit` (path -> ModelReport) under the sizes of a `Given`, imported on first use: `import effaudit` alone
-costs nothing. The graph itself is in `effaudit.load`.
+Public names: `audit` (path -> Audit, a ModelReport with methods), imported on first use: `import effaudit` alone costs
+nothing. The graph itself is in `effaudit.load`, under the sizes of a `Given`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Given", "ModelReport", "__version__", "audit"]
+__all__ = ["Audit", "Given", "ModelReport", "__version__", "audit"]
 
 if TYPE_CHECKING:
+    from effaudit.api import Audit, audit
     from effaudit.load.binding import Given
-    from effaudit.report import ModelReport, audit
+    from effaudit.report import ModelReport
 
-_HOMES = {"Given": "effaudit.load.binding", "ModelReport": "effaudit.report", "audit": "effaudit.report"}
+_HOMES = {
+    "Audit": "effaudit.api",
+    "Given": "effaudit.load.binding",
+    "ModelReport": "effaudit.report",
+    "audit": "effaudit.api",
+}
 
 
 def __getattr__(name: str) -> object:

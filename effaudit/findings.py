@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
+from effaudit.dataflow import Flow
 from effaudit.graph import Graph
+from effaudit.quantity import add
 from effaudit.table import CostTable
 from effaudit.weights import PARAM, UNUSED, Weights
 
@@ -21,7 +25,7 @@ class Finding(msgspec.Struct, frozen=True):
     where: tuple[str, ...] = ()
 
 
-def findings(graph: Graph, table: CostTable, weights: Weights) -> tuple[Finding, ...]:
+def findings(graph: Graph, table: CostTable, weights: Weights, known: Flow) -> tuple[Finding, ...]:
     """All findings of a model, in a fixed order."""
     made = (
         _assumed(graph, table),
@@ -29,6 +33,7 @@ def findings(graph: Graph, table: CostTable, weights: Weights) -> tuple[Finding,
         _dead(table),
         _unused(weights),
         _constant_nodes(weights),
+        _input_independent(graph, table, known),
         _missing(weights),
         _unsorted(graph),
     )
@@ -40,6 +45,8 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 
 def _assumed(graph: Graph, table: CostTable) -> Finding | None:
+    """The file leaves dims open, and nobody gave them: where a table needs a number, a size was assumed. Formulas hold
+    for any size; numbers hold for the assumed one."""
     names = [f"{name}={info.value}" for name, info in graph.dims.items() if info.origin == "assumed"]
     if not names:
         return None
@@ -52,6 +59,8 @@ def _assumed(graph: Graph, table: CostTable) -> Finding | None:
 
 
 def _unpriced(table: CostTable) -> Finding | None:
+    """Operators without a cost rule, or whose cost their shapes do not tell. They count nothing, so totals are lower
+    bounds."""
     rows = table.unpriced
     if not rows:
         return None
@@ -65,6 +74,8 @@ def _unpriced(table: CostTable) -> Finding | None:
 
 
 def _dead(table: CostTable) -> Finding | None:
+    """Nodes on which no output of the graph depends. A runtime removes them; they are listed with what they would cost
+    and are in no total."""
     rows = [row for row in table.rows if not row.live]
     if not rows:
         return None
@@ -78,6 +89,7 @@ def _dead(table: CostTable) -> Finding | None:
 
 
 def _unused(weights: Weights) -> Finding | None:
+    """Constants that nothing reads, or only nodes that never run: bytes of the file that no run needs."""
     tensors = [t.constant for t in weights.of(UNUSED)]
     if not tensors:
         return None
@@ -92,6 +104,8 @@ def _unused(weights: Weights) -> Finding | None:
 
 
 def _constant_nodes(weights: Weights) -> Finding | None:
+    """Weights written as Constant nodes instead of initializers. They count here like any weight; tools that read the
+    initializers only miss them."""
     tensors = [t.constant for t in weights.of(PARAM) if t.constant.place == "node"]
     if not tensors:
         return None
@@ -104,7 +118,35 @@ def _constant_nodes(weights: Weights) -> Finding | None:
     )
 
 
+def _input_independent(graph: Graph, table: CostTable, known: Flow) -> Finding | None:
+    """Nodes that run but depend on no input: what they make could be computed once and stored. Their work is in the
+    totals, as the file asks for it; their results are no activations."""
+    rows = [
+        row
+        for row, read in zip(table.rows, known.reads, strict=True)
+        if row.live and read and known.varying.isdisjoint(row.node.outputs) and row.low.ops != 0
+    ]
+    if not rows:
+        return None
+    cost = add(row.quantity("ops") for row in rows)
+    held = sum(row.node.op == "DequantizeLinear" for row in rows)
+    message = f"{len(rows)} node(s) depend on no input; they cost {cost.low:,} ops in every run"
+    message += f" ({held} of them dequantize weights)" if held else ""
+    fold = "fold constants, for instance with ONNX Runtime's basic optimizations"
+    return Finding(
+        "input-independent",
+        len(rows),
+        message,
+        fold
+        if held < len(rows)
+        else "nothing, where the runtime has integer kernels: they take the weights as they are",
+        _names([row.node.label for row in rows]),
+    )
+
+
 def _missing(weights: Weights) -> Finding | None:
+    """Tensors whose data is not there, such as a weight file that lies elsewhere. The structure needs none of them;
+    questions about values do."""
     tensors = [t.constant for t in weights.tensors if t.constant.missing and t.constant.place != "sparse"]
     if not tensors:
         return None
@@ -118,6 +160,8 @@ def _missing(weights: Weights) -> Finding | None:
 
 
 def _unsorted(graph: Graph) -> Finding | None:
+    """Nodes that stand before the nodes they read from. ONNX requires topological order; they were sorted, which
+    settles what is alive when."""
     if graph.source.sorted:
         return None
     return Finding(
@@ -126,3 +170,19 @@ def _unsorted(graph: Graph) -> Finding | None:
         "the nodes are not in topological order; they were sorted, keeping the file's order where possible",
         "sort the file: ONNX requires it",
     )
+
+
+# rule -> what it means, the documentation of `effaudit explain RULE`
+RULES: Final[Mapping[str, str]] = {
+    rule: " ".join((make.__doc__ or "").split())
+    for rule, make in {
+        "dims-assumed": _assumed,
+        "unpriced": _unpriced,
+        "dead-nodes": _dead,
+        "unused-constants": _unused,
+        "weights-in-constant-nodes": _constant_nodes,
+        "input-independent": _input_independent,
+        "missing-weights": _missing,
+        "unsorted": _unsorted,
+    }.items()
+}

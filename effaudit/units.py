@@ -33,7 +33,7 @@ def human(number: int, digits: int = 4) -> str:
     """A count with a decimal suffix: 12,501,632 -> "12.50 M"."""
     for factor, suffix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
         if abs(number) >= factor - factor // 10_000:  # 999,990 is 1.000 M, not 1,000.0 k
-            return f"{_rounded(number / factor, digits)} {suffix}"
+            return f"{rounded(number / factor, digits)} {suffix}"
     return str(number)
 
 
@@ -41,10 +41,11 @@ def human_bytes(number: int, digits: int = 4) -> str:
     """Bytes with a binary suffix: 196,608 -> "192.0 KiB"."""
     for factor, suffix in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if abs(number) >= factor:
-            return f"{_rounded(number / factor, digits)} {suffix}"
+            return f"{rounded(number / factor, digits)} {suffix}"
     return f"{number} B"
 
 
-def _rounded(value: float, digits: int) -> str:
+def rounded(value: float, digits: int) -> str:
+    """A number with so many significant digits, all of them before the point."""
     whole = len(str(int(abs(value))))
     return f"{value:,.{max(digits - whole, 0)}f}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -67,3 +70,44 @@ def models(names: tuple[str, ...]) -> tuple[str, ...]:
         return (here[0],)
     found = f"this folder has {', '.join(here[:12])}" if here else "this folder has no *.onnx file; try sample:ic"
     raise UsageError(f"which model? {found}")
+
+
+def items(options: Iterable[str]) -> tuple[str, ...]:
+    """The values of a list option: comma and repetition are equal."""
+    return tuple(item.strip() for option in options for item in option.split(",") if item.strip())
+
+
+def formats(
+    options: Iterable[str], as_json: bool, output: str | None, known: Sequence[str]
+) -> list[tuple[str, str | None]]:
+    """(format, path) pairs; `-o` is the path of the one format that names none. Raises UsageError."""
+    wanted: list[tuple[str, str | None]] = []
+    asked = [*items(options), *(["json"] if as_json else [])]
+    for item in asked or ["text"]:
+        form, _, path = item.partition("=")
+        if form not in known:
+            raise UsageError(f"--format {form!r}: expected one of {', '.join(known)}")
+        wanted.append((form, path or output))
+    if output and asked and all("=" in item for item in asked):
+        raise UsageError("-o and a path for every format: which one is meant?")
+    if len({path for _, path in wanted}) < len(wanted):
+        raise UsageError("several formats need a path each, such as -f json=report.json")
+    return wanted
+
+
+def width() -> int:
+    """Columns of the terminal, 80 where there is none; COLUMNS overrides."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and 20 <= int(columns) <= 1000:
+        return int(columns)
+    return max(shutil.get_terminal_size().columns, 80) if sys.stdout is not None and sys.stdout.isatty() else 80
+
+
+def definitions(files: Iterable[str]) -> Mapping[tuple[str, str], Any] | None:
+    """The operators that `--operators` files define. Raises UsageError."""
+    paths = items(files)
+    if not paths:
+        return None
+    from effaudit.operators import read
+
+    return read(*paths)

@@ -5,67 +5,117 @@ from __future__ import annotations
 import click
 
 from effaudit.cli.messages import complain
-from effaudit.cli.options import given, models
+from effaudit.cli.options import definitions, formats, given, items, models, width
 from effaudit.cli.output import emit
 from effaudit.errors import EffauditError, UsageError
 
-FORMATS = ("text", "json", "csv")
+# Written out: these are needed before anything of the program is loaded.
+FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex")
+KEYS = ("op", "kind", "scope[:LEVELS]", "dtype", "shape", "kernel", "depth", "part")
+CHARTS = ("macs", "params", "bytes", "activations", "ops")
+_VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
 
 
 @click.command("report")
 @click.argument("model", nargs=-1)
 @click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
 @click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
+@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
 @click.option("--nodes", is_flag=True, help="List every node.")
-@click.option("-f", "--format", "formats", multiple=True, metavar="FMT[=PATH]", help="text (default), json or csv.")
+@click.option("--group-by", multiple=True, metavar="KEY[,KEY]", help=f"Sum the nodes by {', '.join(KEYS)}.")
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N", help="N rows of each list; alone, N hot spots of each cost."
+)
+@click.option("--sort", metavar="COLUMN", help="Sort the nodes or groups; numbers downwards.")
+@click.option("--columns", multiple=True, metavar="COLUMN[,COLUMN]", help="The columns of the nodes or groups.")
+@click.option(
+    "--chart", is_flag=False, flag_value="macs", metavar="[COST]", help=f"Bars of shares: {', '.join(CHARTS)}."
+)
+@click.option("--transformer", is_flag=True, help="Each transformer block by its parts.")
+@click.option("--movement", is_flag=True, help="The nodes that compute nothing and only move bytes.")
+@click.option("--receptive-field", is_flag=True, help="What each feature map sees of the input.")
+@click.option("--winograd", is_flag=True, help="The multiplications that Winograd kernels would take.")
+@click.option("--weights", is_flag=True, help="Read the weights: zeros, dead channels, duplicates, ranges, outliers.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="NUMBER|NAME",
+    help="Explain a published figure: 3.8G, or an architecture's name.",
+)
+@click.option(
+    "--baseline",
+    multiple=True,
+    metavar="NAME",
+    help="Add a published architecture as a row; nearest: the closest ones.",
+)
+@click.option(
+    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
 @click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
 def command(
     model: tuple[str, ...],
     dim: tuple[str, ...],
     shape: tuple[str, ...],
+    operators: tuple[str, ...],
     nodes: bool,
-    formats: tuple[str, ...],
+    group_by: tuple[str, ...],
+    top: int | None,
+    sort: str | None,
+    columns: tuple[str, ...],
+    chart: str | None,
+    against: tuple[str, ...],
+    baseline: tuple[str, ...],
+    forms: tuple[str, ...],
     as_json: bool,
     output: str | None,
+    **views: bool,
 ) -> int:
-    """What each MODEL costs: a file, sample:NAME, or - for standard input.
+    """What each MODEL costs: a file, an http(s) address, sample:NAME, or - for standard input.
 
     Example: effaudit report sample:ic --nodes
     """
-    wanted = _formats(formats, as_json, output)
-    sizes = given(dim, shape)
-    names = models(model)
     from effaudit.render import render
-    from effaudit.report import ModelReport, audit, report
+    from effaudit.report import Asked, ModelReport, audit, report
+    from effaudit.tables.table import Shown
 
+    wanted = formats(forms, as_json, output, FORMATS)
+    sizes = given(dim, shape)
+    keys, chosen = items(group_by), items(columns)
+    named = [name.replace("_", "-") for name in _VIEWS if views[name]]
+    asked = Asked(frozenset(named), keys, items(against), top or Asked().top)
+    shown = Shown(
+        _tables(nodes or (bool(sort or chosen) and not keys), keys, named, bool(against), top),
+        top,
+        sort or "",
+        chosen,
+        _chart(chart),
+        width(),
+    )
+    names, own = models(model), definitions(operators)
     audited: list[ModelReport] = []
     code = 0
     for name in names:
         try:
-            audited.append(audit(name, sizes))
+            audited.append(audit(name, sizes, asked, own))
         except EffauditError as error:
             if len(names) == 1:
                 raise
             complain(str(error))
             code = max(code, error.exit_code)
-    document = report(audited)
+    document = report(audited, items(baseline))
     for form, path in wanted:
-        emit(render(form, document, nodes), path)
+        emit(render(form, document, shown), path)
     return code
 
 
-def _formats(formats: tuple[str, ...], as_json: bool, output: str | None) -> list[tuple[str, str | None]]:
-    """(format, path) pairs; `-o` is the path of the one format that names none."""
-    items = [f for option in formats for f in option.split(",")] + (["json"] if as_json else [])
-    wanted: list[tuple[str, str | None]] = []
-    for item in items or ["text"]:
-        form, _, path = item.partition("=")
-        if form not in FORMATS:
-            raise UsageError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
-        wanted.append((form, path or output))
-    if output and items and all("=" in item for item in items):
-        raise UsageError("-o and a path for every format: which one is meant?")
-    if len({path for _, path in wanted}) < len(wanted):
-        raise UsageError("several formats need a path each, such as -f json=report.json")
-    return wanted
+def _tables(nodes: bool, keys: tuple[str, ...], views: list[str], against: bool, top: int | None) -> tuple[str, ...]:
+    """The tables asked for, in a fixed order; `--top` alone asks for more hot spots."""
+    wanted = [*(["groups"] if keys else []), *views, *(["against"] if against else []), *(["nodes"] if nodes else [])]
+    return tuple(wanted) if wanted or top is None else ("hot",)
+
+
+def _chart(figure: str | None) -> str:
+    if figure and figure not in CHARTS:
+        raise UsageError(f"--chart {figure!r}: expected one of {', '.join(CHARTS)}")
+    return figure or ""

@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Iterator
 
 from effaudit.report import Report
+from effaudit.tables.table import Shown
 
 
-def render(form: str, document: Report, nodes: bool) -> Iterator[str]:
-    """The document in a format, in pieces; `nodes` asks for every node where a format leaves them out by default."""
+def render(form: str, document: Report, shown: Shown) -> Iterator[str]:
+    """The document in a format, in pieces. Raises UsageError for a column that does not exist."""
     module = importlib.import_module(f"effaudit.render.{form}")
-    pieces: Iterator[str] = module.render(document, nodes)
+    pieces: Iterator[str] = module.render(document, shown)
     return pieces

@@ -1,4 +1,4 @@
-"""CSV: one row per node of every model."""
+"""CSV: one table over all models, with exact numbers: the nodes, the groups, or the one view that is asked for."""
 
 from __future__ import annotations
 
@@ -7,53 +7,43 @@ import io
 from collections.abc import Iterator
 
 from effaudit.printable import printable
-from effaudit.report import NodeReport, Report
+from effaudit.report import ModelReport, Report
+from effaudit.tables import of
+from effaudit.tables.table import Cell, Column, Shown, Span, Table, arranged
 
-COLUMNS = """model node op domain kind output dtype shape params macs ops weight_bytes read_bytes write_bytes intensity
-live unpriced""".split()
 
-
-def render(document: Report, nodes: bool) -> Iterator[str]:
-    """Unknown numbers are empty cells, with the reason in `unpriced`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def render(document: Report, shown: Shown) -> Iterator[str]:
+    """Every row begins with the path of its model. Unknown numbers are empty cells, ranges two numbers "LOW..HIGH"."""
+    name = next((name for name in shown.tables if name != "hot"), shown.tables[0] if shown.tables else "nodes")
+    header: tuple[Column, ...] | None = None
     for model in document.models:
-        for node in model.nodes:
-            writer.writerow(_safe(cell) for cell in _row(model.path, node))
-            yield out.getvalue()
-            out.seek(0)
-            out.truncate()
-    yield out.getvalue()
+        for made in _first(model, name):
+            found = arranged(made, shown) if name in ("nodes", "groups") else made
+            if header is None:
+                header = found.columns
+                yield line(["model", *(column.key for column in header)])
+            for row in found.rows():
+                yield line([model.path, *row])
 
 
-def _row(path: str, node: NodeReport) -> tuple[object, ...]:
-    first = node.outputs[0] if node.outputs else None
-    shape = "" if first is None or first.shape is None else "x".join(map(str, first.shape)) or "scalar"
-    return (
-        path,
-        node.name or (first.name if first else ""),
-        node.op,
-        node.domain,
-        node.kind,
-        first.name if first else "",
-        first.dtype if first else "",
-        shape,
-        node.params,
-        node.macs,
-        node.ops,
-        node.weight_bytes,
-        node.read_bytes,
-        node.write_bytes,
-        node.intensity,
-        str(node.live).lower(),
-        node.unpriced or "",
-    )
+def _first(model: ModelReport, name: str) -> tuple[Table, ...]:
+    return of(model, name)[:1]
 
 
-def _safe(cell: object) -> object:
+def line(cells: list[Cell]) -> str:
+    """One row of CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(map(_safe, cells))
+    return out.getvalue()
+
+
+def _safe(cell: Cell) -> object:
     """Text that a spreadsheet would take for a formula gets a leading quote."""
+    if cell is None:
+        return ""
+    if isinstance(cell, Span):
+        return f"{cell.low}..{'' if cell.high is None else cell.high}"
     if not isinstance(cell, str):
-        return "" if cell is None else cell
+        return cell
     text = printable(cell, None)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text

@@ -10,18 +10,19 @@ from typing import Any
 import msgspec
 
 from effaudit.report import ModelReport, Report
+from effaudit.tables.table import Shown
 
 _UNSAFE = re.compile("[^\x20-\x7e]")
 
 
-def render(document: Report, nodes: bool) -> Iterator[str]:
-    """Every node is always present."""
+def render(document: Report, shown: Shown) -> Iterator[str]:
+    """Every node is always present, whatever is shown."""
     for field in ("schema", "version", "counting"):
-        yield ("{" if field == "schema" else "") + f'"{field}": {_encode(getattr(document, field))},\n'
+        yield ("{" if field == "schema" else "") + f'"{field}": {encode(getattr(document, field))},\n'
     yield '"models": ['
     for i, model in enumerate(document.models):
         yield from _model(model, "\n" if i == 0 else ",\n")
-    yield "]}\n"
+    yield "]" + (f',\n"baselines": {encode(document.baselines)}' if document.baselines else "") + "}\n"
 
 
 def _model(model: ModelReport, before: str) -> Iterator[str]:
@@ -30,14 +31,15 @@ def _model(model: ModelReport, before: str) -> Iterator[str]:
         yield ("" if i == 0 else ",\n") + f'"{field}": '
         if field == "nodes":
             for j, node in enumerate(model.nodes):
-                yield ("[\n" if j == 0 else ",\n") + _encode(node)
+                yield ("[\n" if j == 0 else ",\n") + encode(node)
             yield "]" if len(model.nodes) else "[]"
         else:
-            yield _encode(getattr(model, field))
+            yield encode(getattr(model, field))
     yield "}"
 
 
-def _encode(value: Any) -> str:
+def encode(value: Any) -> str:
+    """A value as JSON on one line, in ASCII."""
     try:
         text = msgspec.json.encode(value).decode()
     except (OverflowError, UnicodeEncodeError):  # integers past 64 bits, file names that are not UTF-8

@@ -51,8 +51,8 @@ def written(model: ModelProto) -> Iterator[str]:
 
 def audit(model: ModelProto, **dims: int) -> ModelReport:
     with written(model) as path:
-        return effaudit.audit(path, Given(dims=dims))
+        return effaudit.audit(path, dims=dims)
 
 
 def sample(name: str, **dims: int) -> ModelReport:
-    return effaudit.audit(f"sample:{name}", Given(dims=dims))
+    return effaudit.audit(f"sample:{name}", dims=dims)

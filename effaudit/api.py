@@ -1,0 +1,97 @@
+"""The Python interface: `effaudit.audit(path, dims=...)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from effaudit.errors import UsageError
+from effaudit.load.binding import Given
+from effaudit.render import render
+from effaudit.report import TOP, VIEWS, Asked, ModelReport, report
+from effaudit.report import audit as _audit
+from effaudit.tables import of
+from effaudit.tables.table import Shown, Span
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Audit(ModelReport, frozen=True):
+    """The report of one model; its fields are those of the JSON document."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model's entry in the document of `effaudit report --json`."""
+        made: dict[str, Any] = msgspec.json.decode("".join(render("json", report([self]), Shown())))
+        entry: dict[str, Any] = made["models"][0]
+        return entry
+
+    def to_dataframe(self, table: str = "nodes") -> pandas.DataFrame:
+        """A table of the report ("nodes", "groups", "hot", ...) as a pandas data frame; ranges as (low, high).
+
+        Raises UsageError where pandas is not installed, or the report has no such table.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UsageError("to_dataframe needs pandas: pip install pandas") from None
+        made = _table(self, table)
+        rows = [[_plain(cell) for cell in row] for row in made.rows()]
+        return pandas.DataFrame(rows, columns=[column.key for column in made.columns])
+
+    def _repr_html_(self) -> str:
+        return "".join(render("html", report([self]), Shown()))
+
+    def __str__(self) -> str:
+        return "".join(render("text", report([self]), Shown()))
+
+
+def audit(
+    path: str | os.PathLike[str],
+    *,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    operators: Iterable[str | os.PathLike[str]] = (),
+    views: Iterable[str] = (),
+    group_by: Iterable[str] = (),
+    against: Iterable[str] = (),
+    top: int = TOP,
+) -> Audit:
+    """Everything known of one model: a path, `sample:NAME` or an http(s) address.
+
+    `dims` are sizes of named dims, `shapes` of inputs; `operators` files with formulas of operators of your own. The
+    `views` are "receptive-field", "winograd", "weights"; `group_by` keys as in `--group-by`; `against` published figures.
+    Raises LoadError, LimitError, UsageError: an EffauditError whose text is one line for a person.
+    """
+    wanted = frozenset(views)
+    if unknown := wanted - set(VIEWS):
+        raise UsageError(f"views: {sorted(unknown)[0]!r}: expected of {', '.join(VIEWS)}")
+    given = Given(dict(dims or {}), {name: tuple(shape) for name, shape in (shapes or {}).items()})
+    asked = Asked(wanted, tuple(group_by), tuple(against), top)
+    made = _audit(path, given, asked, _definitions(operators))
+    return Audit(**{field: getattr(made, field) for field in made.__struct_fields__})
+
+
+def _definitions(paths: Iterable[str | os.PathLike[str]]) -> Any:
+    files = list(paths)
+    if not files:
+        return None
+    from effaudit.operators import read
+
+    return read(*files)
+
+
+def _table(model: ModelReport, name: str) -> Any:
+    try:
+        return of(model, name)[0]
+    except (KeyError, ValueError, IndexError):
+        raise UsageError(
+            f"the report has no table {name!r}; ask for it: audit(..., views=[...], group_by=[...])"
+        ) from None
+
+
+def _plain(cell: Any) -> Any:
+    return (cell.low, cell.high) if isinstance(cell, Span) else cell

@@ -1,0 +1,69 @@
+"""`effaudit explain`: where a number comes from."""
+
+from __future__ import annotations
+
+import click
+
+from effaudit.cli.options import definitions, formats, given
+from effaudit.cli.output import emit
+from effaudit.errors import UsageError
+
+FORMATS = ("text", "json")
+
+
+@click.command("explain")
+@click.argument("words", nargs=-1, metavar="[MODEL] WHAT [NAME=VALUE]...")
+@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
+@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
+@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@click.option("-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help="text (default) or json.")
+@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
+@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+def command(
+    words: tuple[str, ...],
+    dim: tuple[str, ...],
+    shape: tuple[str, ...],
+    operators: tuple[str, ...],
+    forms: tuple[str, ...],
+    as_json: bool,
+    output: str | None,
+) -> int:
+    """The formula behind a number, with its numbers put in.
+
+    WHAT is a figure of a report (macs, live), a node of MODEL, an operator (Conv), a named formula (kv-cache-bytes) or
+    a note (dims-assumed). An operator or a formula is calculated for the sizes given as NAME=VALUE, without any model.
+
+    \b
+    effaudit explain sample:ic live
+    effaudit explain sample:ic stem/conv/Conv
+    effaudit explain Conv cin=64 cout=128 k=3 out=56x56
+    effaudit explain kv-cache-bytes
+    """
+    wanted = formats(forms, as_json, output, FORMATS)
+    sizes, own = given(dim, shape), definitions(operators)
+    from effaudit.audited import Audited, examine
+    from effaudit.explain.subject import explain
+    from effaudit.render.explanation import render
+
+    def examined(name: str) -> Audited:
+        return examine(name, sizes, own)
+
+    subject = explain([w for w in words if not _is_argument(w)], _arguments(words), examined)
+    for form, path in wanted:
+        emit(render(form, subject), path)
+    return 0
+
+
+def _is_argument(word: str) -> bool:
+    name, sign, _ = word.partition("=")
+    return bool(sign) and name.replace("_", "a").replace("-", "a").replace(".", "a").isalnum()
+
+
+def _arguments(words: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in filter(_is_argument, words):
+        name, _, value = word.partition("=")
+        if name in found:
+            raise UsageError(f"{name} is given twice, as {found[name]} and {value}")
+        found[name] = value
+    return found

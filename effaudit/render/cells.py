@@ -1,0 +1,31 @@
+"""Cells for people: numbers with a suffix, shares in percent, names made safe."""
+
+from __future__ import annotations
+
+from effaudit.printable import printable
+from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Span
+from effaudit.units import human, human_bytes
+
+RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO))
+
+
+def text(cell: Cell, column: Column, limit: int | None = None) -> str:
+    """A cell as text; "unknown" where nothing is known."""
+    if cell is None:
+        return "unknown"
+    if isinstance(cell, str):
+        return printable(cell, limit)
+    if isinstance(cell, Span):
+        low = _number(cell.low, column.kind)
+        return f">= {low}" if cell.high is None else f"{low}..{_number(cell.high, column.kind)}"
+    return _number(cell, column.kind)
+
+
+def _number(value: int | float, kind: str) -> str:
+    if kind == SHARE:
+        return f"{100 * value:.1f} %"
+    if kind == BYTES:
+        return human_bytes(int(value))
+    if kind == RATIO or isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return human(int(value)) if kind != TEXT else f"{value:,}"

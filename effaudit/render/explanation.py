@@ -1,0 +1,122 @@
+"""An explanation as text for a terminal, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Any, Final
+
+import msgspec
+
+from effaudit import __version__
+from effaudit.explain.figures import Explanation
+from effaudit.explain.formulas import Answer, Formula
+from effaudit.explain.subject import Rule, Several, Subject
+from effaudit.explain.text import lines
+from effaudit.printable import printable
+from effaudit.render.json import encode
+from effaudit.table import COUNTING
+
+SCHEMA: Final = "effaudit.explain/1"
+WIDTH: Final = 80
+_KINDS: Final = {
+    "Explanation": "figure",
+    "Formula": "formula",
+    "Answer": "answer",
+    "OperatorCard": "operator",
+    "OperatorAnswer": "call",
+    "NodeExplanation": "node",
+    "Rule": "finding",
+    "Several": "nodes",
+}
+
+
+def render(form: str, subject: Subject) -> Iterator[str]:
+    """ "text" or "json"."""
+    if form == "json":
+        head = {"schema": SCHEMA, "version": __version__, "counting": COUNTING, "kind": _KINDS[type(subject).__name__]}
+        yield encode({**head, **_fields(subject)}) + "\n"
+        return
+    yield "\n".join(_text(subject)) + "\n"
+
+
+def _fields(subject: Subject) -> dict[str, Any]:
+    made = msgspec.to_builtins(subject)
+    assert isinstance(made, dict)
+    return made
+
+
+def _text(subject: Subject) -> list[str]:
+    if isinstance(subject, Explanation):
+        return _figure(subject)
+    if isinstance(subject, Formula):
+        return _formula(subject)
+    if isinstance(subject, Answer):
+        return _answer(subject)
+    if isinstance(subject, Rule):
+        return [subject.rule, *_wrapped("  ", subject.meaning)]
+    if isinstance(subject, Several):
+        return [line for i, node in enumerate(subject.nodes) for line in ([""] if i else []) + lines(node)]
+    return lines(subject)
+
+
+def _figure(found: Explanation) -> list[str]:
+    made = [f"{found.title}" + (f" ({found.unit})" if found.unit else ""), *_wrapped("  ", found.definition)]
+    if found.formula:
+        made += _wrapped("  = ", found.formula)
+    if found.model:
+        made += ["", f"in {printable(found.model, 70)}: {_value(found)}"]
+        made += [line for step in found.steps for line in _step(step)]
+        if found.why:
+            made += _wrapped("  because ", printable(found.why, 300))
+    return [*made, "", f"more   {found.page}"]
+
+
+def _value(found: Explanation) -> str:
+    if found.bounds is not None:
+        low, high = found.bounds
+        return f"{low or 0:,} .. {high:,}" if high is not None else f"unknown, at least {low or 0:,}"
+    if isinstance(found.value, bool) or not isinstance(found.value, int | float):
+        return "" if found.value is not None else "none" if found.name in ("formulas", "crossovers") else "unknown"
+    return f"{found.value:,} {found.unit}".rstrip()
+
+
+def _step(step: str) -> list[str]:
+    """A line of a derivation; columns stay columns where they fit."""
+    return [f"  {step}"] if len(step) <= WIDTH - 2 else _wrapped("  ", step)
+
+
+def _formula(found: Formula) -> list[str]:
+    made = [f"{found.name} ({found.unit})", *_wrapped("  = ", found.text), *_wrapped("  ", found.about)]
+    for parameter in found.parameters:
+        default = f", default {parameter.default}" if parameter.default else ""
+        made += _wrapped("         ", f"{parameter.name}  {parameter.about}{default}", first=2)
+    made += [line for mistake in found.mistakes for line in _wrapped("note   ", mistake)]
+    if found.source:
+        made += _wrapped("source ", found.source)
+    numbers = " ".join(f"{p.name}={p.example}" for p in found.parameters if not p.default and not p.optional)
+    return [*made, f"try    effaudit explain {found.name} {numbers}".rstrip()]
+
+
+def _answer(found: Answer) -> list[str]:
+    made = [found.name, *_wrapped("  = ", found.formula), *_wrapped("  = ", found.substituted)]
+    made += [line for step in found.steps for line in _wrapped("    ", step)]
+    value = (
+        f"{found.value:,}"
+        if isinstance(found.value, int | float) and not isinstance(found.value, bool)
+        else found.value
+    )
+    made += [f"  = {value} {found.unit}".rstrip()]
+    defaults = ", ".join(f"{a.name}={a.value}" for a in found.arguments if a.origin != "given")
+    if defaults:
+        made += _wrapped("with   ", defaults)
+    made += [line for note in found.notes for line in _wrapped("note   ", note)]
+    return [*made, *(_wrapped("source ", found.source) if found.source else [])]
+
+
+def _wrapped(label: str, text: str, first: int | None = None) -> list[str]:
+    """`text` behind a label; lines after the first are indented as far (`first`: the first line's own indent)."""
+    rest = " " * len(label)
+    pieces = wrap(printable(text, None), WIDTH - len(label), break_on_hyphens=False) or [""]
+    head = label if first is None else " " * first
+    return [(rest if i else head) + piece for i, piece in enumerate(pieces)]

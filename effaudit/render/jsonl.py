@@ -1,0 +1,54 @@
+"""JSON lines: one record per line, for tools that read streams.
+
+Each record has `record`, `schema` and `model`; then the fields of a model without its lists ("model"), of a node
+("node"), of a group ("group") or of a row of a view that was asked for (the view's name).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from effaudit.render.json import encode
+from effaudit.report import ModelReport, Report
+from effaudit.tables import of
+from effaudit.tables.table import Shown, Span, arranged
+
+_LEFT_OUT = ("nodes", "groups", "transformer", "receptive_field", "winograd", "weights", "movement", "against", "hot")
+
+
+def render(document: Report, shown: Shown) -> Iterator[str]:
+    """A "model" record for each model, followed by the rows of what was asked for."""
+    for model in document.models:
+        head = {"schema": document.schema, "model": model.path}
+        if not shown.tables or shown.tables == ("hot",):
+            yield _line({"record": "model", **head, "counting": document.counting, **_flat(model)})
+        for name in shown.tables:
+            yield from _rows(model, name, shown, head)
+
+
+def _rows(model: ModelReport, name: str, shown: Shown, head: dict[str, str]) -> Iterator[str]:
+    record = name.removesuffix("s") if name in ("nodes", "groups") else name
+    for made in of(model, name):
+        found = arranged(made, shown) if name in ("nodes", "groups") else made
+        keys = [column.key for column in found.columns]
+        for row in found.rows():
+            yield _line({"record": record, **head, **dict(zip(keys, map(_cell, row), strict=True))})
+
+
+def _cell(cell: Any) -> Any:
+    return [cell.low, cell.high] if isinstance(cell, Span) else cell
+
+
+def _flat(model: ModelReport) -> dict[str, Any]:
+    return {
+        field: msgspec.to_builtins(getattr(model, field))
+        for field in model.__struct_fields__
+        if field not in (*_LEFT_OUT, "path")
+    }
+
+
+def _line(record: dict[str, Any]) -> str:
+    return encode(record) + "\n"

@@ -1,0 +1,75 @@
+"""Tables as text: fixed columns, printed as they are made, so that a table of any length costs no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from textwrap import wrap
+
+from effaudit.printable import printable
+from effaudit.render.cells import RIGHT, text
+from effaudit.tables.table import TEXT, Cell, Column, Shown, Table, arranged
+
+GAP = " "
+LOOK_AHEAD = 200  # rows that decide how wide a column is
+NARROW = 12  # what a text column keeps at least
+
+
+def table(made: Table, shown: Shown) -> Iterator[str]:
+    """A table under its title; a cell wider than its column is cut in the middle (text) or widens its row (numbers)."""
+    found = arranged(made, shown)
+    rows = iter(found.rows())
+    first = list(islice(rows, LOOK_AHEAD))
+    widths = _widths(found.columns, first, shown.width)
+    yield f"\n{found.title}\n" if found.title else "\n"
+    if not first:
+        yield "  none\n"
+        return
+    yield _line([c.title for c in found.columns], found.columns, widths)
+    yield GAP.join("-" * width for width in widths) + "\n"
+    for row in chain(first, rows):
+        cells = [text(cell, column) for cell, column in zip(row, found.columns, strict=True)]
+        tail = _tail(cells, found.columns, widths)
+        short = [
+            printable(c, w) if column.kind == TEXT else c
+            for c, column, w in zip(cells, found.columns, widths, strict=True)
+        ]
+        yield _line([*short[:-1], tail[0] if tail else short[-1]], found.columns, widths)
+        for more in tail[1:]:
+            yield _line([*[""] * (len(cells) - 1), more], found.columns, widths)
+
+
+def _tail(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> list[str]:
+    """The last cell on as many lines as it takes, where it is a text of several words."""
+    last = cells[-1]
+    if columns[-1].kind != TEXT or len(last) <= widths[-1] or " " not in last:
+        return []
+    return wrap(last, widths[-1], break_on_hyphens=False)
+
+
+def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:
+    made = [
+        f"{cell:>{width}}" if column.kind in RIGHT else f"{cell:<{width}}"
+        for cell, column, width in zip(cells, columns, widths, strict=True)
+    ]
+    return GAP.join(made).rstrip() + "\n"
+
+
+def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int) -> list[int]:
+    """As wide as the first rows need; the widest text column gives way, again and again, until a line fits."""
+    wanted = [
+        max((len(text(row[i], column)) for row in rows), default=0) if rows else 0 for i, column in enumerate(columns)
+    ]
+    wanted = [max(width, len(column.title)) for width, column in zip(wanted, columns, strict=True)]
+    least = [
+        min(width, max(len(column.title), min(column.width, NARROW))) if column.kind == TEXT else width
+        for width, column in zip(wanted, columns, strict=True)
+    ]
+    excess = sum(wanted) + len(GAP) * (len(wanted) - 1) - total
+    while excess > 0:
+        i = max(range(len(wanted)), key=lambda j: (wanted[j] > least[j], wanted[j]))
+        if wanted[i] <= least[i]:
+            break
+        wanted[i] -= 1
+        excess -= 1
+    return wanted

@@ -1,0 +1,254 @@
+"""The first screen of one model: at most 40 lines of 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from textwrap import wrap
+from typing import Final
+
+from effaudit.printable import printable
+from effaudit.report import ModelReport, TensorType
+from effaudit.tables.nodes import size
+from effaudit.units import human, human_bytes, rounded
+from effaudit.views.hot import Hot
+
+WIDTH: Final = 80
+HEIGHT: Final = 40
+# What stands side by side, and its heading.
+_PAIRS: Final = (("macs", "params"), ("bytes", "activations"))
+_HEADS: Final = {"macs": "MACs", "params": "params", "bytes": "moved", "activations": "activations"}
+
+
+def screen(model: ModelReport, counting: str, more: bool) -> list[str]:
+    """The lines of the first screen; a model with much to say shows fewer hot spots and notes. Where `more` follows,
+    no next command does."""
+    for level in _LEVELS:
+        lines = _lines(model, counting, *level)
+        if len(lines) <= HEIGHT - 2:
+            break
+    return [*lines[: HEIGHT - 2], *([] if more else _next(model))]
+
+
+# (hot spots of each cost, notes in full, whether what lowers each cost is said), the most talkative first
+_LEVELS: Final = ((5, 6, True), (4, 6, True), (3, 6, True), (3, 6, False), (2, 4, False), (1, 3, False), (0, 1, False))
+
+
+def _lines(model: ModelReport, counting: str, top: int, notes: int, aims: bool) -> list[str]:
+    return [
+        *head(model, counting),
+        "",
+        *_totals(model),
+        *_formulas(model),
+        *_memory(model),
+        *_blocks(model),
+        *_hot(model, top),
+        *(_aims(model) if aims else []),
+        *_findings(model, notes),
+    ]
+
+
+def head(model: ModelReport, counting: str) -> list[str]:
+    """What it is: path, opset, inputs, outputs, dims with their origin, nodes."""
+    opsets = ", ".join(f"{printable(d, 20)} {v}" for d, v in list(model.opsets.items())[:2])
+    path, rest = printable(model.path, None), f"opset {opsets}   {counting}"
+    lines = [f"{path}   {rest}"] if len(path) + len(rest) + 3 <= WIDTH else [path, f"       {rest}"]
+    for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
+        more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
+        lines.extend(wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more])))
+    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
+    if named:
+        lines.extend(wrapped("dims   ", ", ".join(named[:8])))
+    for origin, what in (("data", "the values fed decide"), ("unknown", "cannot be told")):
+        names = [printable(name, 40) for name, d in model.dims.items() if d.origin == origin]
+        if names:
+            lines.append(cut(f"open   {len(names)} dim(s) {what}: {', '.join(names[:8])}"))
+    t = model.totals
+    state = "all priced" if not t.unpriced else f"{t.unpriced} NOT priced"
+    never = t.nodes - t.priced - t.unpriced
+    lines.append(f"nodes  {t.nodes:,}, {state}" + (f", {never} never run" if never else ""))
+    return lines
+
+
+def _tensor(tensor: TensorType) -> str:
+    return f"{printable(tensor.name, 30)} {tensor.dtype} {printable(size(tensor.shape), 120)}"
+
+
+def amount(value: int | None, bounds: list[int | None], show: Callable[[int], str] = human) -> str:
+    """A number short and exact, or its bounds."""
+    if value is not None:
+        short = show(value)
+        return short if short.removesuffix(" B") == str(value) else f"{short} ({value:,})"
+    low, high = bounds
+    return f"{low or 0:,} .. {high:,}" if high is not None else f"unknown, at least {low or 0:,}"
+
+
+def _totals(model: ModelReport) -> list[str]:
+    t = model.totals
+    params = f"params {amount(t.params, [])}"
+    if t.params_stored != t.params:
+        params += f", stored as {t.params_stored:,}"
+    if t.buffers:
+        params += f"   buffers {t.buffers:,}"
+    lines = [
+        params,
+        f"size   {human_bytes(t.weight_bytes, 3)}; {_widths(model.sizes)}",
+        f"MACs   {amount(t.macs, t.macs_bounds)}",
+        f"ops    {amount(t.ops, t.ops_bounds)} other than MACs",
+        f"FLOPs  {amount(t.flops, t.flops_bounds)} = 2 MACs + ops",
+        *_moved(model),
+    ]
+    if t.why:
+        lines.extend(wrapped("       because ", printable(t.why, 300)))
+    return [cut(line) for line in lines]
+
+
+def _widths(sizes: dict[str, int]) -> str:
+    """The size at each width, in the unit of the largest."""
+    unit = human_bytes(max(sizes.values(), default=0)).split()[1]
+    factor = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}[unit]
+    cells = (f"{name} {rounded(size / factor, 3) if factor > 1 else size}" for name, size in sizes.items())
+    return f"{', '.join(cells)} {unit}"
+
+
+def _moved(model: ModelReport) -> list[str]:
+    t = model.totals
+    if t.read_bytes is None or t.write_bytes is None:
+        read, written = amount(t.read_bytes, t.read_bounds), amount(t.write_bytes, t.write_bounds)
+        return wrapped("moved  ", f"{read} B read, {written} B written")
+    pure = model.movement.bytes
+    only = f"; {human_bytes(pure)} of it by nodes that only move" if pure else ""
+    lines = [f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written, unfused{only}"]
+    if t.intensity is not None:
+        line = f"FLOP/B {t.intensity:.2f} per byte moved"
+        if t.weight_intensity is not None:
+            line += f", {t.weight_intensity:.2f} per byte of weights"
+        lines.append(line)
+    return lines
+
+
+def _formulas(model: ModelReport) -> list[str]:
+    lines = []
+    for figure, text in (model.formulas or {}).items():
+        if text is not None and figure in ("macs", "live_bytes") and len(text) <= MAX_FORMULA:
+            lines.extend(wrapped(f"{figure} = ", printable(text, None)))
+    for cross in model.crossovers[:2]:
+        if cross.at is not None:
+            lines.append(
+                f"       {cross.greater} outweighs {cross.less} above {printable(cross.dim, 30)} = {cross.at:,.4g}"
+            )
+    return [cut(line) for line in lines]
+
+
+MAX_FORMULA: Final = 220
+
+
+def _memory(model: ModelReport) -> list[str]:
+    memory = model.memory
+    lines = [f"live   {amount(memory.live_bytes, memory.live_bounds, human_bytes)}"]
+    if memory.live_bytes is not None:
+        if memory.peak_node is not None:
+            place = f" (step {(memory.peak_step or 0) + 1:,} of {model.totals.priced + model.totals.unpriced:,})"
+            lines[0] += f" at {printable(memory.peak_node, WIDTH - len(lines[0]) - len(place) - 4)}{place}"
+            alive = ", ".join(f"{printable(t.name, 26)} {human_bytes(t.bytes, 3)}" for t in memory.live_set[:3])
+            more = f" +{len(memory.live_set) - 3}" if len(memory.live_set) > 3 else ""
+            lines.append(cut(f"alive  {alive}{more}"))
+    elif memory.why:
+        lines.extend(wrapped("       because ", printable(memory.why, 300)))
+    others = [
+        f"{label} {human_bytes(value)}"
+        for label, value in (
+            ("in place", memory.inplace_bytes),
+            ("max in+out", memory.max_in_out_bytes),
+            ("sum", memory.sum_bytes),
+        )
+        if value is not None
+    ]
+    if others:
+        lines.append("       " + "   ".join(others))
+    return [cut(line) for line in lines]
+
+
+def _blocks(model: ModelReport) -> list[str]:
+    return []
+
+
+def _hot(model: ModelReport, top: int) -> list[str]:
+    """Two costs side by side: value, share, share so far, node. Below, what lowers each."""
+    found = {hot.figure: hot for hot in model.hot}
+    if not top or not any(found[figure].nodes for pair in _PAIRS for figure in pair):
+        return []
+    lines = [""]
+    for left, right in _PAIRS:
+        columns = [_column(found[left], top), _column(found[right], top)]
+        lines.extend(f"{a:<40}{b}".rstrip() for a, b in zip_longest(*columns, fillvalue=""))
+    return lines
+
+
+def _aims(model: ModelReport) -> list[str]:
+    """What lowers each cost."""
+    aims = [f"{_HEADS[hot.figure]}: {hot.aim}" for hot in model.hot if hot.aim and hot.nodes and hot.figure in _HEADS]
+    return [line for i, aim in enumerate(aims) for line in wrapped("       " if i else "aim    ", aim)]
+
+
+def _column(hot: Hot, top: int) -> list[str]:
+    """Value, share, share so far, node."""
+    if not hot.nodes:
+        return []
+    show = human_bytes if hot.figure in ("bytes", "activations") else human
+    lines = [f"{_HEADS[hot.figure]:<11} %  sum  node"]
+    for node in hot.nodes[:top]:
+        share = f"{show(node.value, 3):>8} {100 * node.share:4.1f} {100 * node.cumulative:4.0f}"
+        lines.append(f"{share}  {short(node.name, 39 - len(share) - 2)}")
+    return lines
+
+
+def _findings(model: ModelReport, most: int) -> list[str]:
+    lines = [""] if model.findings else []
+    for finding in model.findings[:most]:
+        lines.extend(wrapped("note   ", printable(f"{finding.message} -> {finding.remedy}", 600)))
+    if len(model.findings) > most:
+        lines.append(
+            f"       and {len(model.findings) - most} more: {', '.join(f.rule for f in model.findings[most:])}"
+        )
+    return [cut(line) for line in lines]
+
+
+def _next(model: ModelReport) -> list[str]:
+    """The next sensible command, whole and ready to paste."""
+    if model.path == "-":
+        return []
+    command = ["effaudit report", shlex.quote(model.path), *options(model), "--nodes"]
+    return ["", f"next   {printable(' '.join(command), None)}"]
+
+
+def options(model: ModelReport) -> list[str]:
+    """The sizes that were given, as options."""
+    made = [f"--dim {shlex.quote(f'{name}={number}')}" for name, number in model.given["dims"].items()]
+    for name, shape in model.given["shapes"].items():
+        made.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
+    return made
+
+
+def wrapped(label: str, text: str) -> list[str]:
+    """`text` behind a label, whole, on as many lines as it takes."""
+    rest = " " * len(label)
+    pieces: Iterable[str] = wrap(text, WIDTH - len(label), break_on_hyphens=False) or [""]
+    return [(rest if i else label) + piece for i, piece in enumerate(pieces)]
+
+
+def cut(line: str, width: int = WIDTH) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def short(name: str, limit: int) -> str:
+    """A name within `limit` characters: the operator an exporter appends goes first, then the middle."""
+    name = printable(name, None)
+    if len(name) > limit:
+        scope, slash, last = name.rpartition("/")
+        name = scope if slash and last[:1].isupper() and scope else name
+    if len(name) <= limit:
+        return name
+    tail = (limit - 3) * 2 // 3
+    return f"{name[: limit - 3 - tail]}...{name[-tail:]}"

@@ -1,0 +1,37 @@
+"""Report: everything a renderer may see of one or several audited models; `audit` is the whole pipeline."""
+
+from effaudit.report.model import audit, describe, report
+from effaudit.report.types import (
+    SCHEMA,
+    TOP,
+    VIEWS,
+    Asked,
+    DimReport,
+    LiveTensor,
+    MemoryReport,
+    ModelReport,
+    NodeReport,
+    NodeReports,
+    Report,
+    TensorType,
+    Totals,
+)
+
+__all__ = [
+    "SCHEMA",
+    "TOP",
+    "VIEWS",
+    "Asked",
+    "DimReport",
+    "LiveTensor",
+    "MemoryReport",
+    "ModelReport",
+    "NodeReport",
+    "NodeReports",
+    "Report",
+    "TensorType",
+    "Totals",
+    "audit",
+    "describe",
+    "report",
+]

@@ -1,0 +1,46 @@
+"""Rows summed by what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from effaudit.report import ModelReport
+from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number
+
+_NUMBERS = (
+    Column("nodes", "nodes", COUNT, 6),
+    Column("params", "params", COUNT, 7),
+    Column("macs", "MACs", COUNT, 7),
+    Column("share", "share", SHARE, 7),
+    Column("ops", "ops", COUNT, 7),
+    Column("weight_bytes", "weights", BYTES, 9),
+    Column("read_bytes", "read", BYTES, 9),
+    Column("write_bytes", "written", BYTES, 9),
+    Column("bytes", "moved", BYTES, 9),
+)
+BRIEF = ("nodes", "params", "macs", "share", "ops", "bytes")  # beside the keys
+
+
+def groups(model: ModelReport) -> Table:
+    """One row per group. Raises ValueError where the report has none."""
+    found = model.groups
+    if found is None:
+        raise ValueError("no groups were asked for")
+    keys = tuple(Column(key, key, width=14) for key in found.by)
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for g in found.groups:
+            yield (
+                *g.key,
+                g.nodes,
+                g.params,
+                number(g.macs, g.macs_bounds),
+                g.share,
+                number(g.ops, g.ops_bounds),
+                g.weight_bytes,
+                number(g.read_bytes, g.read_bounds),
+                number(g.write_bytes, g.write_bounds),
+                None if g.read_bytes is None or g.write_bytes is None else g.read_bytes + g.write_bytes,
+            )
+
+    return Table("groups", f"by {', '.join(found.by)}", (*keys, *_NUMBERS), rows)

@@ -1,0 +1,1 @@
+"""Views: one question about an audited model per file, each a pure function of `Audited`."""

@@ -1,0 +1,1 @@
+"""Views, judged by hand calculation, brute force and published figures."""
