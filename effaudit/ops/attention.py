@@ -106,7 +106,7 @@ def attention_cost(
     out: Value,
 ) -> Cost:
     """macs = B x Hq x Sq x Skv x (head + v_head), Skv the past included;
-    ops = B x Hq x Sq x Skv x 6 (scale, softmax 5), + 1 each with a mask tensor, + 3 each with a soft cap"""
+    ops = B x Hq x Sq x Skv x (6 (scale, softmax 5) + 1 with a mask tensor + 3 with a soft cap)"""
     a = _Heads(q, k, v, (past_key, past_value), (q_num_heads, kv_num_heads)).attend
     return Cost(a.macs, a.ops(given(attn_mask), softcap))
 

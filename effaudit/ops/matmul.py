@@ -218,7 +218,7 @@ def einsum(*inputs: Value, equation: str = "") -> Value:
 
 @cost("Einsum", kind="gemm")
 def einsum_cost(*inputs: Value, equation: str = "", out: Value) -> Cost:
-    """macs = product of the sizes of the labels of both operands, after summing what only one of them has; several
-    operands are joined left to right; ops = numel(operand) for each operand summed on its own"""
+    """macs = prod(labels) (the sizes of all labels of both operands, after each has summed what only it has; several
+    operands are joined left to right); ops = 1 per element of an operand that is summed on its own"""
     parsed = Equation(equation, [v.shape for v in inputs if v.shape is not None])
     return Cost(*parsed.pairwise())

@@ -169,7 +169,7 @@ def group_query_attention_cost(
     outs: tuple[Value | None, ...],
 ) -> Cost:
     """macs = B x heads x S x total length x 2 x head (of a window cache: the positions it holds and the new ones);
-    ops = B x heads x S x length x (6 + biases), + 3 each with a soft cap, + 3 per rotated element,
+    ops = B x heads x S x total length x (6 + biases + 3 with a soft cap), + 3 per rotated element,
     + 3 per element of Q and new K with norms, + 2 per row with a sink, + 3 per new and 2 per read element of a
     quantized cache"""
     g = Grouped(query, key, num_heads, kv_num_heads)

@@ -44,7 +44,7 @@ def skip_layer_normalization(
 def skip_layer_normalization_cost(
     input: Value, skip: Value, gamma: Value, beta: Value | None = None, bias: Value | None = None, *, out: Value
 ) -> Cost:
-    """ops = numel(out) x (1 to add the skip + 5 for the norm, 4 without beta), + numel(out) for a bias"""
+    """ops = numel(out) x (1 to add the skip + 4 for the norm + 1 with beta), + numel(out) for a bias"""
     return Cost(0, (LAYER_NORM + given(beta, bias)) * out.numel)
 
 

@@ -41,9 +41,8 @@ def batch_normalization_cost(
     training_mode: int = 0,
     ctx: Context,
 ) -> Cost:
-    """ops = numel(x) x 2 (multiply, add; the four statistics folded into one scale and shift);
-    in training numel(x) x 5 (sum, subtract, square and accumulate, multiply, add) + 6 per channel for the running
-    mean and variance"""
+    """ops = numel(x) x (2 (multiply, add; the four statistics folded into one scale and shift) + 3 in training (sum,
+    subtract, square and accumulate)), + 6 x numel(input_mean) in training (the running mean and variance)"""
     training = training_mode if ctx.opset >= 14 else sum(map(bool, ctx.node.outputs)) > 1
     if not training:
         return Cost(0, 2 * x.numel)
@@ -93,7 +92,7 @@ def layer_normalization(
 
 @cost("LayerNormalization", kind="norm")
 def layer_normalization_cost(x: Value, scale: Value, b: Value | None = None) -> Cost:
-    """ops = numel(x) x 5 (sum; subtract; square and accumulate; multiply by scale / sigma; add); 4 without a bias"""
+    """ops = numel(x) x (4 (sum; subtract; square and accumulate; multiply by scale / sigma) + 1 with a bias)"""
     return Cost(0, (4 if b is None else 5) * x.numel)
 
 

@@ -1,0 +1,1 @@
+"""What a cost is made of, with its numbers put in."""

@@ -1,0 +1,156 @@
+"""How a count comes about: the formula, the formula with the node's numbers put in, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from effaudit import dims
+from effaudit.dataflow import reads
+from effaudit.dims import Dim, Expr
+from effaudit.errors import Undecided
+from effaudit.explain.names import View, environment, view
+from effaudit.explain.substitute import formula_of, substitute
+from effaudit.graph import Node, Value
+from effaudit.ops._call import INVALID
+from effaudit.ops._registry import Rules
+from effaudit.table import Row
+
+Count = int | str | None  # a number, a formula of named dims, or unknown
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One figure: `formula` in words, `substituted` with numbers put in ("" where the words do not take numbers), and
+    the result: a number, a formula of named dims, or None for unknown. `where` lists what the formula is about."""
+
+    figure: str
+    formula: str
+    substituted: str
+    result: Count
+    where: tuple[str, ...] = ()
+
+
+def as_count(value: Dim | None) -> Count:
+    """A figure as a plain value."""
+    return value if value is None or isinstance(value, int) else dims.text(value)
+
+
+def as_text(dim: Dim) -> int | str:
+    """A dim as a plain value."""
+    return dim if isinstance(dim, int) else dims.text(dim)
+
+
+def exact(row: Row, figure: str) -> Dim | None:
+    """A figure of a row where it is exact, else None."""
+    low, high = getattr(row.low, figure), getattr(row.high, figure)
+    return low if low is not None and low == high else None
+
+
+def formula_text(rules: Rules) -> str:
+    """What the cost rule says it counts: the first paragraph of its docstring, on one line."""
+    return " ".join((getattr(rules.cost, "__doc__", None) or "").split("\n\n")[0].split())
+
+
+def derivation(node: Node, values: Mapping[str, Value], rules: Rules, row: Row) -> tuple[Step, ...]:
+    """The steps to the MACs and the other operations of a priced node."""
+    text = formula_text(rules)
+    try:
+        seen = view(node, values, rules)
+        found = environment(seen)
+    except (*INVALID, Undecided):
+        return ()
+    steps = []
+    for figure in ("macs", "ops"):
+        count = exact(row, figure)
+        formula = formula_of(text, figure)
+        if count is None:
+            continue
+        if not formula:
+            formula = "0" if count == 0 else text
+        put = substitute(formula, found, count)
+        steps.append(Step(figure, formula, put, as_count(count), () if put else where(seen)))
+    return tuple(steps)
+
+
+def flops_step(macs: Dim | None, ops: Dim | None) -> tuple[Step, ...]:
+    """FLOPs, where both parts are known."""
+    if macs is None or ops is None:
+        return ()
+    return (Step("flops", "2 x macs + ops", f"2 x {_grouped(macs)} + {_grouped(ops)}", as_count(2 * macs + ops)),)
+
+
+def weights_step(names: Iterable[str], params: Dim) -> tuple[Step, ...]:
+    """The parameters, of these inputs."""
+    listed = tuple(names)
+    formula = " + ".join(f"elements of {name}" for name in listed) or "no input is a weight"
+    return (Step("params", formula, "", as_count(params)),)
+
+
+def moved_steps(node: Node, values: Mapping[str, Value], rules: Rules, row: Row) -> tuple[Step, ...]:
+    """The bytes read (each distinct input once) and written (each output once), or as the rule says otherwise."""
+    sides = (
+        ("read_bytes", "reads", reads(node), "every distinct input once"),
+        ("write_bytes", "writes", tuple(name for name in node.outputs if name), "every output once"),
+    )
+    steps = []
+    for figure, attribute, names, words in sides:
+        count = exact(row, attribute)
+        if count is None:
+            continue
+        tensors = [values[name] for name in names]
+        sizes = [value.nbytes for value in tensors] if all(v.shape is not None for v in tensors) else []
+        total: Dim = 0
+        for size in sizes:
+            total = total + size
+        if len(sizes) == len(tensors) and total == count:
+            listed = tuple(
+                f"{name} {value.encoding.dtype} {shape_text(value.shape)}: {_written(size)} B"
+                for name, value, size in zip(names, tensors, sizes, strict=True)
+            )
+            put = " + ".join(map(_grouped, sizes)) or "0"
+            steps.append(Step(figure, words, put, as_count(count), listed))
+        else:
+            steps.append(Step(figure, formula_text(rules), "", as_count(count)))
+    return tuple(steps)
+
+
+def intensity(flops: Dim | None, read: Dim | None, written: Dim | None) -> float | None:
+    """FLOP per byte moved; None where one of them is no number or nothing moves."""
+    if isinstance(flops, int) and isinstance(read, int) and isinstance(written, int) and read + written:
+        return round(flops / (read + written), 4)
+    return None
+
+
+def _grouped(value: Dim) -> str:
+    text = dims.text(value)
+    return f"({text})" if isinstance(value, Expr) and len(value.terms) > 1 else text
+
+
+def _written(value: Dim) -> str:
+    return f"{value:,}" if isinstance(value, int) else dims.text(value)
+
+
+def where(seen: View) -> tuple[str, ...]:
+    """The shapes and attributes of a node, one per line."""
+    lines = [f"{name} = {shape_text(value.shape)}" for name, value in seen.inputs.items() if value is not None]
+    first = next((value for value in seen.outs if value is not None), None)
+    if first is not None:
+        lines.append(f"out = {shape_text(first.shape)}")
+    lines += [f"{name} = {attribute_text(value)}" for name, value in seen.node.attrs.items()]
+    return tuple(lines)
+
+
+def shape_text(shape: tuple[Dim, ...] | tuple[int | str, ...] | None) -> str:
+    """1x3x224x224, [batch, 3, ...] where a dim is an expression, "scalar", or "?" where the rank is not known."""
+    if shape is None:
+        return "?"
+    if all(isinstance(dim, int) for dim in shape):
+        return "x".join(map(str, shape)) or "scalar"
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def attribute_text(value: object) -> str:
+    """An attribute on one line, cut where it is long."""
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,72 @@
+"""All named formulas, by topic."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from effaudit.errors import UsageError
+from effaudit.explain.formulas._model import Formula
+from effaudit.printable import printable
+
+TOPICS: Final = {
+    "conv": "Convolution",
+    "separable": "Separable and grouped convolution",
+    "lowering": "Convolution as matrix products: im2col, Winograd",
+    "receptive_field": "Receptive field",
+    "pooling": "Pooling",
+    "linear": "Linear layers and matrix products",
+    "normalization": "Normalization",
+    "activations": "Activations",
+    "attention": "Attention",
+    "transformer": "Transformers",
+    "kvcache": "Key-value cache",
+    "lora": "Low-rank adaptation",
+    "sizes": "Sizes of weights and files",
+    "quantization": "Quantization",
+    "pruning": "Pruning and sparse formats",
+    "memory": "Memory",
+    "patches": "Patch-based inference",
+    "roofline": "Roofline",
+    "latency": "Latency and throughput",
+    "energy": "Energy",
+    "scaling": "Scaling of networks",
+    "search": "Architecture search",
+    "distillation": "Distillation",
+    "arithmetic": "Sums and shares",
+}
+
+
+@cache
+def topics() -> MappingProxyType[str, tuple[Formula, ...]]:
+    """The formulas of every topic, by its title."""
+    return MappingProxyType(
+        {title: importlib.import_module(f"{__package__}.{module}").FORMULAS for module, title in TOPICS.items()}
+    )
+
+
+def formulas() -> tuple[Formula, ...]:
+    """Every formula, in the order of the documentation."""
+    return tuple(formula for group in topics().values() for formula in group)
+
+
+def find(name: str) -> Formula:
+    """A formula by name, any case, `_` and `-` alike. Raises UsageError with near misses."""
+    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+    known = {formula.name: formula for formula in formulas()}
+    if wanted in known:
+        return known[wanted]
+    raise UsageError(f"no formula {printable(name, 60)!r}; {_near(wanted, tuple(known))}")
+
+
+def _near(wanted: str, known: tuple[str, ...]) -> str:
+    import difflib
+
+    words = set(wanted[:100].split("-"))
+    shared = sorted(known, key=lambda name: -len(words & set(name.split("-"))))
+    alike = difflib.get_close_matches(wanted[:100], known, n=3, cutoff=0.7)
+    alike += [name for name in shared[:3] if words & set(name.split("-"))]
+    close = list(dict.fromkeys(alike))[:4]
+    return f"did you mean {', '.join(close)}?" if close else "`effaudit explain` lists them all"

@@ -1,0 +1,125 @@
+"""Linear layers, matrix products and embeddings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from effaudit.explain.formulas._model import Formula
+from effaudit.explain.formulas._parameters import (
+    BATCH,
+    BIAS,
+    CIN,
+    COUT,
+    MAC_IS_TWO_FLOPS,
+    MODEL,
+    ONE_LAYER,
+    TOKENS,
+    VOCAB,
+    count,
+    flag,
+    formula,
+    optional,
+    whole,
+)
+
+_INPUT: Final = count("input", "input features", "128")
+_STATE: Final = count("hidden", "hidden state features", "256")
+
+FORMULAS: Final[tuple[Formula, ...]] = (
+    formula(
+        "linear-params",
+        "layers * (cin * cout + (cout if bias else 0))",
+        CIN,
+        COUT,
+        BIAS,
+        ONE_LAYER,
+        unit="params",
+        about="One weight per pair of input and output, and a bias per output.",
+        mistakes=("Layers in code have a bias by default; many published counts leave it out.",),
+    ),
+    formula(
+        "linear-macs",
+        "tokens * cin * cout",
+        CIN,
+        COUT,
+        optional(TOKENS, "1"),
+        unit="MACs",
+        about="Each of cout outputs sums over cin inputs, once per token (or image of a batch).",
+        mistakes=(MAC_IS_TWO_FLOPS, "For one token, as many MACs as weights; adding the bias is no MAC."),
+    ),
+    formula(
+        "matmul-macs",
+        "batch * m * k * n",
+        count("m", "rows of the left matrix", "512"),
+        count("k", "columns of the left, rows of the right matrix", "768"),
+        count("n", "columns of the right matrix", "768"),
+        BATCH,
+        unit="MACs",
+        about="Each of m * n outputs sums over k products.",
+        mistakes=(MAC_IS_TWO_FLOPS,),
+    ),
+    formula(
+        "embedding-params",
+        "vocab * d + context * d",
+        VOCAB,
+        MODEL,
+        whole("context", "learned positions", "1024", "0"),
+        unit="params",
+        about="One vector per token of the vocabulary, and per learned position.",
+        mistakes=("A lookup has no MACs; an output layer that shares the table has vocab * d of them per token.",),
+    ),
+    formula(
+        "flops-from-macs",
+        "2 * macs",
+        count("macs", "multiply-accumulates", "4.09G"),
+        unit="FLOPs",
+        about="A multiply-accumulate is a multiplication and an addition.",
+        mistakes=("Many papers print MACs under the name FLOPs; compare like with like.",),
+    ),
+    formula(
+        "lstm-params",
+        "directions * 4 * hidden * (input + hidden + (2 if bias else 0))",
+        _INPUT,
+        _STATE,
+        flag("bias", "whether there are biases, one for the input and one for the state", "yes"),
+        count("directions", "2 where bidirectional", "1", "1"),
+        unit="params",
+        about="Four gates, each a linear layer over the input and the state.",
+        mistakes=("PyTorch and ONNX store two bias vectors per gate.",),
+        source="https://onnx.ai/onnx/operators/onnx__LSTM.html",
+    ),
+    formula(
+        "lstm-macs",
+        "directions * batch * steps * 4 * hidden * (input + hidden)",
+        _INPUT,
+        _STATE,
+        count("steps", "time steps", "100"),
+        BATCH,
+        count("directions", "2 where bidirectional", "1", "1"),
+        unit="MACs",
+        about="Four gates, each a linear layer over the input and the state, once per step.",
+        source="https://onnx.ai/onnx/operators/onnx__LSTM.html",
+    ),
+    formula(
+        "gru-params",
+        "directions * 3 * hidden * (input + hidden + (2 if bias else 0))",
+        _INPUT,
+        _STATE,
+        flag("bias", "whether there are biases, one for the input and one for the state", "yes"),
+        count("directions", "2 where bidirectional", "1", "1"),
+        unit="params",
+        about="Three gates, each a linear layer over the input and the state.",
+        source="https://onnx.ai/onnx/operators/onnx__GRU.html",
+    ),
+    formula(
+        "moe-active-params",
+        "shared + active * expert",
+        whole("shared", "parameters that every token uses", "2G"),
+        count("expert", "parameters of one expert, all layers", "5.6G"),
+        count("active", "experts per token", "2"),
+        unit="params",
+        about="A mixture of experts computes with the experts a token is sent to.",
+        mistakes=("Memory holds all experts, not only the active ones.",),
+        source="https://arxiv.org/abs/2401.04088",
+    ),
+)
