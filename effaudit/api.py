@@ -63,7 +63,7 @@ def audit(
     """Everything known of one model: a path, `sample:NAME` or an http(s) address.
 
     `dims` are sizes of named dims, `shapes` of inputs; `operators` files with formulas of operators of your own. The
-    `views` are "receptive-field", "winograd", "weights"; `group_by` keys as in `--group-by`; `against` published figures.
+    `views` are those of `effaudit.report.VIEWS`; `group_by` keys as in `--group-by`; `against` published figures.
     Raises LoadError, LimitError, UsageError: an EffauditError whose text is one line for a person.
     """
     wanted = frozenset(views)

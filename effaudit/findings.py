@@ -10,6 +10,7 @@ import msgspec
 
 from effaudit.dataflow import Flow
 from effaudit.graph import Graph
+from effaudit.load.external import REMOTE
 from effaudit.quantity import add
 from effaudit.table import CostTable
 from effaudit.weights import PARAM, UNUSED, Weights
@@ -147,14 +148,15 @@ def _input_independent(graph: Graph, table: CostTable, known: Flow) -> Finding |
 def _missing(weights: Weights) -> Finding | None:
     """Tensors whose data is not there, such as a weight file that lies elsewhere. The structure needs none of them;
     questions about values do."""
-    tensors = [t.constant for t in weights.tensors if t.constant.missing and t.constant.place != "sparse"]
+    absent = (t.constant for t in weights.tensors if t.constant.missing not in ("", REMOTE))
+    tensors = [constant for constant in absent if constant.place != "sparse"]
     if not tensors:
         return None
     return Finding(
         "missing-weights",
         len(tensors),
-        f"the data of {len(tensors)} tensor(s) cannot be read ({tensors[0].missing}); structure needs none",
-        "put the weight file beside the model for questions about values",
+        f"the data of {len(tensors)} tensor(s) cannot be read: {tensors[0].missing}",
+        "only --weights needs it: put the weight file beside the model",
         _names([c.name for c in tensors]),
     )
 

@@ -222,7 +222,8 @@ class Graph(msgspec.Struct, frozen=True):
     `declared` holds the types the file states for its inputs and outputs, `stated()` those of intermediate tensors
     (read only where no rule can tell); `values` every tensor's `Value`
     after shape inference (empty before). `captured` are the outer names a body reads, `times` the
-    fewest and most runs of a body in one run of its node (None: nothing bounds them).
+    fewest and most runs of a body in one run of its node (None: nothing bounds them). `operators` are the rules that
+    were given for this graph, by (domain, operator): they go before those of the registry.
     """
 
     name: str
@@ -240,6 +241,7 @@ class Graph(msgspec.Struct, frozen=True):
     dims: Mapping[str, DimInfo] = {}
     source: Source = Source("")
     history: tuple[str, ...] = ()
+    operators: Mapping[tuple[str, str], Any] = {}
 
     @property
     def runs(self) -> bool:

@@ -19,7 +19,7 @@ from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
-from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, registered
+from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, Unpriced, rules_for
 from effaudit.quantity import Quantity, between
 
 NO_SIZE = "it moves strings, or elements of a type that is not known: these have no fixed size"
@@ -154,14 +154,14 @@ def _total(values: list[Dim | None], side: int) -> Dim | None:
 
 def price(graph: Graph, known: Flow | None = None) -> CostTable:
     """The cost of every node of a graph with inferred shapes; `known` is its data flow, where the caller has it."""
-    return _Pricer().table(graph, known)
+    return _Pricer(rules_for(graph)).table(graph, known)
 
 
 class _Pricer:
     """Prices bodies once each: a function called twice with the same shapes is the same body object."""
 
-    def __init__(self) -> None:
-        self.rules: Mapping[tuple[str, str], Rules] = registered()
+    def __init__(self, rules: Mapping[tuple[str, str], Rules]) -> None:
+        self.rules = rules
         self.tables: dict[int, CostTable] = {}
 
     def table(self, graph: Graph, known: Flow | None = None) -> CostTable:
@@ -189,6 +189,8 @@ class _Pricer:
             low, high = _moved(cost, node, read, values)
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
+        except Unpriced as reason:
+            return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), str(reason)[:160], live)
         except (*INVALID, StopIteration) as error:
             return Row(
                 node, _fixed_kind(rules), FREE, _unbounded(rules), f"invalid {node.op}: {str(error)[:160]}", live

@@ -17,7 +17,7 @@ import msgspec
 from effaudit.dataflow import Flow, flow
 from effaudit.elements import value_of
 from effaudit.graph import INTEGERS, Constant, Graph, Node, Value
-from effaudit.ops._registry import Rules, registered
+from effaudit.ops._registry import Rules, registered, rules_for
 
 PARAM: Final = "param"
 BUFFER: Final = "buffer"
@@ -101,7 +101,7 @@ class Weights(msgspec.Struct, frozen=True):
 
 def classify(graph: Graph, known: Flow | None = None) -> Weights:
     """The role of every constant of a graph, its bodies and functions included."""
-    found = _Roles()
+    found = _Roles(rules_for(graph))
     found.graph(graph, {}, known)
     return Weights(tuple(found.tensors()))
 
@@ -118,7 +118,8 @@ class _Use(msgspec.Struct):
 class _Roles:
     """Walks graphs in order; `sources` maps a computed-ahead tensor to the constants whose elements it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Mapping[tuple[str, str], Rules]) -> None:
+        self.rules = rules
         self.uses: dict[int, _Use] = {}
         self.bodies: set[tuple[int, tuple[int, ...]]] = set()  # bodies walked, with the constants handed in
 
@@ -168,19 +169,20 @@ class _Roles:
         held = [sources.get(name, ()) if name else () for name in node.inputs]
         if not any(held):
             return
+        rules = self.rules.get((node.domain, node.op))
         ahead = changing.isdisjoint(node.outputs)
         carried: dict[int, _Use] = {}
         for place, uses in enumerate(held):
             for use in uses:
                 table = biases_scores is not None and _is_plane(biases_scores[node.inputs[place]], use.constant)
                 table = table or (makes_angles and sum(dim > 1 for dim in use.constant.shape) <= 1)
-                found = OTHER if table else role(node, place, use.constant)
+                found = OTHER if table else role(node, place, use.constant, rules)
                 if found == BUFFER and node.inputs[place] != use.constant.name:
                     found = OTHER  # statistics the graph computes: of a copy of the weights, not of past data
-                if (ahead and (found == PARAM or _elementwise(node))) or (place == 0 and node.op in _RESHAPERS):
+                if (ahead and (found == PARAM or _elementwise(rules))) or (place == 0 and node.op in _RESHAPERS):
                     carried[id(use)] = use
                 else:
-                    _raise(use, found, node, _logical(node, place, use.constant))
+                    _raise(use, found, node, _logical(node, place, use.constant, rules))
         if 0 < len(carried) <= MAX_SOURCES:
             sources.update(dict.fromkeys(filter(None, node.outputs), tuple(carried.values())))
 
@@ -238,22 +240,24 @@ def _raise(use: _Use, role: str, reader: Node | None, logical: int = 0) -> None:
         use.logical = logical or use.logical
 
 
-def role(node: Node, place: int, constant: Constant) -> str:
-    """The role of a constant at input `place` of a node."""
-    name = _input_name(node, place)
+def role(node: Node, place: int, constant: Constant, rules: Rules | None = None) -> str:
+    """The role of a constant at input `place` of a node with these rules (None: those of the registry)."""
+    rules = rules or registered().get((node.domain, node.op))
+    if rules is not None and rules.roles and (stated := rules.roles[min(place, len(rules.roles) - 1)]):
+        return stated
+    name = _input_name(rules, place)
     dtype = constant.encoding.dtype
     if _is_quantization(name, node.op):
         return QUANTIZATION
     if name in _BUFFERS and node.op == "BatchNormalization":
         return BUFFER
-    rules = _rules(node)
     if rules is not None and rules.kind == "shape":  # only its shape is read
         return OTHER
     if name in _SETTINGS or dtype in ("bool", "string") or (node.op in _RESIZERS and place > 0):
         return OTHER
     if dtype in INTEGERS and constant.encoding.bits > 16 and node.op != "DequantizeLinear":
         return PARAM if dtype == "int32" and name in ("b", "c", "bias") else OTHER
-    if _elementwise(node) and node.op != "PRelu":
+    if _elementwise(rules) and node.op != "PRelu":
         # One number is a setting; a product with a whole plane is a table of positions: learned scales have one axis.
         plane = sum(dim > 1 for dim in constant.shape) > 1
         return OTHER if constant.numel <= 1 or (plane and node.op in ("Mul", "Div")) else PARAM
@@ -269,12 +273,7 @@ def _is_quantization(name: str, op: str) -> bool:
     return (name == "scales" and op not in _RESIZERS) or (name.startswith(("scale_", "scalea", "scaleb", "scaley")))
 
 
-def _rules(node: Node) -> Rules | None:
-    return registered().get((node.domain, node.op))
-
-
-def _elementwise(node: Node) -> bool:
-    rules = _rules(node)
+def _elementwise(rules: Rules | None) -> bool:
     return rules is not None and rules.kind in ("elementwise", "activation")
 
 
@@ -290,8 +289,7 @@ def _neutral(constant: Constant, element: float) -> bool:
     return data is not None and all(x == element for x in data)
 
 
-def _input_name(node: Node, place: int) -> str:
-    rules = _rules(node)
+def _input_name(rules: Rules | None, place: int) -> str:
     if rules is None or rules.shape_takes is None:
         return ""
     names = rules.shape_takes.inputs
@@ -309,15 +307,15 @@ _PACKED: Final = {
 _WIDTHS: Final = {"QMoE": "expert_weight_bits", "GatherBlockQuantized": "bits"}
 
 
-def _logical(node: Node, place: int, constant: Constant) -> int:
+def _logical(node: Node, place: int, constant: Constant, rules: Rules | None) -> int:
     """Elements a packed weight stands for, where the operator's attributes tell; 0 where it is not packed."""
     if constant.encoding.bits != 8:
         return 0
-    keys = _PACKED.get(node.op, {}).get(_input_name(node, place), ())
+    keys = _PACKED.get(node.op, {}).get(_input_name(rules, place), ())
     sizes = [size for key in keys if isinstance(size := node.attrs.get(key), int) and size > 0]
     if keys and len(sizes) == len(keys):
         return prod(sizes)
     width = node.attrs.get(_WIDTHS.get(node.op, ""), 8)
-    if isinstance(width, int) and width in (1, 2, 4) and role(node, place, constant) == PARAM:
+    if isinstance(width, int) and width in (1, 2, 4) and role(node, place, constant, rules) == PARAM:
         return constant.numel * (8 // width)
     return 0

@@ -67,7 +67,7 @@ def test_a_data_frame_where_pandas_is() -> None:
     frame = effaudit.audit("sample:ic").to_dataframe()
     assert isinstance(frame, pandas.DataFrame)
     assert frame["macs"].sum() == 12_501_632
-    assert list(effaudit.audit("sample:ic", group_by=["op"]).to_dataframe("groups")["op"])[0] == "Conv"
+    assert effaudit.audit("sample:ic", group_by=["op"]).to_dataframe("groups")["op"].iloc[0] == "Conv"
 
 
 def test_without_pandas_a_frame_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,13 @@ PACKAGE = Path(effaudit.__file__).parent
 ORDER = (
     ("errors",),
     ("units", "printable"),
+    ("schema_errors",),
+    ("strict_yaml",),
     ("dims",),
     ("graph",),
     ("elements", "dataflow", "quantity"),
     ("ops",),
+    ("operators", "extend"),
     ("load",),
     ("table", "weights", "kinds", "assume"),
     ("plan",),
@@ -70,7 +73,7 @@ def test_no_module_imports_a_runtime(path: Path) -> None:
 
 
 def test_public_surface() -> None:
-    assert effaudit.__all__ == ["Given", "ModelReport", "__version__", "audit"]
+    assert effaudit.__all__ == ["Audit", "Given", "ModelReport", "__version__", "audit"]
     for name in effaudit.__all__:
         assert getattr(effaudit, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

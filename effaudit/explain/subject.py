@@ -17,6 +17,7 @@ from effaudit.explain.node import NodeExplanation, explain_node, find_node
 from effaudit.explain.operator import OperatorAnswer, OperatorCard, calculate_operator, explain_operator
 from effaudit.findings import RULES
 from effaudit.load.files import SAMPLE, SCHEMES
+from effaudit.ops._registry import rules_for
 from effaudit.printable import printable
 
 
@@ -103,8 +104,9 @@ def _in_model(model: str, words: Sequence[str], arguments: Mapping[str, str], ex
 
 
 def _nodes(audited: Audited, places: Sequence[int]) -> tuple[NodeExplanation, ...]:
+    graph, rules = audited.graph, rules_for(audited.graph)
     return tuple(
-        explain_node(audited.graph, audited.table, i, weights=audited.weights, known=audited.flow) for i in places
+        explain_node(graph, audited.table, i, weights=audited.weights, known=audited.flow, rules=rules) for i in places
     )
 
 

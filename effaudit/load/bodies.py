@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -30,12 +31,16 @@ Run = Callable[[Graph, Mapping[str, Value], Mapping[str, Value] | None], tuple[t
 
 
 class NodeBodies:
-    """The bodies of one node in the scope `outer`; `done` holds those that ran (or never will), by label."""
+    """The bodies of one node in the scope `outer`; `done` holds those that ran (or never will), by label. They get the
+    `operators` of the graph around them."""
 
-    def __init__(self, node: Node, outer: Scope, run: Run) -> None:
+    def __init__(
+        self, node: Node, outer: Scope, run: Run, operators: Mapping[tuple[str, str], Any] | None = None
+    ) -> None:
         self._node = node
         self._outer = outer
         self._run = run
+        self._operators = operators or {}
         self.done: dict[str, Graph] = {}
 
     def graph(self, attribute: str) -> Graph:
@@ -45,7 +50,9 @@ class NodeBodies:
         body = self.graph(attribute)
         nodes, values = self._run(body, self._bound(body, inputs), self._outer)
         outputs = tuple(values[name] for name in body.outputs)
-        self.done[label or attribute] = msgspec.structs.replace(body, nodes=nodes, values=values)
+        self.done[label or attribute] = msgspec.structs.replace(
+            body, nodes=nodes, values=values, operators=self._operators
+        )
         return outputs
 
     def probe(self, attribute: str, inputs: Sequence[Value], wanted: Sequence[str]) -> Mapping[str, Value]:

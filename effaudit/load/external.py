@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from typing import Final
 
 from effaudit.elements import RAW_FIELD
 from effaudit.errors import LoadError
 from effaudit.graph import Payload
 
 Files = dict[str, tuple[str, int] | str]
+STREAM: Final = "read from a stream: there is no folder to look for it in"
+REMOTE: Final = "a remote model: its weights are not read"
 
 
 def locate(
-    entries: Mapping[str, str], folder: str | None, files: Files, where: str, nbytes: int
+    entries: Mapping[str, str], folder: str | None, files: Files, where: str, nbytes: int, unread: str = ""
 ) -> tuple[Payload | None, str]:
-    """The payload of an external tensor, or why it cannot be had. `files` remembers what was looked up."""
+    """The payload of an external tensor, or why it cannot be had: `unread`, where the model has no folder.
+    `files` remembers what was looked up."""
     location = entries.get("location", "")
     if not location:
         raise LoadError(f"{where}: external data without a location")
@@ -29,7 +33,8 @@ def locate(
     if length != nbytes:
         raise LoadError(f"{where}: {length:,} bytes of external data where its shape needs {nbytes:,}")
     if folder is None:
-        return None, "read from a stream: there is no folder to look for it in"
+        _confined(location, where)
+        return None, unread or STREAM
     found = files.get(location)
     if found is None:
         found = files[location] = _resolve(folder, location, where)
@@ -51,10 +56,14 @@ def _whole(text: str | None, default: int, where: str) -> int:
     return int(text)
 
 
-def _resolve(folder: str, location: str, where: str) -> tuple[str, int] | str:
-    """The real path and size of an external file inside the model's folder, or why it cannot be had."""
+def _confined(location: str, where: str) -> None:
     if "\0" in location or os.path.isabs(location) or ".." in location.replace("\\", "/").split("/"):
         raise LoadError(f"{where}: external data at {location!r} lies outside the model's folder; refused")
+
+
+def _resolve(folder: str, location: str, where: str) -> tuple[str, int] | str:
+    """The real path and size of an external file inside the model's folder, or why it cannot be had."""
+    _confined(location, where)
     try:
         real, home = os.path.realpath(os.path.join(folder, location)), os.path.realpath(folder)
         if os.path.commonpath((real, home)) != home:

@@ -15,12 +15,20 @@ LARGE_WINDOW: Final = 256 * 1024
 
 
 class Feed(Protocol):
-    """A forward-only view of a file: `buf` holds the bytes from offset `base` on."""
+    """A forward-only view of a file: `buf` holds the bytes from offset `base` on. `size` is None until it is known."""
 
     buf: bytes
     base: int
-    size: int | None
-    read_bytes: int
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def read_bytes(self) -> int: ...
+
+    @property
+    def rereadable(self) -> bool:
+        """False where bytes that shapes may depend on must be kept now: they cannot be read later."""
 
     def fill(self, pos: int, n: int) -> None:
         """Makes at least `n` bytes from `pos` (never before `base`) available, or as many as there are."""
@@ -28,6 +36,8 @@ class Feed(Protocol):
 
 class FileFeed:
     """A seekable file."""
+
+    rereadable = True
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd = fd
@@ -48,6 +58,8 @@ class FileFeed:
 
 class StreamFeed:
     """A pipe: what is jumped over is read and dropped."""
+
+    rereadable = False
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

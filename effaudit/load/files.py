@@ -1,4 +1,4 @@
-"""Opening a model: samples, streams, and files that turn out to be something else."""
+"""Opening a model: samples, streams, addresses, and files that turn out to be something else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 
 from effaudit.errors import LoadError
+from effaudit.load.external import REMOTE
 from effaudit.load.feed import Feed, FileFeed, StreamFeed
 
 SAMPLE: Final = "sample:"
+SCHEMES: Final = ("http://", "https://")
 
 # (offset, magic, what it is, what to run instead)
 _MAGICS: Final = (
@@ -95,24 +97,31 @@ def resolve(name: str) -> str:
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """An open model: its bytes, the folder of its external data, and its path on disk (None and "" for a stream)."""
+    """An open model: its name for messages and reports, its bytes, the folder of its external data and its path on disk
+    (None and "" where it is on no disk), and why its weights cannot be read later ("" where they can)."""
 
+    name: str
     feed: Feed
     folder: str | None
     path: str
+    unread: str = ""
 
 
 @contextmanager
 def open_model(name: str) -> Iterator[Opened]:
-    """The bytes of a model argument ("-" is standard input).
+    """The bytes of a model argument ("-" is standard input; http:// and https:// addresses are read by ranges).
 
     Raises LoadError for what cannot be opened or is recognisably no ONNX file.
     """
     if name == "-":
         stream = StreamFeed(0)
         stream.fill(0, 16)
-        _recognise(name, stream.buf)
-        yield Opened(stream, None, "")
+        _recognise(name, stream.buf, "")
+        yield Opened(name, stream, None, "")
+        return
+    if name.lower().startswith(SCHEMES):
+        with _remote(name) as opened:
+            yield opened
         return
     path = resolve(name)
     try:
@@ -129,10 +138,26 @@ def open_model(name: str) -> Iterator[Opened]:
     try:
         feed = FileFeed(fd, info.st_size)
         feed.fill(0, 16)
-        _recognise(name, feed.buf)
-        yield Opened(feed, os.path.dirname(os.path.realpath(path)), path)
+        _recognise(name, feed.buf, name)
+        yield Opened(name, feed, os.path.dirname(os.path.realpath(path)), path)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _remote(url: str) -> Iterator[Opened]:
+    from effaudit.load.connection import address  # costly to import, and seldom needed
+    from effaudit.load.remote import RemoteFeed, Server
+
+    at = address(url)
+    server = Server(at)
+    try:
+        feed = RemoteFeed(server)
+        feed.fill(0, 16)
+        _recognise(at.label, feed.buf, at.path)
+        yield Opened(at.label, feed, None, "", REMOTE)
+    finally:
+        server.close()
 
 
 def _first_model(folder: str, name: str) -> str:
@@ -143,8 +168,8 @@ def _first_model(folder: str, name: str) -> str:
     return os.path.join(name, found[0]) if found else "model.onnx"
 
 
-def _recognise(name: str, head: bytes) -> None:
-    """Raises LoadError where the first bytes or the suffix tell that this is no ONNX file."""
+def _recognise(name: str, head: bytes, path: str) -> None:
+    """Raises LoadError where the first bytes or the suffix of `path` tell that this is no ONNX file."""
     if not head:
         raise LoadError(f"{name}: an empty file; expected an ONNX model")
     if set(head[:16]) == {0}:
@@ -152,7 +177,9 @@ def _recognise(name: str, head: bytes) -> None:
     for offset, magic, what, remedy in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             raise LoadError(f"{name}: {what}; {remedy}")
-    known = _SUFFIXES.get(os.path.splitext(name)[1].lower())
+    if head[:16].lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise LoadError(f"{name}: a web page, not a model; download the file itself, not the page that shows it")
+    known = _SUFFIXES.get(os.path.splitext(path)[1].lower())
     if known is not None:
         _, _, what, remedy = _MAGICS[known]
         raise LoadError(f"{name}: {what} by its suffix; {remedy}")

@@ -50,7 +50,9 @@ class _Engine:
     def __init__(self, graph: Graph, taken: set[str]) -> None:
         self.path = graph.source.path
         self.functions = graph.functions
+        self.operators: Mapping[tuple[str, str], Any] = graph.operators
         self.rules: Mapping[tuple[str, str], Rules] = registered()
+        self.found: dict[tuple[str, str], Rules | None] = {}
         self.infos: dict[str, DimInfo] = {}
         self.taken = taken
         self.stated: dict[int, Mapping[str, Value]] = {}
@@ -79,15 +81,16 @@ class _Engine:
         """Adds the outputs of one node to `values`; returns the node, with its bodies inferred."""
         inputs = [values[name] if name else None for name in node.inputs]
         key = (node.domain, node.op)
-        if self.functions:
+        defined = self.operators.get(key) if self.operators else None
+        if self.functions and (defined is None or not defined.replace):
             overload = node.attrs.get("__overload__", "")
             function = self.functions.get((*key, overload))
             if function is not None:
                 return self._call(node, (*key, overload), function, inputs, values)
-        rules = self.rules.get(key)
-        if rules is None or rules.shape is None:
-            rules = find(node.domain, node.op)
-        bodies = NodeBodies(node, values, self.run) if node.bodies else None
+        rules = defined or self.rules.get(key)
+        if rules is None or (rules.shape is None and rules is not defined):
+            rules = self._find(key)
+        bodies = NodeBodies(node, values, self.run, self.operators) if node.bodies else None
         if rules is None or rules.shape is None:
             outputs: Sequence[Value] = self._declared(node, graph)
         else:
@@ -107,6 +110,12 @@ class _Engine:
             return node
         why = outputs[0].why if outputs else f"{node.op} has no output"
         return msgspec.structs.replace(node, bodies=bodies.fill(why))
+
+    def _find(self, key: tuple[str, str]) -> Rules | None:
+        """The rules of an operator that is not registered yet, looked for once."""
+        if key not in self.found:
+            self.found[key] = find(*key)
+        return self.found[key]
 
     def _apply(
         self,
@@ -218,6 +227,7 @@ class _Engine:
             constants={},
             declared={},
             opsets=function.opsets,
+            operators=self.operators,
         )
         nodes, values = self.run(body, given, None)
         return msgspec.structs.replace(body, nodes=nodes, values=values)

@@ -9,14 +9,18 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Final
 
+from effaudit.elements import MAX_ELEMENTS, RAW_FIELD
 from effaudit.errors import LimitError, LoadError
 from effaudit.load.feed import Feed, take
+from effaudit.load.wire import Malformed, fields, integers
 
 PAYLOAD: Final = "effaudit.payload"
 INLINE_BYTES: Final = 2048  # messages up to this many bytes stay whole: small tensors may be shapes, axes, scales
-STREAM_INLINE_BYTES: Final = 8192  # what a pipe has passed cannot be read again, so more of it stays
+STREAM_INLINE_BYTES: Final = 8 * MAX_ELEMENTS  # raw data kept where it cannot be read again: a pipe, a server
+MAX_PIECES: Final = 16
 MAX_SKELETON: Final = 64 * 1024 * 1024
 MAX_MESSAGES_DEEP: Final = 99  # protobuf's own limit is 100
 
@@ -40,7 +44,6 @@ class _Walk:
         self.feed = feed
         self.path = path
         self.kept = 0
-        self.inline = INLINE_BYTES if feed.size is not None else STREAM_INLINE_BYTES
 
     def message(self, pos: int, end: int | None, spec: Spec, depth: int) -> list[bytes]:
         """The kept bytes of the message at pos..end (`end` None: up to the end of the stream)."""
@@ -50,7 +53,7 @@ class _Walk:
             )
         feed = self.feed
         pieces: list[bytes] = []
-        buf, base, inline = feed.buf, feed.base, self.inline
+        buf, base = feed.buf, feed.base
         run = pos  # start of the bytes that are kept as they are
         while end is None or pos < end:
             at = pos - base
@@ -79,7 +82,7 @@ class _Walk:
                 )
             if field == 0 or (end is not None and pos > end) or (feed.size is not None and pos > feed.size):
                 raise self._bad(start, field, pos, end)
-            if wire != 2 or length <= inline:
+            if wire != 2 or length <= INLINE_BYTES:
                 if pos - base > len(buf):
                     self._need(run, start, pos, pieces)
                     buf, base = feed.buf, feed.base
@@ -96,6 +99,8 @@ class _Walk:
         self, pieces: list[bytes], field: int, begin: int, length: int, inner: Spec | bool | None, depth: int
     ) -> None:
         """A length-delimited field longer than stays inline: entered, left out, or copied whole."""
+        if inner is None and field == RAW_FIELD and not self.feed.rereadable and _followed(pieces, length):
+            inner = False
         if inner is None:
             note = f"{field}:{begin}:{length}".encode()
             entry = b"\n" + bytes([len(PAYLOAD)]) + PAYLOAD.encode() + b"\x12" + bytes([len(note)]) + note
@@ -166,6 +171,21 @@ def _encode(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _followed(header: list[bytes], length: int) -> bool:
+    """Whether the values of a tensor may be asked for later, as far as its fields before the data tell: on disk they
+    would be read then, from a pipe or a server they must be kept now."""
+    if length > STREAM_INLINE_BYTES:
+        return False
+    if len(header) > MAX_PIECES or sum(map(len, header)) > INLINE_BYTES:
+        return True  # no header that a writer makes: not worth the time to read it
+    buf = b"".join(header)
+    try:
+        dims = [d for n, wire, a, b in fields(buf, 0, len(buf)) if n == 1 for d in integers(buf, wire, a, b)]
+    except (Malformed, IndexError):
+        return True
+    return prod(dims) <= MAX_ELEMENTS
 
 
 def read_skeleton(feed: Feed, path: str) -> bytes:

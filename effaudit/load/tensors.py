@@ -28,11 +28,13 @@ _NUMBER_TAGS: Final = frozenset((40, 56, 88))  # fields 5, 7, 11, one by one
 
 class Home(msgspec.Struct, frozen=True):
     """The file a tensor was met in: its name for messages, the folder external data is confined to, its path on disk.
-    `files` remembers the external files already looked up."""
+    `unread` says why no payload left in the file can be read later ("" where it can), `files` remembers the external
+    files already looked up."""
 
     path: str
     folder: str | None
     real: str = ""
+    unread: str = ""
     files: dict[str, tuple[str, int] | str] = {}
 
 
@@ -115,9 +117,11 @@ def constant(buf: bytes, at: int, end: int, home: Home, name: str | None, place:
     if PAYLOAD in found.external:
         payload = _payload(found.external[PAYLOAD], home)
         _check(where, encoding, total, nbytes, payload)
+        if home.unread:
+            payload, missing = None, home.unread
     elif found.location == EXTERNAL:
         file = found.external.get("location", "")
-        payload, missing = locate(found.external, home.folder, home.files, where, nbytes)
+        payload, missing = locate(found.external, home.folder, home.files, where, nbytes, home.unread)
     elif encoding is not STRING:
         raw = found.raw
         if raw is None:

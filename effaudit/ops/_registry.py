@@ -52,6 +52,10 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
     writes: Dim | None = None
 
 
+class Unpriced(ValueError):
+    """Raised by a cost rule that has no price for a valid node; the message says why."""
+
+
 class Bodies(Protocol):
     """How a rule of control flow runs the bodies of its node; what ran is kept for pricing, under its label."""
 
@@ -131,9 +135,10 @@ class Rules(msgspec.Struct):
     view: bool = False
     overwrites: tuple[int, ...] = ()
     unpriced: str = ""
+    roles: tuple[str, ...] = ()  # of constants, by input, where a definition states them; the last one repeats
+    package: str = ""  # that registered them; "" for those of effaudit
 
 
-_RULES: dict[tuple[str, str], Rules] = {}
 _INTERNAL: Final = frozenset({"ctx", "out", "outs"})
 # How rules annotate attributes -> what a file may give for them.
 _NUMBER: Final = (float, int)
@@ -150,53 +155,72 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-def shape(*ops: str, domain: str = ONNX, partial: bool = False) -> Callable[[Rule], Rule]:
-    """Registers a shape rule. `partial` rules can work on inputs whose rank is unknown."""
+class Registry:
+    """Rules by (domain, operator), and the decorators that add to them."""
 
-    def register(rule: Rule) -> Rule:
+    __slots__ = ("rules",)
+
+    def __init__(self) -> None:
+        self.rules: dict[tuple[str, str], Rules] = {}
+
+    def shape(self, *ops: str, domain: str = ONNX, partial: bool = False) -> Callable[[Rule], Rule]:
+        """Registers a shape rule. `partial` rules can work on inputs whose rank is unknown."""
+
+        def register(rule: Rule) -> Rule:
+            for op in ops:
+                rules = self._entry(domain, op)
+                if rules.shape is not None:
+                    raise ValueError(f"two shape rules for {domain or 'ai.onnx'}::{op}")
+                rules.shape, rules.shape_takes, rules.partial = rule, signature(rule), partial
+            return rule
+
+        return register
+
+    def cost(self, *ops: str, domain: str = ONNX, kind: str | Callable[..., str] = "other") -> Callable[[Rule], Rule]:
+        """Registers a cost rule and the kind of the node: a word, or a function of the same arguments that returns
+        one."""
+
+        def register(rule: Rule) -> Rule:
+            for op in ops:
+                rules = self._entry(domain, op)
+                if rules.cost is not None:
+                    raise ValueError(f"two cost rules for {domain or 'ai.onnx'}::{op}")
+                rules.cost, rules.cost_takes, rules.kind = rule, signature(rule), kind
+            return rule
+
+        return register
+
+    def storage(self, *ops: str, domain: str = ONNX, view: bool = False, overwrites: Iterable[int] = ()) -> None:
+        """Registers how outputs may share storage: `view` (output 0 is input 0's bytes) or `overwrites` (output 0 may
+        take the place of one of these inputs when that input dies here and is exactly as large)."""
         for op in ops:
-            rules = _entry(domain, op)
-            if rules.shape is not None:
-                raise ValueError(f"two shape rules for {domain or 'ai.onnx'}::{op}")
-            rules.shape, rules.shape_takes, rules.partial = rule, signature(rule), partial
-        return rule
+            rules = self._entry(domain, op)
+            rules.view, rules.overwrites = view, tuple(overwrites)
 
-    return register
-
-
-def cost(*ops: str, domain: str = ONNX, kind: str | Callable[..., str] = "other") -> Callable[[Rule], Rule]:
-    """Registers a cost rule and the kind of the node: a word, or a function of the same arguments that returns one."""
-
-    def register(rule: Rule) -> Rule:
+    def unpriced(self, *ops: str, domain: str = ONNX, reason: str, kind: str = "other") -> None:
+        """Registers operators that have no cost rule, with the reason; of a `kind` outside `MAC_KINDS`, only their
+        `ops` are unknown."""
         for op in ops:
-            rules = _entry(domain, op)
-            if rules.cost is not None:
-                raise ValueError(f"two cost rules for {domain or 'ai.onnx'}::{op}")
-            rules.cost, rules.cost_takes, rules.kind = rule, signature(rule), kind
-        return rule
+            rules = self._entry(domain, op)
+            rules.unpriced, rules.kind = reason, kind
 
-    return register
+    def _entry(self, domain: str, op: str) -> Rules:
+        return self.rules.setdefault((domain, op), Rules())
 
 
-def storage(*ops: str, domain: str = ONNX, view: bool = False, overwrites: Iterable[int] = ()) -> None:
-    """Registers how outputs may share storage: `view` (output 0 is input 0's bytes) or `overwrites` (output 0 may take
-    the place of one of these inputs when that input dies here and is exactly as large)."""
-    for op in ops:
-        rules = _entry(domain, op)
-        rules.view, rules.overwrites = view, tuple(overwrites)
-
-
-def unpriced(*ops: str, domain: str = ONNX, reason: str, kind: str = "other") -> None:
-    """Registers operators that have no cost rule, with the reason; of a `kind` outside `MAC_KINDS`, only their `ops`
-    are unknown."""
-    for op in ops:
-        rules = _entry(domain, op)
-        rules.unpriced, rules.kind = reason, kind
+_BUILT_IN: Final = Registry()
+_RULES: Final = _BUILT_IN.rules
+shape, cost, storage, unpriced = _BUILT_IN.shape, _BUILT_IN.cost, _BUILT_IN.storage, _BUILT_IN.unpriced
 
 
 def registered() -> Mapping[tuple[str, str], Rules]:
     """All rules, by (domain, operator)."""
     return _RULES
+
+
+def rules_for(graph: Graph) -> Mapping[tuple[str, str], Rules]:
+    """All rules, by (domain, operator); those defined for this graph go before others."""
+    return {**_RULES, **graph.operators} if graph.operators else _RULES
 
 
 # Most models get by with these; importing all families takes longer than auditing a ResNet-50.
@@ -205,14 +229,29 @@ _BY_DOMAIN: Final = {MICROSOFT: "microsoft", NCHWC: "microsoft", "com.ms.interna
 
 
 def find(domain: str, op: str) -> Rules | None:
-    """The rules of an operator, or None; imports families, likely ones first, until one has it."""
+    """The rules of an operator, or None; of an operator that no family has, those of installed packages.
+
+    Raises UsageError where such a package cannot be used.
+    """
+    rules = find_built_in(domain, op)
+    if rules is not None:
+        return rules
+    from effaudit.ops._packages import rules_of_packages  # looking for packages takes longer than most audits
+
+    for key, found in rules_of_packages().items():
+        _RULES.setdefault(key, found)
+    return _RULES.get((domain, op))
+
+
+def find_built_in(domain: str, op: str) -> Rules | None:
+    """effaudit's own rules of an operator, or None; imports families, likely ones first, until one has it."""
     rules = _RULES.get((domain, op))
     for module in _families(_BY_DOMAIN.get(domain, "")):
         if rules is not None and (rules.shape is not None or rules.unpriced):
             break
         importlib.import_module(module)
         rules = _RULES.get((domain, op))
-    return rules
+    return None if rules is not None and rules.package else rules
 
 
 def load_families() -> None:
@@ -240,7 +279,7 @@ def signature(rule: Callable[..., Any]) -> Signature:
     positional = names[: code.co_argcount]
     keywords = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = len(getattr(rule, "__defaults__", None) or ())
-    stated = ((k, rule.__annotations__.get(k, "").removesuffix(" | None")) for k in keywords)
+    stated = ((k, _written(rule.__annotations__.get(k, ""))) for k in keywords)
     return Signature(
         positional,
         len(positional) - defaults,
@@ -253,8 +292,12 @@ def signature(rule: Callable[..., Any]) -> Signature:
     )
 
 
-def _entry(domain: str, op: str) -> Rules:
-    return _RULES.setdefault((domain, op), Rules())
+def _written(annotation: Any) -> str:
+    """An annotation as its source has it, whether or not the module leaves annotations unevaluated."""
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    if not isinstance(annotation, (str, type)):
+        text = str(annotation).replace("collections.abc.", "").replace("typing.", "")
+    return text.removesuffix(" | None")
 
 
 def numel(shape: Iterable[Dim]) -> Dim:
@@ -272,13 +315,17 @@ __all__ = [
     "ONNX",
     "Context",
     "Cost",
+    "Registry",
     "Rules",
+    "Unpriced",
     "cost",
     "dims",
     "find",
+    "find_built_in",
     "load_families",
     "numel",
     "registered",
+    "rules_for",
     "shape",
     "storage",
     "unpriced",

@@ -19,7 +19,7 @@ from effaudit.table import COUNTING
 
 SCHEMA: Final = "effaudit.explain/1"
 WIDTH: Final = 80
-_KINDS: Final = {
+_SUBJECTS: Final = {
     "Explanation": "figure",
     "Formula": "formula",
     "Answer": "answer",
@@ -34,8 +34,8 @@ _KINDS: Final = {
 def render(form: str, subject: Subject) -> Iterator[str]:
     """ "text" or "json"."""
     if form == "json":
-        head = {"schema": SCHEMA, "version": __version__, "counting": COUNTING, "kind": _KINDS[type(subject).__name__]}
-        yield encode({**head, **_fields(subject)}) + "\n"
+        head = {"schema": SCHEMA, "version": __version__, "counting": COUNTING}
+        yield encode({**head, "subject": _SUBJECTS[type(subject).__name__], **_fields(subject)}) + "\n"
         return
     yield "\n".join(_text(subject)) + "\n"
 

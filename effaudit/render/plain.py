@@ -12,7 +12,6 @@ from effaudit.tables.table import TEXT, Cell, Column, Shown, Table, arranged
 
 GAP = " "
 LOOK_AHEAD = 200  # rows that decide how wide a column is
-NARROW = 12  # what a text column keeps at least
 
 
 def table(made: Table, shown: Shown) -> Iterator[str]:
@@ -56,16 +55,19 @@ def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> s
 
 
 def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int) -> list[int]:
-    """As wide as the first rows need; the widest text column gives way, again and again, until a line fits."""
+    """As wide as the first rows need; the widest text column gives way, again and again, until a line
+    fits; none gets narrower than the table says."""
     wanted = [
         max((len(text(row[i], column)) for row in rows), default=0) if rows else 0 for i, column in enumerate(columns)
     ]
     wanted = [max(width, len(column.title)) for width, column in zip(wanted, columns, strict=True)]
     least = [
-        min(width, max(len(column.title), min(column.width, NARROW))) if column.kind == TEXT else width
+        min(width, max(len(column.title), column.width)) if column.kind == TEXT else width
         for width, column in zip(wanted, columns, strict=True)
     ]
     excess = sum(wanted) + len(GAP) * (len(wanted) - 1) - total
+    if excess < 0 and len(rows) == LOOK_AHEAD:  # rows to come may be wider
+        wanted[0] -= excess
     while excess > 0:
         i = max(range(len(wanted)), key=lambda j: (wanted[j] > least[j], wanted[j]))
         if wanted[i] <= least[i]:

@@ -6,13 +6,16 @@ import shlex
 from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from textwrap import wrap
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from effaudit.printable import printable
 from effaudit.report import ModelReport, TensorType
 from effaudit.tables.nodes import size
 from effaudit.units import human, human_bytes, rounded
 from effaudit.views.hot import Hot
+
+if TYPE_CHECKING:
+    from effaudit.views.transformer import Block
 
 WIDTH: Final = 80
 HEIGHT: Final = 40
@@ -117,9 +120,9 @@ def _moved(model: ModelReport) -> list[str]:
     if t.read_bytes is None or t.write_bytes is None:
         read, written = amount(t.read_bytes, t.read_bounds), amount(t.write_bytes, t.write_bounds)
         return wrapped("moved  ", f"{read} B read, {written} B written")
-    pure = model.movement.bytes
-    only = f"; {human_bytes(pure)} of it by nodes that only move" if pure else ""
-    lines = [f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written, unfused{only}"]
+    pure = t.movement_bytes
+    only = f"; {human_bytes(pure, 3)} by nodes that only move" if pure else ""
+    lines = [f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written{only}"]
     if t.intensity is not None:
         line = f"FLOP/B {t.intensity:.2f} per byte moved"
         if t.weight_intensity is not None:
@@ -133,11 +136,11 @@ def _formulas(model: ModelReport) -> list[str]:
     for figure, text in (model.formulas or {}).items():
         if text is not None and figure in ("macs", "live_bytes") and len(text) <= MAX_FORMULA:
             lines.extend(wrapped(f"{figure} = ", printable(text, None)))
-    for cross in model.crossovers[:2]:
-        if cross.at is not None:
-            lines.append(
-                f"       {cross.greater} outweighs {cross.less} above {printable(cross.dim, 30)} = {cross.at:,.4g}"
-            )
+    crosses = [c for c in model.crossovers if c.at is not None]
+    for dim in dict.fromkeys(c.dim for c in crosses):
+        own = [c for c in crosses if c.dim == dim]
+        best = next((c for c in own if c.less == "ffn"), own[0])
+        lines.extend(wrapped("above  ", f"{printable(dim, 30)} = {best.at:,.4g} {best.greater} outweigh {best.less}"))
     return [cut(line) for line in lines]
 
 
@@ -171,7 +174,34 @@ def _memory(model: ModelReport) -> list[str]:
 
 
 def _blocks(model: ModelReport) -> list[str]:
-    return []
+    """The blocks of a transformer in two or three lines: shares of all MACs, then sizes."""
+    found = model.transformer
+    if found is None or not found.blocks:
+        return []
+    from effaudit.views.transformer import runs
+
+    shares = [f"{p.name} {100 * p.macs_share:.1f}" for p in found.parts if p.macs_share]
+    lines = wrapped("parts  ", f"{', '.join(shares)} % of MACs") if shares else []
+    kinds = [_block(count, block) for count, block in runs(found.blocks)[:2]]
+    more = len(found.blocks) - sum(count for count, _ in runs(found.blocks)[:2])
+    if found.patches is not None:
+        kinds.append(f"{found.patches.tokens} tokens from {'x'.join(map(str, found.patches.image))} pixels")
+    return [*lines, *wrapped("blocks ", "; ".join([*kinds, *([f"+{more} more"] if more else [])]))]
+
+
+def _block(count: int, block: Block) -> str:
+    heads = f"{_or(block.heads)} heads"
+    if block.kv_heads != block.heads:
+        heads += f" ({_or(block.kv_heads)} kv)"
+    keys = "" if block.kv_tokens == block.tokens else f" x {_or(block.kv_tokens)} keys"
+    windows = f" in {block.windows:,} windows" if block.windows not in (1, None) else ""
+    kind = "" if block.attention == "self" else f" {block.attention}"
+    sizes = f"{heads} of {_or(block.head_size)}, width {_or(block.width)}, ffn {_or(block.ffn_width)}"
+    return f"{count} x{kind} {_or(block.tokens)} tokens{keys}{windows}, {sizes}"
+
+
+def _or(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
 
 
 def _hot(model: ModelReport, top: int) -> list[str]:

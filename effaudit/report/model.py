@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from effaudit import __version__
 from effaudit.audited import Audited, examine
 from effaudit.dims import Dim
@@ -28,7 +30,7 @@ from effaudit.report.types import (
     Report,
     Totals,
 )
-from effaudit.table import COUNTING, CostTable
+from effaudit.table import COUNTING, CostTable, Row
 from effaudit.views.groups import groups
 from effaudit.views.hot import hot
 from effaudit.views.owners import Claims, Own, by_row, owners
@@ -39,12 +41,6 @@ if TYPE_CHECKING:
     from effaudit.views.published.architectures import Architecture
     from effaudit.views.transformer import Transformer
 
-try:  # TEMP
-    from effaudit.views.movement import movement
-except ImportError:
-    import types
-
-    movement = lambda audited: types.SimpleNamespace(bytes=0)
 NOTHING_ASKED = Asked()
 
 
@@ -76,6 +72,8 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
     own = weights.by_reader()
     per_row = by_row(table, own)
     parts, part_formulas, blocks = _transformer(audited)
+    optional = _optional(audited, asked)
+    read = optional["weights"]
     return ModelReport(
         path=audited.name,
         producer=raw.source.producer,
@@ -93,15 +91,14 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
         crossovers=crossovers(audited, part_formulas),
         memory=_memory(audited.memory, table),
         hot=hot(audited, [params for params, _ in per_row], asked.top),
-        movement=movement(audited),
         transformer=blocks,
         groups=groups(audited, asked.group_by, per_row, parts) if asked.group_by else None,
-        **_optional(audited, asked),
+        **optional,
         nodes=_nodes(audited, own, parts),
         unpriced=tuple(
             {"node": r.node.label, "op": r.node.op, "domain": r.node.domain, "reason": r.why} for r in table.unpriced
         ),
-        findings=findings(audited.graph, table, weights, audited.flow),
+        findings=(*findings(audited.graph, table, weights, audited.flow), *(read.findings if read else ())),
     )
 
 
@@ -118,20 +115,22 @@ def _baselines(models: Sequence[ModelReport], names: Sequence[str]) -> tuple[Arc
 
 def _transformer(audited: Audited) -> tuple[Mapping[int, str], Mapping[str, Dim] | None, Transformer | None]:
     """(part of each node, MACs of each part as formulas, the breakdown), where the model has attention."""
-    if not audited.kinds and not any(row.kind in ("attention", "function", "control") for row in audited.table.rows):
-        return {}, None, None
-    try:  # TEMP
-        from effaudit.views.transformer import part_formulas, transformer
-    except ImportError:
-        return {}, None, None
+    from effaudit.views.transformer import part_formulas, transformer
 
     found = transformer(audited)
-    return ({}, None, None) if found is None else (found.part_of, part_formulas(audited), found)
+    if found is None:
+        return {}, None, None
+    formulas_ = part_formulas(audited, found) if audited.formulas is not None else None
+    return found.part_of, formulas_, msgspec.structs.replace(found, part_of={})
 
 
 def _optional(audited: Audited, asked: Asked) -> dict[str, Any]:
     """The views that are made only when asked for, by field name: few reports need their modules."""
-    made: dict[str, Any] = dict.fromkeys(("receptive_field", "winograd", "weights"))
+    made: dict[str, Any] = dict.fromkeys(("movement", "receptive_field", "winograd", "weights"))
+    if "movement" in asked.views:
+        from effaudit.views.movement import movement
+
+        made["movement"] = movement(audited)
     if "receptive-field" in asked.views:
         from effaudit.views.receptive_field import receptive_field
 
@@ -188,11 +187,24 @@ def _totals(audited: Audited) -> Totals:
         read_bounds=read.bounds,
         write_bytes=written.value,
         write_bounds=written.bounds,
+        movement_bytes=_movement_bytes(running),
         activations=activation_elements(audited),
         intensity=intensity(flops.value, read.value, written.value),
         weight_intensity=intensity(flops.value, size, 0),
         why=macs.why or ops.why or read.why or written.why or None,
     )
+
+
+def _movement_bytes(running: Sequence[Row]) -> int | None:
+    """Bytes moved by the nodes that compute nothing; None where that is not exact."""
+    moved = 0
+    for row in running:
+        low, high = row.low, row.high
+        if low.macs == 0 and low.ops == 0:
+            if low is not high or not (isinstance(low.reads, int) and isinstance(low.writes, int)):
+                return None
+            moved += low.reads + low.writes
+    return moved
 
 
 def _memory(memory: Liveness, table: CostTable) -> MemoryReport:

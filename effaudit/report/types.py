@@ -81,6 +81,7 @@ class Totals(msgspec.Struct, frozen=True):
     read_bounds: list[int | None]
     write_bytes: int | None
     write_bounds: list[int | None]
+    movement_bytes: int | None
     activations: int | None
     intensity: float | None
     weight_intensity: float | None
@@ -153,7 +154,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     crossovers: tuple[Crossover, ...]
     memory: MemoryReport
     hot: tuple[Hot, ...]
-    movement: Movement
+    movement: Movement | None
     transformer: Transformer | None
     groups: Groups | None
     receptive_field: ReceptiveFields | None

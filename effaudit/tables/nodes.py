@@ -44,15 +44,15 @@ def _weight_intensity(node: NodeReport) -> float | None:
 
 # key -> (title, kind, width, cell)
 _COLUMNS: Final[dict[str, tuple[str, str, int, Getter]]] = {
-    "node": ("node", TEXT, 26, lambda n, m, i: i + (n.name or (n.outputs[0].name if n.outputs else n.op))),
+    "node": ("node", TEXT, 22, lambda n, m, i: i + (n.name or (n.outputs[0].name if n.outputs else n.op))),
     "op": ("op", TEXT, 14, lambda n, m, i: n.op),
     "domain": ("domain", TEXT, 14, lambda n, m, i: n.domain or "ai.onnx"),
-    "kind": ("kind", TEXT, 11, lambda n, m, i: n.kind if n.live else "never runs"),
+    "kind": ("kind", TEXT, 10, lambda n, m, i: n.kind if n.live else "never runs"),
     "part": ("part", TEXT, 9, lambda n, m, i: n.part or "-"),
     "scope": ("scope", TEXT, 24, lambda n, m, i: "/".join([p for p in n.name.split("/") if p][:-1]) or "-"),
     "kernel": ("kernel", TEXT, 9, lambda n, m, i: n.kernel or "-"),
     "dtype": ("dtype", TEXT, 8, lambda n, m, i: n.outputs[0].dtype if n.outputs else "-"),
-    "shape": ("output", TEXT, 14, lambda n, m, i: _first_shape(n)),
+    "shape": ("output", TEXT, 10, lambda n, m, i: _first_shape(n)),
     "params": ("params", COUNT, 7, lambda n, m, i: n.params),
     "macs": ("MACs", COUNT, 7, lambda n, m, i: number(n.macs, n.macs_bounds)),
     "share": ("share", SHARE, 7, lambda n, m, i: _share(n, m)),

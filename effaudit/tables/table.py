@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from effaudit.errors import UsageError
+from effaudit.quantity import Quantity
 
 
 class Span(msgspec.Struct, frozen=True, order=True):
@@ -63,6 +64,11 @@ def number(value: int | None, bounds: list[int | None] | None) -> Cell:
         return value
     low, high = bounds
     return None if not low and high is None else Span(low or 0, high)
+
+
+def of_quantity(quantity: Quantity) -> Cell:
+    """A quantity as a cell."""
+    return number(quantity.value, quantity.bounds)
 
 
 def select(columns: Iterable[Column], wanted: tuple[str, ...], what: str) -> list[int]:

@@ -79,7 +79,7 @@ def _ratio(b: Dim, a: Dim) -> Fraction | None:
 
 
 def _power(symbol: Symbol, degree: int) -> str:
-    return symbol.name if degree == 1 else f"{symbol.name}**{degree}"
+    return f"{symbol.name} terms" if degree == 1 else f"{symbol.name}**{degree} terms"
 
 
 def _degrees(formula: Dim, symbol: Symbol) -> dict[int, Dim] | None:

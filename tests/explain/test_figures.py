@@ -40,9 +40,12 @@ def test_every_figure_of_the_screen_is_explained(name: str) -> None:
 
 @pytest.mark.parametrize(
     "label",
-    """params buffers size MACs ops FLOPs moved FLOP/B live alive in out dims nodes note aim % sum fp16 int4 read written
-    unfused opset""".split()
-    + ["in place", "max in+out", "per byte moved", "per byte of weights", "effaudit-macs/1", "stored as"],
+    [
+        *"params buffers size MACs ops FLOPs moved FLOP/B live alive in out dims nodes note aim % sum".split(),
+        *"fp16 int4 parts blocks above".split(),
+        *"read written unfused opset".split(),
+        *("in place", "max in+out", "per byte moved", "per byte of weights", "effaudit-macs/1", "stored as"),
+    ],
 )
 def test_labels(label: str) -> None:
     assert find(label) is not None
@@ -71,7 +74,9 @@ def addends(steps: tuple[str, ...]) -> tuple[int, int]:
     raise AssertionError(f"no sum in {steps}")
 
 
-@pytest.mark.parametrize("name", ["macs", "ops", "read_bytes", "write_bytes", "params", "live_bytes", "constant_elements"])
+@pytest.mark.parametrize(
+    "name", ["macs", "ops", "read_bytes", "write_bytes", "params", "live_bytes", "constant_elements"]
+)
 @pytest.mark.parametrize("sample", sorted(set(SAMPLES) - {"control-flow"}))
 def test_the_lines_of_a_derivation_add_up(name: str, sample: str) -> None:
     found = explain_figure(figures()[name], SAMPLES[sample])
@@ -81,7 +86,17 @@ def test_the_lines_of_a_derivation_add_up(name: str, sample: str) -> None:
 
 def test_values_are_the_reports() -> None:
     model = describe(SAMPLES["ic"], Asked())
-    for name in ("macs", "ops", "flops", "read_bytes", "write_bytes", "params", "activations", "intensity", "weight_bytes"):
+    for name in (
+        "macs",
+        "ops",
+        "flops",
+        "read_bytes",
+        "write_bytes",
+        "params",
+        "activations",
+        "intensity",
+        "weight_bytes",
+    ):
         assert explain_figure(figures()[name], SAMPLES["ic"]).value == getattr(model.totals, name)
     for name in ("live_bytes", "inplace_bytes", "sum_bytes", "max_in_out_bytes"):
         assert explain_figure(figures()[name], SAMPLES["ic"]).value == getattr(model.memory, name)

@@ -12,7 +12,6 @@ import onnx.parser
 from onnx import ModelProto, numpy_helper
 
 import effaudit
-from effaudit.load import Given
 from effaudit.report import ModelReport
 
 SAMPLE_FOLDER = Path(__file__).parents[2] / "sample_models"

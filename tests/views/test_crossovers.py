@@ -22,7 +22,7 @@ def test_two_terms_are_equal_at_the_crossover(a: int, b: int, c: int) -> None:
     at = Fraction(b, a)
     assert found.dim == "s" and found.at == pytest.approx(float(at))
     assert a * at**2 == b * at
-    assert found.greater == "s**2" and found.less == "s"
+    assert found.greater == "s**2 terms" and found.less == "s terms"
 
 
 def test_a_crossover_that_depends_on_another_dim_is_a_formula() -> None:
@@ -46,6 +46,6 @@ def test_between_two_costs() -> None:
 def test_bert_base() -> None:
     """ext-05: scores and values outweigh the FFN above 4 d tokens, all projections above 6 d (d = 768)."""
     found = {(c.greater, c.less): c.at for c in audit("sample:bert-base").crossovers}
-    assert found["sequence**2", "sequence"] == 6 * 768
+    assert found["sequence**2 terms", "sequence terms"] == 6 * 768
     assert found["scores + values", "ffn"] == 4 * 768
     assert found["scores + values", "qkv + output + ffn"] == 6 * 768

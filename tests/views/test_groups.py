@@ -17,7 +17,9 @@ from effaudit.views.groups import KEYS
 AUDITED = {name: examine(f"sample:{name}") for name in sample_names()}
 
 
-@given(st.sampled_from(sorted(AUDITED)), st.lists(st.sampled_from([*KEYS, "scope:1", "scope:2"]), min_size=1, max_size=3))
+@given(
+    st.sampled_from(sorted(AUDITED)), st.lists(st.sampled_from([*KEYS, "scope:1", "scope:2"]), min_size=1, max_size=3)
+)
 def test_sums_over_groups_are_the_totals(name: str, by: list[str]) -> None:
     model = describe(AUDITED[name], Asked(group_by=tuple(by)))
     assert model.groups is not None

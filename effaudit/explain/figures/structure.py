@@ -52,12 +52,12 @@ def formulas(audited: Audited, report: ModelReport) -> Derivation:
     return Derivation(report.formulas, steps)
 
 
-@figure("crossovers", "crossovers", "sizes", page="docs/dims.md", labels=("outweighs",))
+@figure("crossovers", "crossovers", "sizes", page="docs/dims.md", labels=("above",))
 def crossovers(audited: Audited, report: ModelReport) -> Derivation:
     """Sizes of an open dim from which one cost exceeds another: where terms of a higher degree overtake those of a
     lower one, and where attention overtakes the layers around it."""
     steps = [
-        f"{c.greater} outweighs {c.less} above {printable(c.dim, 40)} = {c.formula}"
+        f"{c.greater} outweigh {c.less} above {printable(c.dim, 40)} = {c.formula}"
         + ("" if c.at is None else f" = {c.at:,.6g}")
         for c in report.crossovers
     ]
@@ -80,3 +80,20 @@ def counting(audited: Audited, report: ModelReport) -> Derivation:
     """What is counted as what is fixed by a named convention. A change of what is counted changes the name, so two
     reports that name the same one can be compared."""
     return Derivation("effaudit-macs/1")
+
+
+@figure("transformer", "parts of a transformer", "", page="docs/transformer.md", labels=("parts", "blocks"))
+def transformer(audited: Audited, report: ModelReport) -> Derivation:
+    """The blocks of a model with attention, told by the flow of data and not by names: projections to queries, keys and
+    values (qkv), scores, values, output projection, feed-forward part (ffn), norms, embedding and head. The parts add
+    up to the model's totals."""
+    found = report.transformer
+    if found is None:
+        return Derivation(None, why="the model has no attention")
+    steps = []
+    for part in found.parts:
+        share = "" if part.macs_share is None else f"{100 * part.macs_share:5.1f} % of MACs"
+        macs = f"{part.macs.low:,}" if part.macs.value is not None else f"{part.macs.low:,}.."
+        steps.append(f"{part.name:<10} {macs:>18} MACs {share:<16} {part.params:,} params")
+    steps.append(f"{len(found.blocks)} blocks")
+    return Derivation(len(found.blocks), tuple(steps), None, found.why or None)

@@ -1,0 +1,1 @@
+"""Operators that users define: strict YAML, formulas, definitions, rules of installed packages."""
