@@ -72,13 +72,15 @@ def explain(words: Sequence[str], arguments: Mapping[str, str], examine: Examine
 
 
 def _without_model(word: str, arguments: Mapping[str, str]) -> Subject:
+    """A figure by its name, a formula, a finding, a figure by another of its labels, or an operator."""
+    formula = _is_formula(word)
     found = figures.find(word)
-    if found is not None and not arguments:
+    if found is not None and not arguments and (word == found.name or not formula):
         return figures.explain_figure(found)
+    if formula:
+        return formulas.calculate(word, arguments) if arguments else formulas.find(word)
     if word in RULES:
         return Rule(word, RULES[word])
-    if _is_formula(word):
-        return formulas.calculate(word, arguments) if arguments else formulas.find(word)
     near = _near(word)
     if near and not is_operator(word):
         raise UsageError(f"{printable(word, 60)!r} is no figure, formula or operator{near}; a node needs its model")

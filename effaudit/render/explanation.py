@@ -117,6 +117,7 @@ def _answer(found: Answer) -> list[str]:
 def _wrapped(label: str, text: str, first: int | None = None) -> list[str]:
     """`text` behind a label; lines after the first are indented as far (`first`: the first line's own indent)."""
     rest = " " * len(label)
-    pieces = wrap(printable(text, None), WIDTH - len(label), break_on_hyphens=False) or [""]
+    whole = text.startswith("https://")  # an address is to be copied
+    pieces = [text] if whole else wrap(printable(text, None), WIDTH - len(label), break_on_hyphens=False) or [""]
     head = label if first is None else " " * first
     return [(rest if i else head) + piece for i, piece in enumerate(pieces)]

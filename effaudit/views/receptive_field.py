@@ -233,7 +233,7 @@ def _described(reach: Reach, axis: int, shape: Shape | None) -> AxisField:
     made = msgspec.structs.replace(
         blank,
         carried=None if main is None else main[0],
-        stride=None if main is None else _stride(main[1], shape[main[0]]),
+        stride=None if main is None else _stride(main[1]),
         start=None if first is None else exact(Fraction(int(first[0] + first[1]), 2)),
         padding=None if first is None else int(-first[0]),
     )
@@ -257,12 +257,18 @@ def _main(reach: Reach, shape: Shape) -> tuple[tuple[int, Steps] | None, float, 
     return main, low, high
 
 
-def _stride(term: Steps, count: Dim) -> str | None:
-    """How far the window moves per position, None where it does not move evenly (laid side by side, folded)."""
-    rate, period = term.rate, len(term.low)
-    if not rate or (period > 1 and isinstance(count, int) and count < 2 * period):
+def _stride(term: Steps) -> str | None:
+    """How far the window moves per position; None where it moves back and forth (laid side by side, folded)."""
+    if not term.shift or not (_onward(term.low, term.shift) and _onward(term.high, term.shift)):
         return None
-    return exact(rate)
+    return exact(Fraction(term.shift, len(term.low)))
+
+
+def _onward(ends: Sequence[float], shift: int) -> bool:
+    """Whether one end of the window moves one way only, over a period and into the next."""
+    seen = [end for end in ends if abs(end) != inf]
+    following = [*seen[1:], *(end + shift for end in seen[:1])]
+    return all((b - a) * shift >= 0 for a, b in zip(seen, following, strict=True))
 
 
 def _travel(term: Steps, size: Dim) -> float:

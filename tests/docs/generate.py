@@ -7,23 +7,32 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from effaudit.explain import formulas
 from tests.corpus.score import folder
+from tests.render import goldens
 
-from . import console, operators, validation
+from . import console, figures, operators, structs, validation
 
 OPERATORS = console.ROOT / "docs" / "operators.md"
 VALIDATION = console.ROOT / "docs" / "validation.md"
+FORMULAS = console.ROOT / "docs" / "formulas.md"
+JSON = console.ROOT / "docs" / "json.md"
+EXPLAIN = console.ROOT / "docs" / "explain.md"
 _PART = re.compile(r"(?<=^<!-- generated: )(\w+)( -->\n).*?(?=^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
 
 def main() -> None:
     """Rewrites the files that changed and names them."""
     _write(OPERATORS, operators.page())
+    _write(FORMULAS, formulas.page())
+    _write(JSON, filled(JSON.read_text(encoding="utf-8"), {"views": structs.sections()}))
+    _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
     corpus = folder()
     if corpus is None:
         print("docs/validation.md left alone: no corpus (EFFAUDIT_CORPUS names its folder)", file=sys.stderr)
     else:
         _write(VALIDATION, filled(VALIDATION.read_text(encoding="utf-8"), validation.tables(corpus)))
+    goldens.main()
     for page in console.pages():
         _write(page, console.renewed(page.read_text(encoding="utf-8")))
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, get_args
 
 import click
-import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from effaudit import audit
 from effaudit.cli import COMMANDS, cli
-from effaudit.report import Report
+from effaudit.explain import formulas
+from effaudit.report import NodeReport, Report
 from tests.corpus.score import folder
 
-from . import console, operators, validation
-from .generate import OPERATORS, VALIDATION, filled
+from . import console, figures, operators, structs, validation
+from .generate import EXPLAIN, FORMULAS, JSON, OPERATORS, VALIDATION, filled
 
 CORPUS = folder()
 PAGES = {str(path.relative_to(console.ROOT)): path.read_text(encoding="utf-8") for path in console.pages()}
@@ -45,6 +43,13 @@ def test_operators_are_up_to_date() -> None:
     if operators.versions() not in stored:  # other schemas than the page was made from
         made, stored = operators.without_schemas(made), operators.without_schemas(stored)
     assert made == stored, STALE
+
+
+def test_formulas_views_and_figures_are_up_to_date() -> None:
+    assert FORMULAS.read_text(encoding="utf-8") == formulas.page(), STALE
+    for file, parts in ((JSON, {"views": structs.sections()}), (EXPLAIN, {"figures": figures.table()})):
+        stored = file.read_text(encoding="utf-8")
+        assert filled(stored, parts) == stored, STALE
 
 
 @pytest.mark.skipif(CORPUS is None, reason="the corpus is not beside this checkout")
@@ -135,25 +140,9 @@ def test_every_command_and_option_is_documented() -> None:
                     assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), f"{name} {option}"
 
 
-def fields(kind: Any) -> Iterator[str]:
-    """The names of all fields of a struct and of the structs in it."""
-    seen: list[Any] = []
-    waiting = [kind]
-    while waiting:
-        kind = waiting.pop()
-        if kind in seen:
-            continue
-        seen.append(kind)
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            for field in msgspec.structs.fields(kind):
-                yield field.name
-                waiting.append(field.type)
-        else:
-            waiting.extend(get_args(kind))
-
-
 def test_every_json_field_is_documented() -> None:
-    names = {*fields(Report), *fields(type(audit("sample:ic").nodes[0]))}
+    kinds = [*structs.structs(Report, []), *structs.structs(NodeReport, [])]
+    names = {name for kind in kinds for name in structs.hints(kind)} - {"part_of"}
     assert len(names) > 60
     for name in names:
         assert re.search(rf"^\|.*`{name}`", PAGES["docs/json.md"], re.MULTILINE), name

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from effaudit.errors import Undecided
-from effaudit.graph import Shape
 from effaudit.ops._registry import Rules
 from effaudit.ops._shapes import axis_of
 from effaudit.views.reach.call import Call, Rule
@@ -74,15 +73,12 @@ def reducing(call: Call, out: int) -> Field:
     if not given and call.attr("noop_with_empty_axes", 0):
         return call.field(0)
     axes = {axis_of(axis, len(shape)) for axis in given} if given else set(range(len(shape)))
-    return _dropped(call, shape, axes, bool(call.attr("keepdims", 1)))
-
-
-def _dropped(call: Call, shape: Shape, axes: set[int], kept: bool) -> Field:
+    kept = call.attr("keepdims", 1)
     places: list[int | None] = []
     new = 0
     for axis in range(len(shape)):
         places.append(None if axis in axes else new)
-        new += kept or axis not in axes
+        new += 1 if kept or axis not in axes else 0
     return call.routed(call.field(0), shape, places)
 
 

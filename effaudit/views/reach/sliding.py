@@ -38,7 +38,7 @@ class Window(NamedTuple):
         return Taps((range(-self.pad, span - self.pad + 1, self.dilation),), self.stride)
 
 
-def convolution(x: int = 0, w: int = 1, added: int | None = None, last: bool | None = False) -> Rule:
+def convolution(x: int = 0, w: int = 1, added: int | None = None, *, last: bool | None = False) -> Rule:
     """Data at input `x`, weights (M x C/group x kernel) at `w`, a sum at `added`; channels last, or (None) as the
     attribute says."""
 
@@ -59,7 +59,7 @@ def convolution(x: int = 0, w: int = 1, added: int | None = None, last: bool | N
     return rule
 
 
-def pooling(last: bool | None = False) -> Rule:
+def pooling(*, last: bool | None = False) -> Rule:
     """Windows of kernel_shape, channel by channel."""
 
     def rule(call: Call, out: int) -> Field:
@@ -73,7 +73,7 @@ def pooling(last: bool | None = False) -> Rule:
     return rule
 
 
-def global_pooling(last: bool | None = False) -> Rule:
+def global_pooling(*, last: bool | None = False) -> Rule:
     """One window over everything."""
 
     def rule(call: Call, out: int) -> Field:

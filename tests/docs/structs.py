@@ -1,0 +1,82 @@
+"""The structs of a document as tables of fields, from the code: `docs/json.md` takes those of the views."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+import effaudit.report.types as report_types
+from effaudit.views.against import Against
+from effaudit.views.groups import Groups
+from effaudit.views.movement import Movement
+from effaudit.views.published.architectures import Architecture
+from effaudit.views.receptive_field import ReceptiveFields
+from effaudit.views.transformer import Transformer
+from effaudit.views.weights import WeightsReport
+from effaudit.views.winograd import Winograd
+
+VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
+# Names that types.py knows to the type checker only.
+NAMES = {kind.__name__: kind for kind in VIEWS}
+_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any"}
+
+
+def hints(kind: type) -> dict[str, Any]:
+    """The annotations of a struct, resolved."""
+    found: dict[str, Any] = get_type_hints(kind, localns={**vars(report_types), **NAMES})
+    return {name: found[name] for name in kind.__struct_fields__}
+
+
+def structs(kind: Any, seen: list[type]) -> Iterator[type]:
+    """A struct and those in its fields, in order, each once."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind in seen:
+            return
+        seen.append(kind)
+        yield kind
+        for field in hints(kind).values():
+            yield from structs(field, seen)
+    else:
+        for part in get_args(kind):
+            yield from structs(part, seen)
+
+
+def words(kind: Any) -> str:
+    """A type as the documentation names it."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(words(part) for part in args)
+    if origin in (tuple, list):
+        inner = list(dict.fromkeys(words(part) for part in args if part is not Ellipsis))
+        return f"array of {', '.join(inner)}"
+    if origin is not None:
+        return "object"
+    return f"[{kind.__name__}](#{kind.__name__.lower()})" if hasattr(kind, "__struct_fields__") else "object"
+
+
+def sections() -> str:
+    """One section per struct of the views."""
+    seen: list[type] = []
+    parts = []
+    for view in VIEWS:
+        for kind in structs(view, seen):
+            parts.append(_section(kind))
+    return "\n\n".join(parts)
+
+
+def _section(kind: type) -> str:
+    text = inspect.cleandoc(kind.__doc__ or "")
+    rows = [
+        f"| `{name}` | {words(hint)} |"
+        for name, hint in hints(kind).items()
+        if not (kind is Transformer and name == "part_of")
+    ]
+    prose = re.sub(r"\s*\n(?!\n)", " ", text.replace("\n\n", "\0")).replace("\0", "\n\n")
+    return "\n".join([f"### {kind.__name__}", "", prose, "", "| Field | Type |", "|---|---|", *rows])
