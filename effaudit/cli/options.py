@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -100,7 +99,10 @@ def width() -> int:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and 20 <= int(columns) <= 1000:
         return int(columns)
-    return max(shutil.get_terminal_size().columns, 80) if sys.stdout is not None and sys.stdout.isatty() else 80
+    try:
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, 80)
+    except (AttributeError, OSError, ValueError):  # closed, or no terminal
+        return 80
 
 
 def definitions(files: Iterable[str]) -> Mapping[tuple[str, str], Any] | None:

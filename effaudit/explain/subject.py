@@ -15,10 +15,11 @@ from effaudit.explain import figures, formulas
 from effaudit.explain.lookup import is_operator
 from effaudit.explain.node import NodeExplanation, explain_node, find_node
 from effaudit.explain.operator import OperatorAnswer, OperatorCard, calculate_operator, explain_operator
-from effaudit.findings import RULES
+from effaudit.findings import RULES as OF_STRUCTURE
 from effaudit.load.files import SAMPLE, SCHEMES
 from effaudit.ops._registry import rules_for
 from effaudit.printable import printable
+from effaudit.views.weights.findings import RULES as OF_WEIGHTS
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -47,6 +48,7 @@ Subject: TypeAlias = (
     | Several
 )
 Examine: TypeAlias = Callable[[str], Audited]
+RULES: Final = {**OF_STRUCTURE, **OF_WEIGHTS}
 MAX_NODES: Final = 20  # of one operator that are explained
 
 

@@ -12,6 +12,7 @@ from effaudit.tables.table import TEXT, Cell, Column, Shown, Table, arranged
 
 GAP = " "
 LOOK_AHEAD = 200  # rows that decide how wide a column is
+NARROW = 8  # what is left of a text column at least
 
 
 def table(made: Table, shown: Shown) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> s
 
 def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int) -> list[int]:
     """As wide as the first rows need; the widest text column gives way, again and again, until a line
-    fits; none gets narrower than the table says."""
+    fits; none gets narrower than the table says, unless that is not enough."""
     wanted = [
         max((len(text(row[i], column)) for row in rows), default=0) if rows else 0 for i, column in enumerate(columns)
     ]
@@ -68,10 +69,13 @@ def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: in
     excess = sum(wanted) + len(GAP) * (len(wanted) - 1) - total
     if excess < 0 and len(rows) == LOOK_AHEAD:  # rows to come may be wider
         wanted[0] -= excess
-    while excess > 0:
-        i = max(range(len(wanted)), key=lambda j: (wanted[j] > least[j], wanted[j]))
-        if wanted[i] <= least[i]:
-            break
-        wanted[i] -= 1
-        excess -= 1
+    narrow = [NARROW if column.kind == TEXT else width for width, column in zip(wanted, columns, strict=True)]
+    for limits in (least, narrow):
+        while excess > 0:
+            wide = [i for i, width in enumerate(wanted) if width > limits[i]]
+            if not wide:
+                break
+            i = max(wide, key=wanted.__getitem__)
+            wanted[i] -= 1
+            excess -= 1
     return wanted

@@ -107,9 +107,11 @@ def _baselines(models: Sequence[ModelReport], names: Sequence[str]) -> tuple[Arc
 
     found: dict[str, Architecture] = {}
     for name in names:
-        near = [nearest(m.totals.params, m.totals.macs) for m in models] if name == "nearest" else []
-        for one in [n.architecture for several in near for n in several] or [find(name)]:
-            found.setdefault(one.name, one)
+        if name == "nearest":
+            near = [n.architecture for m in models for n in nearest(m.totals.params, m.totals.macs)]
+        else:
+            near = [find(name)]
+        found.update({one.name: one for one in near})
     return tuple(found.values())
 
 

@@ -9,11 +9,11 @@ from effaudit.tables.table import COUNT, SHARE, Cell, Column, Table
 from effaudit.views.against import Against, Candidate, Explanation
 
 _COLUMNS = (
-    Column("name", "this counts", width=24),
+    Column("name", "this counts", width=20),
     Column("value", "value", COUNT, 8),
     Column("difference", "off", COUNT, 8),
     Column("percent", "off %", SHARE, 8),
-    Column("formula", "which is", width=34),
+    Column("formula", "which is", width=24),
 )
 _ROWS = (
     Column("node", "node", width=30),

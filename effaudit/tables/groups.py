@@ -26,7 +26,7 @@ def groups(model: ModelReport) -> Table:
     found = model.groups
     if found is None:
         raise ValueError("no groups were asked for")
-    keys = tuple(Column(key, key, width=14) for key in found.by)
+    keys = tuple(Column(key, key, width=10) for key in found.by)
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for g in found.groups:

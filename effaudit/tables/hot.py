@@ -20,8 +20,8 @@ COLUMNS = (
     Column("share", "share", SHARE, 7),
     Column("cumulative", "sum", SHARE, 7),
     Column("value", "value", COUNT, 9),
-    Column("kind", "kind", width=16),
-    Column("node", "node", width=36),
+    Column("kind", "kind", width=10),
+    Column("node", "node", width=20),
 )
 
 

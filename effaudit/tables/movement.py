@@ -8,8 +8,8 @@ from effaudit.report import ModelReport
 from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number
 
 _ROWS = (
-    Column("node", "node", width=34),
-    Column("op", "op", width=14),
+    Column("node", "node", width=20),
+    Column("op", "op", width=10),
     Column("read_bytes", "read", BYTES, 9),
     Column("write_bytes", "written", BYTES, 9),
     Column("bytes", "moved", BYTES, 9),

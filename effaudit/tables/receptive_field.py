@@ -10,10 +10,10 @@ from effaudit.tables.table import Cell, Column, Table
 from effaudit.views.receptive_field import AxisField, FeatureMap
 
 _COLUMNS = (
-    Column("node", "node", width=26),
-    Column("op", "op", width=10),
-    Column("shape", "output", width=14),
-    Column("field", "sees", width=12),
+    Column("node", "node", width=18),
+    Column("op", "op", width=8),
+    Column("shape", "output", width=10),
+    Column("field", "sees", width=9),
     Column("stride", "stride", width=7),
     Column("start", "centre", width=8),
     Column("padding", "padding", width=8),

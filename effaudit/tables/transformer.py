@@ -18,7 +18,7 @@ _PARTS = (
     Column("ops", "ops", COUNT, 8),
 )
 _BLOCKS = (
-    Column("block", "block", width=20),
+    Column("block", "block", width=6),
     Column("part", "part", width=9),
     Column("nodes", "nodes", COUNT, 6),
     Column("macs", "MACs", TEXT, 16),
@@ -26,7 +26,7 @@ _BLOCKS = (
     Column("params", "params", COUNT, 8),
 )
 _SIZES = (
-    Column("block", "block", width=20),
+    Column("block", "block", width=6),
     Column("attention", "attention", width=9),
     Column("tokens", "tokens", COUNT, 6),
     Column("kv_tokens", "keys", COUNT, 6),

@@ -10,8 +10,8 @@ from effaudit.views.weights import TensorWeights, WeightsReport
 from effaudit.weights import BUFFER, PARAM
 
 _TENSORS = (
-    Column("tensor", "tensor", width=22),
-    Column("shape", "shape", width=11),
+    Column("tensor", "tensor", width=16),
+    Column("shape", "shape", width=10),
     Column("dtype", "dtype", width=7),
     Column("zero_share", "zeros", SHARE, 7),
     Column("dead_outputs", "dead", COUNT, 5),
@@ -20,14 +20,14 @@ _TENSORS = (
     Column("peak_to_rms", "peak", RATIO, 6),
     Column("outliers", "out", COUNT, 5),
 )
-_TOTALS = (Column("what", "of the model", width=34), Column("value", "value", TEXT, 40))
+_TOTALS = (Column("what", "of the model", width=24), Column("value", "value", TEXT, 20))
 _TWICE = (
     Column("kind", "stored twice", width=12),
-    Column("tensors", "tensors", width=40),
+    Column("tensors", "tensors", width=30),
     Column("bytes", "each", BYTES, 9),
     Column("wasted_bytes", "wasted", BYTES, 9),
 )
-_TIED = (Column("tensor", "tied", width=26), Column("bytes", "bytes", BYTES, 9), Column("readers", "read by", width=36))
+_TIED = (Column("tensor", "tied", width=20), Column("bytes", "bytes", BYTES, 9), Column("readers", "read by", width=30))
 _FLOAT = (
     Column("tensor", "float in a quantized model", width=30),
     Column("op", "op", width=10),
@@ -35,7 +35,7 @@ _FLOAT = (
     Column("bytes", "bytes", BYTES, 9),
 )
 _UNREAD = (
-    Column("reason", "not told", width=44),
+    Column("reason", "not told", width=30),
     Column("tensors", "tensors", COUNT, 7),
     Column("bytes", "bytes", BYTES, 9),
 )
@@ -71,7 +71,7 @@ def _tensors(found: WeightsReport) -> Iterator[tuple[Cell, ...]]:
 def _tensor(found: TensorWeights) -> tuple[Cell, ...]:
     shape, values, channels = "x".join(map(str, found.shape)) or "scalar", found.values, found.channels
     if values is None:
-        return found.name, shape, found.dtype, *[None] * 6
+        return found.name, shape, found.dtype, None, *["-"] * 5
     dead = "-" if channels is None else channels.dead_outputs
     return (
         found.name,

@@ -9,14 +9,14 @@ from effaudit.tables.table import COUNT, RATIO, Cell, Column, Table, number
 from effaudit.views.winograd import Count
 
 _ROWS = (
-    Column("node", "node", width=30),
+    Column("node", "node", width=20),
     Column("kernel", "kernel", width=7),
     Column("macs", "MACs", COUNT, 7),
     Column("f2", "F(2,3)", COUNT, 7),
     Column("f4", "F(4,3)", COUNT, 7),
     Column("f2_additions", "+ F(2)", COUNT, 7),
     Column("f4_additions", "+ F(4)", COUNT, 7),
-    Column("note", "note", width=14),
+    Column("note", "note", width=10),
 )
 _TOTALS = (
     Column("what", "of the model", width=24),

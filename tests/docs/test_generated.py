@@ -16,7 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from effaudit import audit
 from effaudit.cli import COMMANDS, cli
 from effaudit.explain import formulas
+from effaudit.findings import RULES
 from effaudit.report import NodeReport, Report
+from effaudit.views.weights.findings import RULES as OF_WEIGHTS
 from tests.corpus.score import folder
 
 from . import console, figures, operators, structs, validation
@@ -149,10 +151,11 @@ def test_every_json_field_is_documented() -> None:
 
 
 def test_every_finding_is_documented() -> None:
-    source = (console.ROOT / "effaudit" / "findings.py").read_text()
-    rules = re.findall(r"return Finding\(\s*\"([a-z-]+)\"", source)
-    assert len(rules) > 5
-    assert sorted(rules) == sorted(re.findall(r"^\| `([a-z-]+)` \|[^|]*\|$", PAGES["docs/json.md"], re.MULTILINE))
+    section = PAGES["docs/json.md"].split("\n## Findings\n")[1].split("\n## ")[0]
+    assert sorted(RULES) == sorted(re.findall(r"^\| `([a-z-]+)` \|[^|]*\|$", section, re.MULTILINE))
+    of_weights = re.findall(r"^\| `([a-z0-9-]+)` \|[^|]*\|[^|]*\|$", PAGES["docs/weights.md"], re.MULTILINE)
+    assert sorted(OF_WEIGHTS) == sorted(of_weights)
+    assert len(RULES) > 7 and len(OF_WEIGHTS) > 11
 
 
 LIMITS = re.findall(r"^\|[^|]*\| ([\d,]+) \| `([\w.]+)` \|$", PAGES["docs/input.md"], re.MULTILINE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -36,21 +36,7 @@ class Material(msgspec.Struct, frozen=True):
 
 def findings(material: Material) -> tuple[Finding, ...]:
     """All findings, in a fixed order."""
-    rules: tuple[Callable[[Material], Finding | None], ...] = (
-        _unreadable,
-        _not_finite,
-        _bad_quantization,
-        _float_left,
-        _duplicates,
-        _dead,
-        _over_float16,
-        _lossless,
-        _clustered,
-        _sparse,
-        _two_four,
-        _spread,
-    )
-    return tuple(found for rule in rules if (found := rule(material)) is not None)
+    return tuple(found for make in _MAKERS.values() if (found := make(material)) is not None)
 
 
 def _made(rule: str, tensors: Sequence[TensorWeights], message: str, remedy: str) -> Finding | None:
@@ -71,6 +57,7 @@ def _where(tensors: Iterable[TensorWeights], holds: Callable[[Values], object]) 
 
 
 def _unreadable(material: Material) -> Finding | None:
+    """Tensors whose values are in reach but damaged: bytes are missing, or do not fit the shape."""
     found = material.unreadable
     return _made(
         "unreadable-weights",
@@ -81,6 +68,7 @@ def _unreadable(material: Material) -> Finding | None:
 
 
 def _not_finite(material: Material) -> Finding | None:
+    """A parameter or buffer holds NaN or infinity. One is enough to spoil the output."""
     found = _where(material.tensors, lambda v: v.nan or v.infinite)
     found = [t for t in found if t.role in (PARAM, BUFFER)]
     count = sum(t.values.nan + t.values.infinite for t in found if t.values is not None)
@@ -93,6 +81,7 @@ def _not_finite(material: Material) -> Finding | None:
 
 
 def _bad_quantization(material: Material) -> Finding | None:
+    """Scales that are 0, negative or not finite, or zero points outside their type: no quantizer makes them."""
     found = material.quantization
     if not found:
         return None
@@ -106,6 +95,7 @@ def _bad_quantization(material: Material) -> Finding | None:
 
 
 def _float_left(material: Material) -> Finding | None:
+    """Weights of products that a quantized model still stores as floats."""
     left = material.float_left
     if left is None or not left.tensors:
         return None
@@ -123,6 +113,7 @@ def _float_left(material: Material) -> Finding | None:
 
 
 def _duplicates(material: Material) -> Finding | None:
+    """Equal tensors (or transposes) stored more than once, where that wastes over 1 % of the parameters."""
     found = [d for d in material.duplicates if d.wasted_bytes]
     wasted = sum(d.wasted_bytes for d in found)
     if not _worth(wasted, material):
@@ -139,6 +130,7 @@ def _duplicates(material: Material) -> Finding | None:
 
 
 def _dead(material: Material) -> Finding | None:
+    """Channels whose weights are all zero: work and memory for a constant output, or for an input nobody needs."""
     found = [t for t in material.params if t.channels and (t.channels.dead_outputs or t.channels.dead_inputs)]
     outputs = sum(t.channels.dead_outputs or 0 for t in found if t.channels)
     inputs = sum(t.channels.dead_inputs or 0 for t in found if t.channels)
@@ -151,6 +143,7 @@ def _dead(material: Material) -> Finding | None:
 
 
 def _over_float16(material: Material) -> Finding | None:
+    """Elements beyond 65504, which become infinite in float16."""
     found = _where(material.params, lambda v: v.over_float16)
     return _made(
         "float16-overflow",
@@ -161,6 +154,7 @@ def _over_float16(material: Material) -> Finding | None:
 
 
 def _lossless(material: Material) -> Finding | None:
+    """Weights whose every element a 16-bit float holds exactly, where that saves over 1 % of the parameters."""
     found = [t for t in material.params if lossless_16(t)]
     saved = sum(map(lossless_16, found))
     if not _worth(saved, material):
@@ -174,6 +168,7 @@ def _lossless(material: Material) -> Finding | None:
 
 
 def _clustered(material: Material) -> Finding | None:
+    """Float weights of at most 256 different values: already quantized or clustered, and stored as floats."""
     found = [t for t in material.params if _table_saves(t) > 0]
     saved = sum(map(_table_saves, found))
     if not _worth(saved, material):
@@ -197,6 +192,7 @@ def _table_saves(tensor: TensorWeights) -> int:
 
 
 def _sparse(material: Material) -> Finding | None:
+    """Weights of which half or more is zero, stored dense."""
     found = _where(material.params, lambda v: v.zero_share is not None and v.zero_share >= SPARSE)
     spent = sum(int(t.bytes * (t.values.zero_share or 0)) for t in found if t.values is not None)
     if not _worth(spent, material):
@@ -210,6 +206,7 @@ def _sparse(material: Material) -> Finding | None:
 
 
 def _two_four(material: Material) -> Finding | None:
+    """Weights in the 2:4 pattern that sparse tensor cores take, over 1 % of the parameters."""
     found = [t for t in material.params if t.channels and t.channels.two_four and t.values and _some(t.values)]
     size = sum(t.bytes for t in found)
     if not _worth(size, material):
@@ -228,6 +225,7 @@ def _some(values: Values) -> bool:
 
 
 def _spread(material: Material) -> Finding | None:
+    """Weights whose channels differ in range by more than 16 times: one scale for all loses 4 of 8 bits in most."""
     found = [t for t in material.params if t.channels and (t.channels.spread or 0) > SPREAD]
     return _made(
         "uneven-channels",
@@ -235,3 +233,21 @@ def _spread(material: Material) -> Finding | None:
         f"in {len(found)} weight(s) the largest output channel reaches over {SPREAD:g} times as far as the median one",
         "quantize them per channel: with one scale per tensor most channels keep few levels",
     )
+
+
+_MAKERS: Final[Mapping[str, Callable[[Material], Finding | None]]] = {
+    "unreadable-weights": _unreadable,
+    "weights-not-finite": _not_finite,
+    "bad-quantization": _bad_quantization,
+    "float-left": _float_left,
+    "duplicate-weights": _duplicates,
+    "dead-channels": _dead,
+    "float16-overflow": _over_float16,
+    "wider-than-needed": _lossless,
+    "clustered-weights": _clustered,
+    "sparse-weights-stored-dense": _sparse,
+    "two-four-sparse": _two_four,
+    "uneven-channels": _spread,
+}
+# rule -> what it means
+RULES: Final[Mapping[str, str]] = {rule: make.__doc__ or "" for rule, make in _MAKERS.items()}
