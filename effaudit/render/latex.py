@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
-from effaudit.report import ModelReport, Report
+from effaudit.report import ModelReport, Report, size
 from effaudit.tables import of
-from effaudit.tables.nodes import size
 from effaudit.tables.summary import summary
 from effaudit.tables.table import Shown, Table, arranged
 

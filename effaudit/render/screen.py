@@ -9,8 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from effaudit.printable import printable
-from effaudit.report import ModelReport, TensorType
-from effaudit.tables.nodes import size
+from effaudit.report import ModelReport, TensorType, size
 from effaudit.units import human, human_bytes, rounded
 from effaudit.views.hot import Hot
 

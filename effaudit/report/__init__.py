@@ -15,6 +15,7 @@ from effaudit.report.types import (
     Report,
     TensorType,
     Totals,
+    size,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "audit",
     "describe",
     "report",
+    "size",
 ]

@@ -31,6 +31,7 @@ from effaudit.report.types import (
     Totals,
 )
 from effaudit.table import COUNTING, CostTable, Row
+from effaudit.views.attends import attends
 from effaudit.views.groups import groups
 from effaudit.views.hot import hot
 from effaudit.views.owners import Claims, Own, by_row, owners
@@ -117,6 +118,8 @@ def _baselines(models: Sequence[ModelReport], names: Sequence[str]) -> tuple[Arc
 
 def _transformer(audited: Audited) -> tuple[Mapping[int, str], Mapping[str, Dim] | None, Transformer | None]:
     """(part of each node, MACs of each part as formulas, the breakdown), where the model has attention."""
+    if not attends(audited):
+        return {}, None, None
     from effaudit.views.transformer import part_formulas, transformer
 
     found = transformer(audited)

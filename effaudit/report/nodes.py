@@ -7,6 +7,7 @@ import msgspec
 from effaudit import dims
 from effaudit.audited import Audited
 from effaudit.dataflow import flow
+from effaudit.dims import Dim
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
 from effaudit.quantity import add
@@ -81,20 +82,23 @@ def intensity(flops: int | None, read: int | None, written: int | None) -> float
 def activation_elements(audited: Audited) -> int | None:
     """Elements of all activations, the graph inputs that are read included: those of `sum_bytes`; None if unknown."""
     known, values = audited.flow, audited.graph.values
-    outside = frozenset(audited.graph.inputs)
-    made: dict[str, None] = {}
+    outside, varying = frozenset(audited.graph.inputs), known.varying
+    fed: set[str] = set()
+    total: Dim = 0
     for node, names, runs in zip(audited.graph.nodes, known.reads, known.live, strict=True):
         if runs:
-            made.update(dict.fromkeys(name for name in names if name in outside))
-            made.update(dict.fromkeys(name for name in node.outputs if name in known.varying))
-    total = 0
-    for name in made:
-        value = values[name]
-        size = value.numel if value.shape is not None else None
-        if not isinstance(size, int):
+            fed.update(outside.intersection(names))
+            for name in node.outputs:
+                if name in varying:
+                    value = values[name]
+                    if value.shape is None:
+                        return None
+                    total = total + value.numel
+    for name in fed:
+        if values[name].shape is None:
             return None
-        total += size
-    return total
+        total = total + values[name].numel
+    return total if isinstance(total, int) else None
 
 
 def _made(row: Row, scope: Scope) -> int | None:

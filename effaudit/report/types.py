@@ -33,6 +33,15 @@ class TensorType(msgspec.Struct, frozen=True):
     shape: tuple[int | str, ...] | None
 
 
+def size(shape: tuple[int | str, ...] | None) -> str:
+    """1x3x224x224, or [batch, 3, ...] where a dim is an expression, "?" where the rank is unknown."""
+    if shape is None:
+        return "?"
+    if all(isinstance(dim, int) for dim in shape):
+        return "x".join(map(str, shape)) or "scalar"
+    return f"[{', '.join(map(str, shape))}]"
+
+
 class NodeReport(msgspec.Struct, frozen=True):
     """One node's costs; None is unknown, `unpriced` then says why. `live` False: it never runs and is in no total."""
 

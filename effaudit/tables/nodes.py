@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from effaudit.report import ModelReport, NodeReport
+from effaudit.report import ModelReport, NodeReport, size
 from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Table, number
 
 Getter = Callable[[NodeReport, ModelReport, str], Cell]
@@ -13,15 +13,6 @@ Getter = Callable[[NodeReport, ModelReport, str], Cell]
 
 def _first_shape(node: NodeReport) -> str:
     return size(node.outputs[0].shape) if node.outputs else ""
-
-
-def size(shape: tuple[int | str, ...] | None) -> str:
-    """1x3x224x224, or [batch, 3, ...] where a dim is an expression, "?" where the rank is unknown."""
-    if shape is None:
-        return "?"
-    if all(isinstance(dim, int) for dim in shape):
-        return "x".join(map(str, shape)) or "scalar"
-    return f"[{', '.join(map(str, shape))}]"
 
 
 def _share(node: NodeReport, model: ModelReport) -> float | None:

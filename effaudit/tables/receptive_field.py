@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from effaudit.report import ModelReport
-from effaudit.tables.nodes import size
+from effaudit.report import ModelReport, size
 from effaudit.tables.table import Cell, Column, Table
 from effaudit.views.receptive_field import AxisField, FeatureMap
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -41,41 +40,45 @@ class Hot(msgspec.Struct, frozen=True):
 
 def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
     """Hot spots of every figure; `params` per row. Ranges count with their lower end."""
-    varying = audited.flow.varying
-    measures: dict[str, Callable[[int, Row], int]] = {
-        "macs": lambda i, row: _low(row, "macs"),
-        "params": lambda i, row: params[i],
-        "bytes": lambda i, row: _low(row, "reads") + _low(row, "writes"),
-        "activations": lambda i, row: _made(row, varying),
-        "ops": lambda i, row: _low(row, "ops"),
-    }
-    return tuple(_hot(audited, figure, measures[figure], top) for figure in FIGURES)
+    kinds, varying = audited.kinds, audited.flow.varying
+    values: tuple[list[int], ...] = tuple([] for _ in FIGURES)
+    places: list[int] = []
+    by_kind: dict[str, list[int]] = {}
+    for i, row in enumerate(audited.table.rows):
+        if not row.live:
+            continue
+        low = row.low
+        macs, ops, read, written = (
+            n if type(n) is int else _low(row, f) for n, f in zip(low.figures, _OF, strict=True)
+        )
+        made = written if not varying.isdisjoint(row.node.outputs) else 0
+        found = (macs, params[i], read + written, made, ops)
+        places.append(i)
+        sums = by_kind.setdefault(kinds.get(i) or row.kind, [0] * len(FIGURES))
+        for j, value in enumerate(found):
+            values[j].append(value)
+            sums[j] += value
+    return tuple(
+        _hot(audited, figure, values[j], places, {kind: sums[j] for kind, sums in by_kind.items() if sums[j]}, top)
+        for j, figure in enumerate(FIGURES)
+    )
 
 
-def _hot(audited: Audited, figure: str, measure: Callable[[int, Row], int], top: int) -> Hot:
-    ranked = [(measure(i, row), -i) for i, row in enumerate(audited.table.rows) if row.live]
-    total = sum(value for value, _ in ranked)
-    kinds: Counter[str] = Counter()
-    for value, i in ranked:
-        if value:
-            kinds[audited.kind(-i)] += value
-    nodes, so_far = [], 0
-    for value, i in heapq.nlargest(top, ranked):
+_OF: Final = ("macs", "ops", "reads", "writes")  # the figures of a price, in its order
+
+
+def _low(row: Row, figure: str) -> int:
+    return row.quantity(figure).low
+
+
+def _hot(audited: Audited, figure: str, values: list[int], places: list[int], kinds: dict[str, int], top: int) -> Hot:
+    total, so_far = sum(values), 0
+    nodes = []
+    for value, i in heapq.nlargest(top, zip(values, map(int.__neg__, places), strict=True)):
         if value:
             so_far += value
             name = audited.table.rows[-i].node.label
             nodes.append(HotNode(name, audited.kind(-i), value, value / total, so_far / total))
-    shares = {kind: value / total for kind, value in kinds.most_common()}
+    ranked = sorted(kinds.items(), key=lambda item: -item[1])
+    shares = {kind: value / total for kind, value in ranked}
     return Hot(figure, total, tuple(nodes), shares, aim(figure, shares))
-
-
-def _low(row: Row, figure: str) -> int:
-    low = getattr(row.low, figure)
-    return low if type(low) is int else row.quantity(figure).low
-
-
-def _made(row: Row, varying: frozenset[str]) -> int:
-    """Bytes of the activations a node makes; a view makes none."""
-    if not any(name in varying for name in row.node.outputs):
-        return 0
-    return _low(row, "writes")

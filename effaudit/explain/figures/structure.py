@@ -5,8 +5,7 @@ from __future__ import annotations
 from effaudit.audited import Audited
 from effaudit.explain.figures._registry import Derivation, figure
 from effaudit.printable import printable
-from effaudit.report import ModelReport
-from effaudit.tables.nodes import size
+from effaudit.report import ModelReport, size
 
 
 @figure("inputs", "inputs and outputs", "tensors", page="docs/input.md", labels=("in", "out", "outputs"))

@@ -13,17 +13,10 @@ from typing import Final
 
 import msgspec
 
+from effaudit.views.attends import SOFTMAX, is_fused, is_product, operands
 from effaudit.views.transformer.fused import projects
-from effaudit.views.transformer.signal import Signal, is_product, operands
+from effaudit.views.transformer.signal import Signal
 
-SOFTMAX: Final = frozenset(("Softmax", "BiasSoftmax", "QLinearSoftmax"))
-FUSED: Final = frozenset(
-    """Attention FlexAttention MultiHeadAttention GroupQueryAttention QAttention QOrderedAttention PackedAttention
-    PackedMultiHeadAttention DecoderMaskedSelfAttention DecoderMaskedMultiHeadAttention DecoderAttention
-    SparseAttention PagedAttention SparsePagedAttention DynamicSparseAttention LongformerAttention
-    QOrderedLongformerAttention LinearAttention GatedDeltaNet""".split()
-)
-_DOMAINS: Final = frozenset(("", "ai.onnx.preview", "com.microsoft"))
 MAX_NODES: Final = 64  # followed from one softmax in one direction
 
 
@@ -51,15 +44,6 @@ class Core(msgspec.Struct, frozen=True):
     @property
     def end(self) -> int:
         return max(self.values) if self.fused is None else self.fused
-
-
-def may_attend(ops: Sequence[str]) -> bool:
-    """False for the operators of a graph that cannot hold attention."""
-    return any(op in SOFTMAX or op in FUSED or op == "Exp" for op in ops)
-
-
-def is_fused(op: str, domain: str) -> bool:
-    return op in FUSED and domain in _DOMAINS
 
 
 def cores(s: Signal, holding: Sequence[int] = ()) -> tuple[list[Core], int]:

@@ -9,7 +9,7 @@ from effaudit.audited import Audited
 from effaudit.dims import Dim
 from effaudit.errors import Undecided
 from effaudit.table import CostTable
-from effaudit.views.transformer.attention import is_fused
+from effaudit.views.attends import is_fused
 from effaudit.views.transformer.fused import Inside, projection
 from effaudit.views.transformer.fused import inside as sizes_inside
 from effaudit.views.transformer.signal import Signal, signal

@@ -14,6 +14,7 @@ import msgspec
 from effaudit.dataflow import Flow
 from effaudit.graph import Graph, Node, Value
 from effaudit.table import CostTable
+from effaudit.views.attends import is_product
 
 # Only their first input's elements are passed on; the others are shapes, indices, limits, scales.
 _FIRST: Final = frozenset(
@@ -27,21 +28,6 @@ TRANSPARENT: Final = frozenset(
     """Identity Cast Reshape Transpose Squeeze Unsqueeze Flatten Dropout QuantizeLinear DequantizeLinear
     DynamicQuantizeLinear""".split()
 )
-# Matrix products of two operands that may both be activations, with the places of the operands.
-PRODUCTS: Final[Mapping[str, tuple[int, int]]] = {
-    "MatMul": (0, 1),
-    "Einsum": (0, 1),
-    "Gemm": (0, 1),
-    "FusedMatMul": (0, 1),
-    "FusedMatMulActivation": (0, 1),
-    "TransposeMatMul": (0, 1),
-    "MatMulInteger": (0, 1),
-    "MatMulInteger16": (0, 1),
-    "MatMulIntegerToFloat": (0, 1),
-    "DynamicQuantizeMatMul": (0, 1),
-    "QLinearMatMul": (0, 3),
-    "QGemm": (0, 3),
-}
 CONVS: Final = frozenset(
     "Conv ConvInteger QLinearConv FusedConv NhwcFusedConv NhwcConv DynamicQuantizeConv ConvIntegerToFloat".split()
 )
@@ -138,20 +124,6 @@ def carried(node: Node, varying: frozenset[str], values: Mapping[str, Value]) ->
     elif node.bodies:
         names = tuple(dict.fromkeys((*names, *(n for body in node.bodies.values() for n in body.captured))))
     return [name for name in names if name in varying and _numel(values.get(name)) != 1]
-
-
-def operands(node: Node) -> tuple[str, ...]:
-    """The two factors of a matrix product; none of another operator."""
-    places = PRODUCTS.get(node.op)
-    if places is None or len(node.inputs) <= places[1]:
-        return ()
-    return node.inputs[places[0]], node.inputs[places[1]]
-
-
-def is_product(node: Node, varying: frozenset[str]) -> bool:
-    """True for a matrix product of two activations."""
-    factors = operands(node)
-    return len(factors) == 2 and all(name in varying for name in factors)
 
 
 def _numbers(value: Value | None) -> tuple[int, ...] | None:

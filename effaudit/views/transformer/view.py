@@ -12,15 +12,16 @@ from effaudit.audited import Audited
 from effaudit.dataflow import Flow, flow
 from effaudit.graph import Graph
 from effaudit.table import CostTable, Row
+from effaudit.views.attends import MAX_DEPTH, attends, holds, is_fused
 from effaudit.views.transformer import pieces
-from effaudit.views.transformer.attention import cores, is_fused, may_attend
+from effaudit.views.transformer.attention import cores
 from effaudit.views.transformer.fused import inside
 from effaudit.views.transformer.others import complete
 from effaudit.views.transformer.patches import patches
 from effaudit.views.transformer.pieces import Params, Piece
 from effaudit.views.transformer.products import Assigned, Blocks, assign, blocks
 from effaudit.views.transformer.residual import branches
-from effaudit.views.transformer.signal import Signal, is_product, signal
+from effaudit.views.transformer.signal import Signal, signal
 from effaudit.views.transformer.sizes import Sizes, fused_sizes, relation, spelled_sizes, width
 from effaudit.views.transformer.types import (
     EMBEDDING,
@@ -35,7 +36,6 @@ from effaudit.views.transformer.types import (
     Transformer,
 )
 
-MAX_DEPTH: Final = 8  # bodies inside bodies
 MAX_BLOCKS: Final = 20_000  # inside bodies: a few short functions can call each other very often
 _RUNS_IN_ROW: Final = frozenset(("Loop", "Scan"))
 
@@ -43,7 +43,7 @@ _RUNS_IN_ROW: Final = frozenset(("Loop", "Scan"))
 def transformer(audited: Audited) -> Transformer | None:
     """The blocks of a model and the costs of their parts; None where the model holds no attention."""
     graph = audited.graph
-    if not _attends(graph, 0, {}) or not _weighs(graph, audited.flow):
+    if not attends(audited):
         return None
     whole = Whole(Params(audited.weights.by_reader()), _batch(graph, audited.flow))
     found = _Analysis(graph, audited.flow, audited.table, whole)
@@ -130,7 +130,7 @@ class _Analysis:
         for i, row in enumerate(self.signal.table.rows):
             if not row.bodies or not row.live:
                 continue
-            attending = [name for name in row.bodies if _attends(row.node.bodies[name], 0, self.whole.attending)]
+            attending = [name for name in row.bodies if holds(row.node.bodies[name], 0, self.whole.attending)]
             if not attending:
                 continue
             single = "function" in row.bodies or (row.node.op in _RUNS_IN_ROW and not row.node.domain)
@@ -307,22 +307,6 @@ def _missing(b: Gathered) -> str:
     if b.relation == UNKNOWN:
         found.append("self or cross: the flow of data does not tell where the keys come from")
     return "; ".join(found)
-
-
-def _attends(graph: Graph, depth: int, memory: dict[int, bool]) -> bool:
-    """True where a graph or one of its bodies may hold attention."""
-    if id(graph) in memory:
-        return memory[id(graph)]
-    found = may_attend([node.op for node in graph.nodes])
-    if not found and depth <= MAX_DEPTH:
-        found = any(_attends(body, depth + 1, memory) for node in graph.nodes for body in node.bodies.values())
-    memory[id(graph)] = found
-    return found
-
-
-def _weighs(graph: Graph, known: Flow) -> bool:
-    """False where nothing multiplies two activations: a softmax alone, as classifiers end with, is no attention."""
-    return any(node.bodies or is_fused(node.op, node.domain) or is_product(node, known.varying) for node in graph.nodes)
 
 
 def _batch(graph: Graph, known: Flow) -> int:
