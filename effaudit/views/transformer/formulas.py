@@ -36,7 +36,7 @@ def part_formulas(audited: Audited, view: Transformer | None = None) -> dict[str
 
 def _by_part(audited: Audited, table: CostTable, view: Transformer) -> dict[str, Dim | None]:
     terms: dict[str, list[Dim | None]] = {part: [] for part in PARTS}
-    numeric = signal(audited.graph, audited.flow, audited.table)
+    numeric: Signal | None = None  # only fused operators need it
     for i, row in enumerate(table.rows):
         low, high = row.low.macs, row.high.macs
         if not row.live or high == 0:
@@ -47,6 +47,7 @@ def _by_part(audited: Audited, table: CostTable, view: Transformer) -> dict[str,
             for terms_of in terms.values():
                 terms_of.append(None)  # which part of a body costs how much is known in numbers only
         elif part == SCORES and is_fused(row.node.op, row.node.domain):
+            numeric = numeric or signal(audited.graph, audited.flow, audited.table)
             for name, value in _split(audited, numeric, i, macs).items():
                 terms[name].append(value)
         else:
