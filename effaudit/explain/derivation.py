@@ -75,9 +75,10 @@ def derivation(node: Node, values: Mapping[str, Value], rules: Rules, row: Row) 
 
 def flops_step(macs: Dim | None, ops: Dim | None) -> tuple[Step, ...]:
     """FLOPs, where both parts are known."""
-    if macs is None or ops is None:
+    flops = None if macs is None or ops is None else _sum((macs, macs, ops))
+    if macs is None or ops is None or flops is None:
         return ()
-    return (Step("flops", "2 x macs + ops", f"2 x {_grouped(macs)} + {_grouped(ops)}", as_count(2 * macs + ops)),)
+    return (Step("flops", "2 x macs + ops", f"2 x {_grouped(macs)} + {_grouped(ops)}", as_count(flops)),)
 
 
 def weights_step(names: Iterable[str], params: Dim) -> tuple[Step, ...]:
@@ -99,11 +100,8 @@ def moved_steps(node: Node, values: Mapping[str, Value], rules: Rules, row: Row)
         if count is None:
             continue
         tensors = [values[name] for name in names]
-        sizes = [value.nbytes for value in tensors] if all(v.shape is not None for v in tensors) else []
-        total: Dim = 0
-        for size in sizes:
-            total = total + size
-        if len(sizes) == len(tensors) and total == count:
+        sizes = [size for size in map(nbytes, tensors) if size is not None]
+        if len(sizes) == len(tensors) and _sum(sizes) == count:
             listed = tuple(
                 f"{name} {value.encoding.dtype} {shape_text(value.shape)}: {_written(size)} B"
                 for name, value, size in zip(names, tensors, sizes, strict=True)
@@ -113,6 +111,13 @@ def moved_steps(node: Node, values: Mapping[str, Value], rules: Rules, row: Row)
         else:
             steps.append(Step(figure, formula_text(rules), "", as_count(count)))
     return tuple(steps)
+
+
+def _sum(sizes: Iterable[Dim]) -> Dim | None:
+    try:
+        return dims.total(sizes)
+    except Undecided:
+        return None
 
 
 def intensity(flops: Dim | None, read: Dim | None, written: Dim | None) -> float | None:

@@ -27,6 +27,7 @@ from effaudit.graph import Constant, Graph, Node, Value
 from effaudit.kinds import SCORES, VALUES, attention_kinds
 from effaudit.ops._registry import Rules, registered
 from effaudit.table import UNPRICED, CostTable, Row
+from effaudit.views.extents import nbytes
 from effaudit.weights import BUFFER, PARAM, QUANTIZATION, Tensor, Weights, classify
 
 __all__ = ["NodeExplanation", "explain_node", "find_node"]
@@ -265,8 +266,7 @@ def _outputs(node: Node, graph: Graph) -> tuple[Operand, ...]:
 
 def _operand(role: str, name: str, value: Value, source: str) -> Operand:
     shape = None if value.shape is None else tuple(as_text(dim) for dim in value.shape)
-    size = value.nbytes if value.shape is not None and value.encoding.bits else None
-    return Operand(role, name, value.encoding.dtype, shape, as_count(size), source)
+    return Operand(role, name, value.encoding.dtype, shape, as_count(nbytes(value)), source)
 
 
 def _inner(node: Node) -> Iterator[Node]:

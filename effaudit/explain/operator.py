@@ -34,6 +34,7 @@ from effaudit.graph import Value
 from effaudit.ops._registry import Rules
 from effaudit.printable import printable
 from effaudit.table import CONTROL, UNPRICED
+from effaudit.views.extents import nbytes
 
 __all__ = ["OperatorAnswer", "OperatorCard", "calculate_operator", "explain_operator", "is_operator"]
 
@@ -275,8 +276,7 @@ def _role(operand: Operand) -> str:
 
 def _tensor(name: str, value: Value, role: str) -> Tensor:
     shape = None if value.shape is None else tuple(as_text(dim) for dim in value.shape)
-    size = value.nbytes if value.shape is not None and value.encoding.bits else None
-    return Tensor(name, value.encoding.dtype, shape, as_count(size), role)
+    return Tensor(name, value.encoding.dtype, shape, as_count(nbytes(value)), role)
 
 
 def _kind(found: Operator) -> str:

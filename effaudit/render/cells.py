@@ -16,9 +16,17 @@ def text(cell: Cell, column: Column, limit: int | None = None) -> str:
     if isinstance(cell, str):
         return printable(cell, limit)
     if isinstance(cell, Span):
-        low = _number(cell.low, column.kind)
-        return f">= {low}" if cell.high is None else f"{low}..{_number(cell.high, column.kind)}"
+        return _span(cell.low, cell.high, column.kind)
     return _number(cell, column.kind)
+
+
+def _span(low: int, high: int | None, kind: str) -> str:
+    """LOW..HIGH in three digits, the unit once where both have the same."""
+    show = human_bytes if kind == BYTES else human
+    if high is None:
+        return f">= {show(low, 3)}"
+    (a, *unit), (b, *other) = show(low, 3).split(" "), show(high, 3).split(" ")
+    return " ".join([f"{a}..{b}", *other]) if unit == other else f"{show(low, 3)}..{show(high, 3)}"
 
 
 def _number(value: int | float, kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 import msgspec
 
@@ -16,18 +17,37 @@ from effaudit.tables.groups import BRIEF as GROUPS
 from effaudit.tables.nodes import BRIEF as NODES
 from effaudit.tables.summary import BRIEF as SUMMARY
 from effaudit.tables.summary import summary
-from effaudit.tables.table import Shown
+from effaudit.tables.table import Cell, Shown
 
 
 def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
     """A row per model, and the names of its notes."""
-    brief = Shown(columns=SUMMARY, width=shown.width)
-    made = "".join(table(summary(document), brief))
-    yield f"{document.counting}   {len(document.models)} models{made}"
+    folder = _folder([model.path for model in document.models])
+    made = summary(document)
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for name, *cells in made.rows():
+            yield (str(name).removeprefix(folder), *cells)
+
+    yield f"{document.counting}   {len(document.models)} models{f' in {printable(folder, 60)}' if folder else ''}"
+    yield from table(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY, width=shown.width))
+    by_rule: dict[str, list[str]] = {}
     for model in document.models:
-        if model.findings:
-            rules = ", ".join(finding.rule for finding in model.findings)
-            yield f"note   {printable(model.path, 30)}: {rules}\n"
+        for finding in model.findings:
+            by_rule.setdefault(finding.rule, []).append(printable(model.path.removeprefix(folder), 40))
+    for rule, names in by_rule.items():
+        which = ", ".join(names) if len(names) <= NAMED else f"{len(names)} of {len(document.models)} models"
+        yield from (f"{line}\n" for line in wrapped("note   ", f"{rule}: {which}"))
+
+
+NAMED = 3  # models that are named with a note; more are counted
+
+
+def _folder(paths: list[str]) -> str:
+    """The folder that all paths begin with, its slash included; "" where there is none."""
+    first, last = min(paths, default=""), max(paths, default="")  # what these share, all share
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return first[: first.rfind("/", 0, same) + 1]
 
 
 def details(model: ModelReport, shown: Shown) -> Iterator[str]:

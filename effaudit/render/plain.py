@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from textwrap import wrap
 
+import msgspec
+
 from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.tables.table import TEXT, Cell, Column, Shown, Table, arranged
@@ -20,6 +22,11 @@ def table(made: Table, shown: Shown) -> Iterator[str]:
     found = arranged(made, shown)
     rows = iter(found.rows())
     first = list(islice(rows, LOOK_AHEAD))
+    kept = _kept(found.columns, first, shown.width)
+    if len(kept) < len(found.columns):
+        keys = tuple(found.columns[i].key for i in kept)
+        yield from table(made, msgspec.structs.replace(shown, columns=keys))
+        return
     widths = _widths(found.columns, first, shown.width)
     yield f"\n{found.title}\n" if found.title else "\n"
     if not first:
@@ -55,27 +62,43 @@ def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> s
     return GAP.join(made).rstrip() + "\n"
 
 
+def _kept(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int) -> list[int]:
+    """The places of the columns that fit: spare ones go, the last one first, until the others have what they need."""
+    wanted, kept = _wanted(columns, rows), list(range(len(columns)))
+    for spare in [i for i in reversed(kept) if columns[i].spare]:
+        needed = sum(_least(columns[i], wanted[i]) for i in kept) + len(GAP) * (len(kept) - 1)
+        if needed <= total:
+            break
+        kept.remove(spare)
+    return kept
+
+
+def _wanted(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]) -> list[int]:
+    """The width of the widest cell or heading of each column."""
+    return [
+        max(len(column.title), max((len(text(row[i], column)) for row in rows), default=0))
+        for i, column in enumerate(columns)
+    ]
+
+
+def _least(column: Column, wanted: int) -> int:
+    return min(wanted, max(len(column.title), column.width)) if column.kind == TEXT else wanted
+
+
 def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int) -> list[int]:
-    """As wide as the first rows need; the widest text column gives way, again and again, until a line
-    fits; none gets narrower than the table says, unless that is not enough."""
-    wanted = [
-        max((len(text(row[i], column)) for row in rows), default=0) if rows else 0 for i, column in enumerate(columns)
-    ]
-    wanted = [max(width, len(column.title)) for width, column in zip(wanted, columns, strict=True)]
-    least = [
-        min(width, max(len(column.title), column.width)) if column.kind == TEXT else width
-        for width, column in zip(wanted, columns, strict=True)
-    ]
+    """As wide as the first rows need; the widest text column gives way, again and again, until a line fits; none gets
+    narrower than its table says, unless that is not enough."""
+    wanted = _wanted(columns, rows)
+    least = [_least(column, width) for column, width in zip(columns, wanted, strict=True)]
+    narrow = [NARROW if column.kind == TEXT else width for column, width in zip(columns, wanted, strict=True)]
     excess = sum(wanted) + len(GAP) * (len(wanted) - 1) - total
     if excess < 0 and len(rows) == LOOK_AHEAD:  # rows to come may be wider
         wanted[0] -= excess
-    narrow = [NARROW if column.kind == TEXT else width for width, column in zip(wanted, columns, strict=True)]
     for limits in (least, narrow):
         while excess > 0:
             wide = [i for i, width in enumerate(wanted) if width > limits[i]]
             if not wide:
                 break
-            i = max(wide, key=wanted.__getitem__)
-            wanted[i] -= 1
+            wanted[max(wide, key=wanted.__getitem__)] -= 1
             excess -= 1
     return wanted

@@ -7,12 +7,13 @@ import msgspec
 from effaudit import dims
 from effaudit.audited import Audited
 from effaudit.dataflow import flow
-from effaudit.dims import Dim
+from effaudit.errors import Undecided
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
 from effaudit.quantity import add
 from effaudit.report.types import NodeReport, TensorType
 from effaudit.table import Row
+from effaudit.views.extents import elements, nbytes
 from effaudit.views.groups import kernel
 from effaudit.views.owners import Claims
 
@@ -84,20 +85,20 @@ def activation_elements(audited: Audited) -> int | None:
     known, values = audited.flow, audited.graph.values
     outside, varying = frozenset(audited.graph.inputs), known.varying
     fed: set[str] = set()
-    total: Dim = 0
+    made: list[Value] = []
     for node, names, runs in zip(audited.graph.nodes, known.reads, known.live, strict=True):
         if runs:
             fed.update(outside.intersection(names))
-            for name in node.outputs:
-                if name in varying:
-                    value = values[name]
-                    if value.shape is None:
-                        return None
-                    total = total + value.numel
-    for name in fed:
-        if values[name].shape is None:
-            return None
-        total = total + values[name].numel
+            made.extend(values[name] for name in node.outputs if name in varying)
+    made.extend(values[name] for name in fed)
+    sizes = [elements(value) for value in made if value.shape is not None]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(made):
+        return None
+    try:
+        total = dims.total(known)
+    except Undecided:  # more open dims than an expression holds
+        return None
     return total if isinstance(total, int) else None
 
 
@@ -107,7 +108,7 @@ def _made(row: Row, scope: Scope) -> int | None:
     for name in row.node.outputs:
         if name in scope.varying:
             value = scope.graph.values[name]
-            size = value.nbytes if value.shape is not None and value.encoding.bits else None
+            size = nbytes(value) if value.shape is not None else None
             if not isinstance(size, int):
                 return None
             total += size

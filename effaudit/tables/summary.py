@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from effaudit.views.published.architectures import Architecture
 
 COLUMNS = (
-    Column("model", "model"),
+    Column("model", "model", width=32),
     Column("params", "params", COUNT),
-    Column("weight_bytes", "weights", BYTES),
+    Column("weight_bytes", "weights", BYTES, spare=True),
     Column("macs", "MACs", COUNT),
-    Column("ops", "other ops", COUNT),
+    Column("ops", "other ops", COUNT, spare=True),
     Column("flops", "FLOPs", COUNT),
     Column("activations", "activations", COUNT),
-    Column("bytes", "moved", BYTES),
+    Column("bytes", "moved", BYTES, spare=True),
     Column("intensity", "FLOP/B", RATIO),
     Column("live_bytes", "live", BYTES),
     Column("coverage", "priced", SHARE),

@@ -28,13 +28,14 @@ RATIO: Final = "ratio"
 
 
 class Column(msgspec.Struct, frozen=True):
-    """`key` is its name for programs, `title` its heading; `kind` says what its cells measure; `width` is how wide it
-    is where a table is printed as it is made."""
+    """`key` is its name for programs, `title` its heading; `kind` says what its cells measure; `width` is what text
+    needs at least. Where a line is too long, a column that is `spare` goes, the last one first."""
 
     key: str
     title: str
     kind: str = TEXT
     width: int = 10
+    spare: bool = False
 
 
 class Table(msgspec.Struct, frozen=True):

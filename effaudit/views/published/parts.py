@@ -9,6 +9,7 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.graph import Node, Shape, Value
 from effaudit.quantity import Quantity
+from effaudit.views.extents import elements
 from effaudit.weights import PARAM
 
 CONVOLUTIONS = frozenset("conv grouped depthwise pointwise transposed".split())
@@ -85,15 +86,7 @@ def total(values: Iterable[Value | None]) -> int | None:
     count = 0
     for value in values:
         size = elements(value)
-        if size is None:
+        if not isinstance(size, int):
             return None
         count += size
     return count
-
-
-def elements(value: Value | None) -> int | None:
-    """The elements of a value, None where they are not a known number."""
-    if value is None or (value.shape is None and value.extent is None):
-        return None
-    size = value.numel
-    return size if isinstance(size, int) else None

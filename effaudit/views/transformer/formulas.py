@@ -59,13 +59,17 @@ def _split(audited: Audited, numeric: Signal, i: int, macs: Dim | None) -> dict[
     """The parts of a fused operator: its projections, the rest by the sizes of its heads."""
     f: Inside = sizes_inside(numeric, i)
     qkv = projection(audited.symbolic, audited.symbolic.nodes[i]) if f.qkv else 0
+    unknown: dict[str, Dim | None] = dict.fromkeys((QKV, SCORES, VALUES))
     if macs is None or qkv is None or f.scores is None or f.values is None:
-        return {QKV: None, SCORES: None, VALUES: None}
+        return unknown
     both = f.scores + f.values
     step = gcd(f.scores, both) or 1
-    rest = macs - qkv
-    scores = dims.floordiv(rest * (f.scores // step), both // step) if both else 0
-    return {QKV: qkv, SCORES: scores, VALUES: rest - scores}
+    try:
+        rest = macs - qkv
+        scores = dims.floordiv(rest * (f.scores // step), both // step) if both else 0
+        return {QKV: qkv, SCORES: scores, VALUES: rest - scores}
+    except Undecided:  # more terms than an expression holds
+        return unknown
 
 
 def _sum(values: list[Dim | None]) -> Dim | None:

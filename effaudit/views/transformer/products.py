@@ -299,7 +299,7 @@ def biases(s: Signal, made: Assigned) -> dict[int, int | None]:
         for j in s.readers[i]:
             if j in found:
                 ends[j] = found[j]
-            elif made.part[j] == SCORES and not s.table.rows[j].low.macs:
+            elif made.part[j] == SCORES and s.table.rows[j].low.macs == 0:
                 ends[j] = made.block[j]
             else:
                 break
