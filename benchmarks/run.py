@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.decoder7b import decoder7b
 from benchmarks.host import host
 from benchmarks.per_node import per_node
+from benchmarks.remote import remote
 from benchmarks.resnet50_peers import resnet50
 from benchmarks.section import Bench, Section
 from benchmarks.startup import startup
@@ -21,6 +22,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "decoder7b": decoder7b,
     "resnet50": resnet50,
     "per-node": per_node,
+    "remote": remote,
 }
 SIZES = (100, 1_000, 10_000, 100_000, 200_000)
 

@@ -58,7 +58,7 @@ def details(model: ModelReport, shown: Shown) -> Iterator[str]:
             if made.note:
                 yield "\n".join(wrapped("", printable(made.note, None))) + "\n"
     if shown.chart:
-        yield from chart(model, shown.chart)
+        yield from chart(model, shown.chart, shown.width)
 
 
 def _chosen(model: ModelReport, name: str, shown: Shown) -> Shown:

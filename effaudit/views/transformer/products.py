@@ -230,10 +230,16 @@ def levels(s: Signal, grouped: Blocks) -> tuple[list[int], list[bool]]:
     core = {i: b for b, group in enumerate(grouped.cores) for c in group for i in c.nodes}
     level = [-1] * len(s.nodes)
     for i, before in enumerate(s.sources):
-        level[i] = max((core.get(i, -1), *(level[j] for j in before)))
+        latest = core.get(i, -1)
+        for j in before:
+            latest = max(latest, level[j])
+        level[i] = latest
     feeds = [False] * len(s.nodes)
     for i in range(len(s.nodes) - 1, -1, -1):
-        feeds[i] = any(feeds[j] or j in core for j in s.readers[i])
+        for j in s.readers[i]:
+            if feeds[j] or j in core:
+                feeds[i] = True
+                break
     return level, feeds
 
 

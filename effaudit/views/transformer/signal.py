@@ -123,7 +123,12 @@ def carried(node: Node, varying: frozenset[str], values: Mapping[str, Value]) ->
         names = names[1:3]
     elif node.bodies:
         names = tuple(dict.fromkeys((*names, *(n for body in node.bodies.values() for n in body.captured))))
-    return [name for name in names if name in varying and _numel(values.get(name)) != 1]
+    return [name for name in names if name in varying and not _is_single(values.get(name))]
+
+
+def _is_single(value: Value | None) -> bool:
+    """True for a tensor that is known to have one element."""
+    return value is not None and value.shape is not None and value.shape.count(1) == len(value.shape)
 
 
 def _numbers(value: Value | None) -> tuple[int, ...] | None:

@@ -51,10 +51,11 @@ def transformer(audited: Audited) -> Transformer | None:
         return None
     total = audited.table.total("macs").value
     every = audited.weights.params
-    parts = tuple(
-        pieces.total(part, (p for own in found.pieces for p in own if p.part == part), found.count[part], total, every)
-        for part in PARTS
-    )
+    held: dict[str, list[Piece]] = {part: [] for part in PARTS}
+    for own in found.pieces:
+        for piece in own:
+            held[piece.part].append(piece)
+    parts = tuple(pieces.total(part, held[part], found.count[part], total, every) for part in PARTS)
     made = tuple(_block(b, total, every) for b in found.blocks)
     cut = patches(found.signal, made[0]) if made else None
     return Transformer(made, parts, cut, "; ".join(dict.fromkeys(found.why)), dict(enumerate(found.part)))
