@@ -14,10 +14,12 @@ from effaudit.render import render
 from effaudit.report import TOP, VIEWS, Asked, ModelReport, report
 from effaudit.report import audit as _audit
 from effaudit.tables import of
-from effaudit.tables.table import Shown, Span
+from effaudit.tables.table import NONE, Shown, Span
 
 if TYPE_CHECKING:
     import pandas
+
+    from effaudit.operators import Operators
 
 
 class Audit(ModelReport, frozen=True):
@@ -54,29 +56,43 @@ def audit(
     *,
     dims: Mapping[str, int] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    operators: Iterable[str | os.PathLike[str]] = (),
-    views: Iterable[str] = (),
-    group_by: Iterable[str] = (),
-    against: Iterable[str] = (),
+    operators: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Operators = (),
+    views: str | Iterable[str] = (),
+    group_by: str | Iterable[str] = (),
+    against: str | Iterable[str] = (),
     top: int = TOP,
 ) -> Audit:
     """Everything known of one model: a path, `sample:NAME` or an http(s) address.
 
-    `dims` are sizes of named dims, `shapes` of inputs; `operators` files with formulas of operators of your own. The
+    `dims` are sizes of named dims, `shapes` of inputs; `operators` files with formulas of operators of your own, or
+    what `effaudit.operators.read` made of them. One name stands for a list of one. The
     `views` are those of `effaudit.report.VIEWS`; `group_by` keys as in `--group-by`; `against` published figures.
     Raises LoadError, LimitError, UsageError: an EffauditError whose text is one line for a person.
     """
-    wanted = frozenset(views)
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a model is a path, sample:NAME or an address, not {type(path).__name__}")
+    if top < 1:
+        raise UsageError(f"top is {top}; at least 1")
+    wanted = frozenset(_several(views, "views"))
     if unknown := wanted - set(VIEWS):
         raise UsageError(f"views: {sorted(unknown)[0]!r}: expected of {', '.join(VIEWS)}")
     given = Given(dict(dims or {}), {name: tuple(shape) for name, shape in (shapes or {}).items()})
-    asked = Asked(wanted, tuple(group_by), tuple(against), top)
+    asked = Asked(wanted, _several(group_by, "group_by"), _several(against, "against"), top)
     made = _audit(path, given, asked, _definitions(operators))
     return Audit(**{field: getattr(made, field) for field in made.__struct_fields__})
 
 
-def _definitions(paths: Iterable[str | os.PathLike[str]]) -> Any:
-    files = list(paths)
+def _several(names: str | Iterable[str], what: str) -> tuple[str, ...]:
+    found = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else (names,)
+    if not all(isinstance(name, str) for name in found):
+        raise UsageError(f"{what}: expected texts, got {found!r:.60}")
+    return found
+
+
+def _definitions(operators: Any) -> Any:
+    if isinstance(operators, Mapping):
+        return operators or None
+    files = [operators] if isinstance(operators, str | os.PathLike) else list(operators)
     if not files:
         return None
     from effaudit.operators import read
@@ -94,4 +110,6 @@ def _table(model: ModelReport, name: str) -> Any:
 
 
 def _plain(cell: Any) -> Any:
-    return (cell.low, cell.high) if isinstance(cell, Span) else cell
+    if isinstance(cell, Span):
+        return (cell.low, cell.high)
+    return None if cell == NONE else cell

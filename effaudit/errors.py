@@ -3,6 +3,7 @@
 EffauditError                 one line for a person; exit code 2 unless a subclass says otherwise
 ├── LoadError                 a file that cannot be read as a model
 ├── UsageError                an option or argument that makes no sense
+│   └── UnknownName           a dim or input that the model does not have
 └── LimitError                a documented bound was passed (nodes, nesting, skeleton size)
 Undecided                     not an error: a comparison of symbolic dims that their ranges do not settle
 """
@@ -22,6 +23,14 @@ class LoadError(EffauditError):
 
 class UsageError(EffauditError):
     """An option or argument is wrong."""
+
+
+class UnknownName(UsageError):
+    """A model has no dim or input of this name; among several models another may have it."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class LimitError(EffauditError):

@@ -69,7 +69,7 @@ def _unpriced(table: CostTable) -> Finding | None:
         "unpriced",
         len(rows),
         f"{len(rows)} node(s) have no price; totals are lower bounds ({rows[0].node.op}: {rows[0].why})",
-        "the JSON document lists them with their reasons, under `unpriced`",
+        "state their formulas with --operators FILE; -f json lists them under `unpriced`",
         _names([row.node.label for row in rows]),
     )
 

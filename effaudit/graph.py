@@ -5,16 +5,30 @@ A `Graph` is the file as written. `load` fills it; `ops` rules read it; rewrites
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from effaudit.dims import Dim
+from effaudit.errors import Undecided
+from effaudit.units import MAX_FIGURE
 
 Shape: TypeAlias = tuple[Dim, ...]
 Element: TypeAlias = Any  # int | float | bool | str | Expr | None (unknown) ; a Value in a sequence
 Data: TypeAlias = tuple[Element, ...]
+
+TOO_LARGE: Final = "a tensor of more than 2^900 elements"
+
+
+def numel(shape: Iterable[Dim]) -> Dim:
+    """The product of dims. Raises Undecided where it is larger than any count that is followed."""
+    total: Dim = 1
+    for dim in shape:
+        total = total * dim
+    if type(total) is int and total > MAX_FIGURE:
+        raise Undecided(TOO_LARGE)
+    return total
 
 
 class Encoding(msgspec.Struct, frozen=True, gc=False):
@@ -115,13 +129,10 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def numel(self) -> Dim:
-        """The number of elements. Raises TypeError where it is unknown."""
+        """The number of elements. Raises TypeError where it is unknown, Undecided where it is too large to follow."""
         if self.shape is None and self.extent is not None:
             return self.extent
-        total: Dim = 1
-        for dim in self.shape:  # type: ignore[union-attr]
-            total = total * dim
-        return total
+        return numel(self.shape)  # type: ignore[arg-type]
 
     @property
     def nbytes(self) -> Dim:

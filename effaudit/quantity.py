@@ -8,6 +8,9 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim
+from effaudit.units import MAX_FIGURE
+
+TOO_LARGE = "it is more than 2^900"
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -29,10 +32,12 @@ class Quantity(msgspec.Struct, frozen=True):
 
 def between(low: Dim, high: Dim | None, why: str = "") -> Quantity:
     """The range of two dims, their symbols taken at their own bounds."""
-    bottom = max(dims.bounds(low)[0] or 0, 0)
+    bottom = min(max(dims.bounds(low)[0] or 0, 0), MAX_FIGURE)
     top = None if high is None else dims.bounds(high)[1]
     if top is not None:
-        top = max(top, bottom)
+        top = None if top > MAX_FIGURE else max(top, bottom)
+    if top is None and bottom == MAX_FIGURE:
+        why = why or TOO_LARGE
     reason = why or _reason(low) or ("" if high is None else _reason(high))
     return Quantity(bottom, top, "" if bottom == top else reason or "nothing bounds it")
 

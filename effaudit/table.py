@@ -20,7 +20,8 @@ from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, Unpriced, rules_for
-from effaudit.quantity import Quantity, between
+from effaudit.quantity import TOO_LARGE, Quantity, between
+from effaudit.units import MAX_FIGURE
 
 NO_SIZE = "it moves strings, or elements of a type that is not known: these have no fixed size"
 COUNTING = "effaudit-macs/1"
@@ -68,6 +69,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     @property
     def doubt(self) -> str:
         """Why a figure of this row is not exact."""
+        if MAX_FIGURE in self.low.figures:
+            return self.why or TOO_LARGE
         return self.why or ("the values fed decide what runs" if self.bodies else NO_SIZE)
 
     def quantity(self, figure: str) -> Quantity:
@@ -186,7 +189,7 @@ class _Pricer:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), unknown, live)
         try:
             kind, cost = _apply(rules, node, graph, inputs, values)
-            low, high = _moved(cost, node, read, values)
+            low, high = _capped(*_moved(cost, node, read, values))
         except Undecided as doubt:
             return Row(node, _fixed_kind(rules), FREE, _unbounded(rules), f"its cost depends on {doubt}", live)
         except Unpriced as reason:
@@ -213,7 +216,17 @@ class _Pricer:
             )
             high = _sum([table.high.times(most, MOST) for table, (_, most) in running], MOST)
         why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
-        return Row(node, kind, low, low if high == low else high, why, live, tables)
+        low, high = _capped(low, low if high == low else high)
+        return Row(node, kind, low, high, why, live, tables)
+
+
+def _capped(low: Price, high: Price) -> tuple[Price, Price]:
+    """The prices with every number past `MAX_FIGURE` as unknown, at least that."""
+    if not any(type(v) is int and v > MAX_FIGURE for price in (low, high) for v in price.figures):
+        return low, high
+    least = [min(v, MAX_FIGURE) if type(v) is int else v for v in low.figures]
+    most = [None if type(v) is int and v > MAX_FIGURE else v for v in high.figures]
+    return Price(*least), Price(*most)
 
 
 def _no_rule(node: Node, rules: Rules | None) -> str:

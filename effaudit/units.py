@@ -12,6 +12,7 @@ _DECIMAL: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 1
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _NUMBER: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMGBT]|[KMGT]i)?")
 MAX_DIGITS: Final = 40
+MAX_FIGURE: Final = 2**900  # the largest count that is followed: sums and ratios of such still fit a float
 
 
 def parse_count(text: str, what: str) -> int:

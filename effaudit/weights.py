@@ -16,6 +16,7 @@ import msgspec
 
 from effaudit.dataflow import Flow, flow
 from effaudit.elements import value_of
+from effaudit.errors import Undecided
 from effaudit.graph import INTEGERS, Constant, Graph, Node, Value
 from effaudit.ops._registry import Rules, registered, rules_for
 
@@ -257,6 +258,8 @@ def role(node: Node, place: int, constant: Constant, rules: Rules | None = None)
         return OTHER
     if dtype in INTEGERS and constant.encoding.bits > 16 and node.op != "DequantizeLinear":
         return PARAM if dtype == "int32" and name in ("b", "c", "bias") else OTHER
+    if constant.numel <= 1 and rules is not None and rules.kind == "movement":  # one number, spread over a tensor
+        return OTHER
     if _elementwise(rules) and node.op != "PRelu":
         # One number is a setting; a product with a whole plane is a table of positions: learned scales have one axis.
         plane = sum(dim > 1 for dim in constant.shape) > 1
@@ -280,7 +283,10 @@ def _elementwise(rules: Rules | None) -> bool:
 def _is_plane(value: Value, constant: Constant) -> bool:
     """True where the constant itself (not a smaller table it was gathered from) has a value per pair of positions."""
     shape = value.shape or ()
-    return value.shape is not None and value.numel == constant.numel and len(shape) > 1 and 1 not in shape[-2:]
+    try:
+        return len(shape) > 1 and 1 not in shape[-2:] and value.numel == constant.numel
+    except Undecided:  # larger than anything a file holds
+        return False
 
 
 def _neutral(constant: Constant, element: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -88,3 +89,48 @@ def test_mistakes_raise_one_line() -> None:
         with pytest.raises(EffauditError) as caught:
             effaudit.audit("sample:ic", **arguments)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
+
+
+def test_one_name_stands_for_a_list_of_one() -> None:
+    model = effaudit.audit("sample:ic", group_by="op", views="winograd", against="12.5M")
+    assert model.groups is not None and model.groups.by == ("op",)
+    assert model.winograd is not None and model.against[0].reproduced
+
+
+def test_definitions_that_were_read_already(tmp_path: Path) -> None:
+    from effaudit import operators
+
+    graph = helper.make_graph(
+        [helper.make_node("Twice", ["x"], ["y"], domain="acme")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+    )
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("acme", 1)]
+    save(helper.make_model(graph, ir_version=8, opset_imports=imports), str(tmp_path / "m.onnx"))
+    file = tmp_path / "ops.yaml"
+    file.write_text(
+        "schema: effaudit.operators/1\noperators:\n  - op: acme::Twice\n    inputs: [x]\n"
+        "    outputs: [{like: x}]\n    macs: 0\n    ops: 2 * numel(x)\n    kind: elementwise\n"
+    )
+    for given in (file, str(file), [file], operators.read(file)):
+        assert effaudit.audit(tmp_path / "m.onnx", operators=given).totals.ops == 16
+    assert effaudit.audit(tmp_path / "m.onnx").totals.ops is None
+
+
+def test_an_audit_travels_between_processes() -> None:
+    model = effaudit.audit("sample:control-flow", views=["movement"])
+    other = pickle.loads(pickle.dumps(model))
+    assert other.to_dict() == model.to_dict()
+
+
+@pytest.mark.parametrize("path", [None, 3, b"m.onnx", object()])
+def test_what_is_no_path(path: object) -> None:
+    with pytest.raises(UsageError, match="a model is a path"):
+        effaudit.audit(path)  # type: ignore[arg-type]
+
+
+def test_values_that_make_no_sense() -> None:
+    for arguments in ({"top": 0}, {"against": 1250}, {"views": [1]}):
+        with pytest.raises(UsageError):
+            effaudit.audit("sample:ic", **arguments)  # type: ignore[arg-type]

@@ -79,7 +79,8 @@ def _run(debug: bool) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return 2
     except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see `effaudit --help`)", 2)
+        where = getattr(getattr(error, "ctx", None), "command_path", "effaudit")
+        return _fail(f"{error.format_message()} (see `{where} --help`)", 2)
     except EffauditError as error:
         if debug:
             raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from effaudit.cli.options import definitions, formats, given
-from effaudit.cli.output import emit
+from effaudit.cli.options import definitions, formats, given, items
+from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 
 FORMATS = ("text", "json")
@@ -16,6 +16,14 @@ FORMATS = ("text", "json")
 @click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
 @click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
 @click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@click.option(
+    "--list",
+    "listed",
+    is_flag=False,
+    flag_value="all",
+    metavar="[KIND]",
+    help="Name all there is to explain, or say what each is: figures, formulas, operators, notes.",
+)
 @click.option("-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help="text (default) or json.")
 @click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
 @click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
@@ -24,6 +32,7 @@ def command(
     dim: tuple[str, ...],
     shape: tuple[str, ...],
     operators: tuple[str, ...],
+    listed: str | None,
     forms: tuple[str, ...],
     as_json: bool,
     output: str | None,
@@ -31,7 +40,8 @@ def command(
     """The formula behind a number, with its numbers put in.
 
     WHAT is a figure of a report (macs, live), a node of MODEL, an operator (Conv), a named formula (kv-cache-bytes) or
-    a note (dims-assumed). An operator or a formula is calculated for the sizes given as NAME=VALUE, without any model.
+    a note (dims-assumed); --list names them. An operator or a formula is calculated for the sizes given as NAME=VALUE,
+    without any model.
 
     \b
     effaudit explain sample:ic live
@@ -40,17 +50,27 @@ def command(
     effaudit explain kv-cache-bytes
     """
     wanted = formats(forms, as_json, output, FORMATS)
+    check((path for _, path in wanted), (*words, *items(operators)))
     sizes, own = given(dim, shape), definitions(operators)
     from effaudit.audited import Audited, examine
-    from effaudit.explain.subject import explain
+    from effaudit.explain.catalogue import KINDS, catalogue
+    from effaudit.explain.subject import Explained, explain
     from effaudit.render.explanation import render
 
     def examined(name: str) -> Audited:
         return examine(name, sizes, own)
 
-    subject = explain([w for w in words if not _is_argument(w)], _arguments(words), examined)
+    if listed is not None:
+        if words:
+            raise UsageError(
+                f"--list goes without {words[0]!r}; expected one of {', '.join(KINDS)}, or nothing for all"
+            )
+        explained = Explained(catalogue(listed, own or {}))
+    else:
+        named = [word for word in words if not _is_argument(word)]
+        explained = explain(named, _arguments(words), examined, own or {})
     for form, path in wanted:
-        emit(render(form, subject), path)
+        emit(render(form, explained), path)
     return 0
 
 

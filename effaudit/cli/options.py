@@ -83,14 +83,16 @@ def formats(
     wanted: list[tuple[str, str | None]] = []
     asked = [*items(options), *(["json"] if as_json else [])]
     for item in asked or ["text"]:
-        form, _, path = item.partition("=")
+        form, sign, path = item.partition("=")
+        if sign and not path:
+            raise UsageError(f"--format {item!r}: expected a path after =")
         if form not in known:
             raise UsageError(f"--format {form!r}: expected one of {', '.join(known)}")
         wanted.append((form, path or output))
     if output and asked and all("=" in item for item in asked):
         raise UsageError("-o and a path for every format: which one is meant?")
     if len({path for _, path in wanted}) < len(wanted):
-        raise UsageError("several formats need a path each, such as -f json=report.json")
+        raise UsageError("several formats need a path of their own each, such as -f json=report.json -f csv=nodes.csv")
     return wanted
 
 

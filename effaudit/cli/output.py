@@ -8,10 +8,31 @@ from collections.abc import Iterable
 
 from effaudit.errors import UsageError
 
+STDOUT = (None, "-")
+
+
+def check(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
+    """Raises UsageError for a path that cannot be written, or is one of the files that are read: before any work."""
+    read = [name for name in inputs if os.path.isfile(name)]
+    for path in paths:
+        if path in STDOUT:
+            continue
+        assert path is not None
+        for name in read:
+            if os.path.exists(path) and os.path.samefile(path, name):
+                raise UsageError(f"{path}: is read here; write the document to another file")
+        folder = os.path.dirname(path) or "."
+        if os.path.isdir(path):
+            raise UsageError(f"{path}: cannot be written: a directory; name a file in it")
+        if not os.path.isdir(folder):
+            raise UsageError(f"{path}: cannot be written: there is no folder {folder}")
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise UsageError(f"{path}: cannot be written: permission denied")
+
 
 def emit(pieces: Iterable[str], path: str | None) -> None:
     """Writes a document to `path` (None or "-": standard output). Raises UsageError where it cannot be written."""
-    if path not in (None, "-"):
+    if path not in STDOUT:
         _to_file(str(path), pieces)
         return
     if sys.stdout is None:

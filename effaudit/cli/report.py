@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from effaudit.cli.messages import complain
+from effaudit.cli.audits import each
 from effaudit.cli.options import definitions, formats, given, items, models, width
-from effaudit.cli.output import emit
-from effaudit.errors import EffauditError, UsageError
+from effaudit.cli.output import check, emit
+from effaudit.errors import UsageError
+from effaudit.load.binding import Given
 
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex")
@@ -21,6 +22,7 @@ _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
 @click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
 @click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
 @click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@click.option("--totals", is_flag=True, help="One row per model, also of one model and in every format.")
 @click.option("--nodes", is_flag=True, help="List every node.")
 @click.option("--group-by", multiple=True, metavar="KEY[,KEY]", help=f"Sum the nodes by {', '.join(KEYS)}.")
 @click.option(
@@ -75,47 +77,56 @@ def command(
 
     Example: effaudit report sample:ic --nodes
     """
+    wanted = formats(forms, as_json, output, FORMATS)
+    sizes, names = given(dim, shape), models(model)
+    check((path for _, path in wanted), (*names, *items(operators)))
+    named = [name.replace("_", "-") for name in _VIEWS if views[name]]
+    keys, chosen = _keys(group_by), items(columns)
+    lists = _lists(views["totals"], nodes or bool((sort or chosen) and not keys), keys, named, bool(against), top)
+    _fits(wanted, lists, chart)
     from effaudit.render import render
     from effaudit.report import Asked, ModelReport, audit, report
+    from effaudit.tables import check as check_columns
     from effaudit.tables.table import Shown
 
-    wanted = formats(forms, as_json, output, FORMATS)
-    sizes = given(dim, shape)
-    keys, chosen = items(group_by), items(columns)
-    named = [name.replace("_", "-") for name in _VIEWS if views[name]]
     asked = Asked(frozenset(named), keys, items(against), top or Asked().top)
-    shown = Shown(
-        _tables(nodes or (bool(sort or chosen) and not keys), keys, named, bool(against), top),
-        top,
-        sort or "",
-        chosen,
-        _chart(chart),
-        width(),
-    )
-    names, own = models(model), definitions(operators)
-    audited: list[ModelReport] = []
-    code = 0
-    for name in names:
-        try:
-            audited.append(audit(name, sizes, asked, own))
-        except EffauditError as error:
-            if len(names) == 1:
-                raise
-            complain(str(error))
-            code = max(code, error.exit_code)
-    document = report(audited, items(baseline))
+    shown = Shown(lists, top, sort or "", chosen, chart or "", width())
+    check_columns(shown, keys)
+    own = definitions(operators)
+
+    def audited(name: str, sizes: Given) -> ModelReport:
+        return audit(name, sizes, asked, own)
+
+    made, code = each(names, sizes, audited)
+    document = report(made, items(baseline))
     for form, path in wanted:
         emit(render(form, document, shown), path)
     return code
 
 
-def _tables(nodes: bool, keys: tuple[str, ...], views: list[str], against: bool, top: int | None) -> tuple[str, ...]:
+def _keys(group_by: tuple[str, ...]) -> tuple[str, ...]:
+    keys = items(group_by)
+    if group_by and not keys:
+        raise UsageError(f"--group-by {','.join(group_by)!r}: names no key; there are {', '.join(KEYS)}")
+    return keys
+
+
+def _lists(
+    totals: bool, nodes: bool, keys: tuple[str, ...], views: list[str], against: bool, top: int | None
+) -> tuple[str, ...]:
     """The tables asked for, in a fixed order; `--top` alone asks for more hot spots."""
-    wanted = [*(["groups"] if keys else []), *views, *(["against"] if against else []), *(["nodes"] if nodes else [])]
-    return tuple(wanted) if wanted or top is None else ("hot",)
+    asked = {"totals": totals, "groups": bool(keys), **dict.fromkeys(views, True), "against": against, "nodes": nodes}
+    lists = tuple(name for name, wanted in asked.items() if wanted)
+    return lists if lists or top is None else ("hot",)
 
 
-def _chart(figure: str | None) -> str:
-    if figure and figure not in CHARTS:
-        raise UsageError(f"--chart {figure!r}: expected one of {', '.join(CHARTS)}")
-    return figure or ""
+def _fits(wanted: list[tuple[str, str | None]], lists: tuple[str, ...], chart: str | None) -> None:
+    """Raises UsageError where a format cannot show what is asked for."""
+    forms = [form for form, _ in wanted]
+    if chart and chart not in CHARTS:
+        hint = "; a model comes before --chart" if "." in chart or ":" in chart or "/" in chart else ""
+        raise UsageError(f"--chart {chart!r}: expected one of {', '.join(CHARTS)}{hint}")
+    if chart and "text" not in forms:
+        raise UsageError("--chart draws text; leave it out, or add -f text")
+    if "csv" in forms and len(lists) > 1:
+        raise UsageError(f"csv holds one table; ask for one of {', '.join(lists)}")

@@ -57,12 +57,24 @@ def _interval(dim: expr.Dim) -> tuple[Bound, Bound]:
                 corners = [_product(x, y) for x in (a, b) for y in (bottom, top)]
                 a, b = min(corners), max(corners)
         a, b = (_product(a, coef), _product(b, coef)) if coef > 0 else (_product(b, coef), _product(a, coef))
-        low, high = low + a, high + b
+        low, high = _plus(low, a), _plus(high, b)
     return low, high
 
 
+# Arithmetic with an infinity would turn the other operand into a float, which an integer past 10^308 does not fit.
+_INFINITE: Final = (INFINITY, -INFINITY)
+
+
+def _plus(a: Bound, b: Bound) -> Bound:
+    return a if a in _INFINITE else b if b in _INFINITE else a + b
+
+
 def _product(a: Bound, b: Bound) -> Bound:
-    return 0 if a == 0 or b == 0 else a * b
+    if a == 0 or b == 0:
+        return 0
+    if a in _INFINITE or b in _INFINITE:
+        return INFINITY if (a > 0) == (b > 0) else -INFINITY
+    return a * b
 
 
 def _atom_interval(atom: expr.Atom) -> tuple[Bound, Bound]:
@@ -94,7 +106,7 @@ def _range_of(atom: expr.Atom) -> tuple[Bound, Bound]:
 def _floor(a: Bound, b: Bound) -> Bound:
     if b == INFINITY:
         return 0 if a >= 0 else -1
-    return a if a in (INFINITY, -INFINITY) else a // b
+    return a if a in _INFINITE else a // b
 
 
 def _relax(dim: expr.Expr, level: int) -> Bound | None:

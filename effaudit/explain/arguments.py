@@ -11,7 +11,7 @@ from effaudit import dims
 from effaudit.dims import Dim
 from effaudit.errors import UsageError
 from effaudit.explain.call import Operand
-from effaudit.graph import BOOL, DOUBLE, ENCODINGS, FLOAT, FLOAT16, INT64, Encoding, Shape
+from effaudit.graph import BOOL, DOUBLE, ENCODINGS, FLOAT, FLOAT16, Encoding, Shape
 from effaudit.printable import printable
 from effaudit.units import parse_count
 
@@ -86,8 +86,9 @@ def dtype_of(text: str, what: str) -> Encoding:
     return found
 
 
-def operand(text: str, what: str, encoding: Encoding, weight: bool) -> Operand:
-    """An input: `1x64x56x56`, `1x64:int8`, `512x512:weight`, `[1,64,-1]` (values) or `5:value` (a scalar's value).
+def operand(text: str, what: str, encoding: Encoding, weight: bool) -> tuple[Operand, bool]:
+    """An input, and whether its element type was stated: `1x64x56x56`, `1x64:int8`, `512x512:weight`, `[1,64,-1]`
+    (values) or `5:value` (a scalar's value).
 
     `encoding` and `weight` are what it is unless a suffix says otherwise. Raises UsageError.
     """
@@ -103,12 +104,9 @@ def operand(text: str, what: str, encoding: Encoding, weight: bool) -> Operand:
         else:
             encoding, typed = dtype_of(suffix, what), True
     if not scalar and not body.startswith("["):
-        return Operand(encoding, shape_of(body, what), weight)
+        return Operand(encoding, shape_of(body, what), weight), typed
     values = numbers(body, what)
-    if not typed:
-        encoding = INT64 if all(isinstance(v, int) for v in values) and encoding is not BOOL else encoding
-        encoding = FLOAT if any(isinstance(v, float) for v in values) else encoding
-    return Operand(encoding, () if scalar else (len(values),), False, values[:1] if scalar else values)
+    return Operand(encoding, () if scalar else (len(values),), False, values[:1] if scalar else values), typed
 
 
 def numbers(text: str, what: str) -> tuple[int | float, ...]:

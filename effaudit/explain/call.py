@@ -12,8 +12,10 @@ from effaudit import dims
 from effaudit.dims import Dim
 from effaudit.elements import FORMATS
 from effaudit.errors import UsageError
+from effaudit.explain.takes import names_of
 from effaudit.graph import Constant, Encoding, Graph, Node, Shape, Source, Value
 from effaudit.load import infer
+from effaudit.operators.rules import Definition
 from effaudit.ops._registry import Rules
 from effaudit.table import Row, price
 from effaudit.weights import classify
@@ -89,12 +91,13 @@ def _graph(call: Call, rules: Rules) -> Graph:
         declared={name: Value(call.inputs[name].encoding, call.inputs[name].shape) for name in fed},
         opsets={"": OPSET, call.domain: OPSET if not call.domain else 1},
         source=Source(call.op),
+        operators={(call.domain, call.op): rules} if isinstance(rules, Definition) else {},
     )
 
 
 def _ordered(call: Call, rules: Rules) -> list[str]:
     """The inputs in the order of the schema, "" for those left out before the last one given."""
-    order = rules.shape_takes.inputs if rules.shape_takes is not None else ()
+    order = names_of(rules).inputs
     names = [name if name in call.inputs else "" for name in order]
     while names and not names[-1]:
         names.pop()

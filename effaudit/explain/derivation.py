@@ -13,9 +13,11 @@ from effaudit.errors import Undecided
 from effaudit.explain.names import View, environment, view
 from effaudit.explain.substitute import formula_of, substitute
 from effaudit.graph import Node, Value
+from effaudit.operators.rules import Definition
 from effaudit.ops._call import INVALID
 from effaudit.ops._registry import Rules
 from effaudit.table import Row
+from effaudit.views.extents import nbytes
 
 Count = int | str | None  # a number, a formula of named dims, or unknown
 
@@ -73,9 +75,14 @@ def derivation(node: Node, values: Mapping[str, Value], rules: Rules, row: Row) 
     return tuple(steps)
 
 
+def flops_of(macs: Dim | None, ops: Dim | None) -> Dim | None:
+    """2 x macs + ops; None where a part is not known or the sum is too large for an expression."""
+    return None if macs is None or ops is None else _sum((macs, macs, ops))
+
+
 def flops_step(macs: Dim | None, ops: Dim | None) -> tuple[Step, ...]:
     """FLOPs, where both parts are known."""
-    flops = None if macs is None or ops is None else _sum((macs, macs, ops))
+    flops = flops_of(macs, ops)
     if macs is None or ops is None or flops is None:
         return ()
     return (Step("flops", "2 x macs + ops", f"2 x {_grouped(macs)} + {_grouped(ops)}", as_count(flops)),)
@@ -109,8 +116,14 @@ def moved_steps(node: Node, values: Mapping[str, Value], rules: Rules, row: Row)
             put = " + ".join(map(_grouped, sizes)) or "0"
             steps.append(Step(figure, words, put, as_count(count), listed))
         else:
-            steps.append(Step(figure, formula_text(rules), "", as_count(count)))
+            steps.append(Step(figure, _moved(rules, attribute), "", as_count(count)))
     return tuple(steps)
+
+
+def _moved(rules: Rules, attribute: str) -> str:
+    """What a rule that moves other bytes says of it."""
+    stated = rules.formulas.get(attribute) if isinstance(rules, Definition) else None
+    return stated or formula_text(rules)
 
 
 def _sum(sizes: Iterable[Dim]) -> Dim | None:

@@ -7,8 +7,10 @@ from typing import Final
 
 from effaudit.errors import EffauditError, UsageError
 from effaudit.explain.call import price_call
-from effaudit.explain.generic import call_of, names_of
+from effaudit.explain.generic import call_of
 from effaudit.explain.lookup import Operator
+from effaudit.explain.takes import names_of
+from effaudit.operators.rules import Definition
 
 _CONV: Final = "x=1x64x56x56 w=128x64x3x3 b=128 pads=1,1,1,1"
 _RECURRENT: Final = "x=100x1x128 w=1x{0}x128 r=1x{0}x256"
@@ -77,21 +79,23 @@ _WRITTEN: Final = {
     "key_total_sequence_lengths=1 num_heads=32 kv_num_heads=8 sparse_block_size=64",
 }
 _SHAPES: Final = ("1x64x56x56", "64", "1x64", "1x64x56", "[1]", "64x64", "1x64x64", "scalar", "1:value")
+_MATRIX: Final = "64x64"  # what most definitions of products and elementwise operators take alike
 _TRIES: Final = 400
 
 
 def generic_example(found: Operator) -> str:
     """Arguments of the generic form that the operator takes, or "" where none were found."""
     written = _WRITTEN.get(f"{found.domain}::{found.op}")
-    if written is not None:
+    if written is not None and not isinstance(found.rules, Definition):
         return written
     takes = names_of(found.rules)
     names = takes.inputs[: takes.required] or ((f"{takes.variadic}0",) if takes.variadic else ())
     if not names and takes.inputs:
         names = takes.inputs[:1]
-    if found.rules.shape is None or len(names) > 4 or takes.needed:
+    if found.rules.shape is None or not names or len(names) > 4 or takes.needed:
         return ""
-    for i, shapes in enumerate(product(_SHAPES, repeat=len(names))):
+    tried = (_MATRIX, *_SHAPES) if isinstance(found.rules, Definition) else _SHAPES
+    for i, shapes in enumerate(product(tried, repeat=len(names))):
         if i > _TRIES:
             return ""
         arguments = dict(zip(names, shapes, strict=True))

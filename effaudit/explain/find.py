@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from effaudit.errors import UsageError
@@ -15,10 +16,11 @@ MAX_COMPARED: Final = 2_000  # names that are compared letter by letter for sugg
 MAX_INNER: Final = 200_000  # nodes of bodies that are searched for a name the graph does not have
 
 
-def find_node(graph: Graph, text: str) -> int:
+def find_node(graph: Graph, text: str, words: Iterable[str] = ()) -> int:
     """The index of the node with this name or output name, or of the only one whose name or output ends with it.
 
-    Raises UsageError with what is near, or with the choices where there are several.
+    Raises UsageError with what is near (a name of a node, or one of `words`), or with the choices where there are
+    several.
     """
     for exactly in (True, False):
         found = [i for i, node in enumerate(graph.nodes) if _means(node, text, exactly)]
@@ -30,8 +32,9 @@ def find_node(graph: Graph, text: str) -> int:
     if outer is not None:
         what = f"is inside {printable(outer.label, 80)} ({printable(outer.op, 40)}); explain that node"
         raise UsageError(f"{graph.source.path}: node {printable(text, 80)!r} {what}")
-    near = _near(graph, text)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; effaudit report --nodes lists all of them"
+    near = [*difflib.get_close_matches(text[:100], list(words), 2, 0.7), *_near(graph, text)]
+    listed = f"effaudit report {shlex.quote(graph.source.path)} --nodes lists all of them"
+    hint = f"; did you mean {' or '.join(near[:3])}?" if near else f"; {printable(listed)}"
     raise UsageError(f"{graph.source.path}: no node or tensor is named {printable(text, 80)!r}{hint}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +12,11 @@ import msgspec
 from effaudit.errors import UsageError
 from effaudit.explain.arguments import attribute, operand, whole
 from effaudit.explain.call import Call, Operand
+from effaudit.explain.element_types import PACKED, default_encoding, fixed_encoding
 from effaudit.explain.lookup import Operator
-from effaudit.graph import BOOL, FLOAT, INT8, INT32, INT64, UINT8, Constant, Encoding, Node
-from effaudit.ops._registry import Rules
+from effaudit.explain.takes import Names, names_of
+from effaudit.graph import FLOAT, INT64, Constant, Node
+from effaudit.operators.rules import Definition
 from effaudit.weights import PARAM, role
 
 OUTPUTS: Final = "outputs"
@@ -26,51 +29,13 @@ _WEIGHTS: Final = frozenset(
     fc2_experts_bias fc3_experts_bias q_norm_weight k_norm_weight q_bias k_bias v_bias""".split()
 )
 _B_IS_WEIGHT: Final = frozenset("conv grouped depthwise pointwise transposed norm recurrent".split())
-_PACKED: Final = frozenset(("MatMulNBits", "MatMulBnb4", "MatMulNBitsMlp", "MatMulNBitsQkv", "MatMulFpQ4"))
-_INT64: Final = frozenset(
-    """indices shape axes repeats pads split starts ends steps k depth sizes target_shape position_ids position
-    input_ids segment_ids past_seqlens""".split()
-)
-_INT32: Final = frozenset(
-    """sequence_lens seqlens_k total_sequence_length past_sequence_length mask_index cumulative_sequence_length
-    token_offset""".split()
-)
-_BOOL: Final = frozenset(("condition", "cond", "training_mode"))
-_QUANTIZED: Final = re.compile(r"QLinear|QGemm|QAttention|ConvInteger|MatMulInteger|DequantizeLinear")
 # How many outputs an operator always has, where it is more than one.
 _OUTPUTS: Final = {"TopK": 2, "DynamicQuantizeLinear": 3, "GroupQueryAttention": 3, "SparseAttention": 3}
 
 
-class Names(msgspec.Struct, frozen=True):
-    """What an operator takes: `inputs` (the first `required` are needed), the stem of numbered variadic ones, and
-    `attributes` with the types their rule states (none: anything)."""
-
-    inputs: tuple[str, ...]
-    required: int
-    variadic: str
-    attributes: Mapping[str, tuple[type, ...]]
-    needed: tuple[str, ...]
-
-
-def names_of(rules: Rules) -> Names:
-    """What the rules of an operator take."""
-    takes = rules.shape_takes or rules.cost_takes
-    if takes is None:
-        return Names((), 0, "", {}, ())
-    attributes = {name: takes.types.get(name, ()) for name in sorted(takes.keywords)}
-    if rules.cost_takes is not None:
-        for name in sorted(rules.cost_takes.keywords - attributes.keys()):
-            attributes[name] = rules.cost_takes.types.get(name, ())
-    rule = rules.shape or rules.cost
-    code = rule.__code__  # type: ignore[union-attr]
-    stem = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if takes.variadic else ""
-    stated = getattr(rule, "__kwdefaults__", None) or {}
-    needed = tuple(name for name in sorted(takes.keywords) if name not in stated)
-    return Names(takes.inputs, takes.required, stem, attributes, needed)
-
-
 def matched(name: str, takes: Names) -> str | None:
-    """The input or attribute an argument means, whatever its case; None where there is none."""
+    """The input or attribute an argument means, whatever its case; None where there is none, or only one much like
+    it."""
     known = (*takes.inputs, *takes.attributes)
     if name in known:
         return name
@@ -79,13 +44,22 @@ def matched(name: str, takes: Names) -> str | None:
         return same[0]
     if takes.variadic and re.fullmatch(rf"{re.escape(takes.variadic)}_?[0-9]{{1,3}}", name):
         return name
+    if takes.free and name.isidentifier() and name != OUTPUTS and not get_close_matches(name[:60], known, 1, 0.8):
+        return name
     return None
+
+
+def is_attribute(name: str, takes: Names) -> bool:
+    """Whether a name that `matched` gave is an attribute's, not an input's."""
+    if name in takes.attributes:
+        return True
+    return takes.free and name not in takes.inputs and not (takes.variadic and name.startswith(takes.variadic))
 
 
 def call_of(found: Operator, arguments: Mapping[str, str]) -> Call:
     """The call that generic arguments describe; their names must be known. Raises UsageError."""
     takes = names_of(found.rules)
-    inputs: dict[str, Operand] = {}
+    read: dict[str, tuple[Operand, bool]] = {}
     attrs: dict[str, Any] = {}
     outputs = _OUTPUTS.get(found.op, 1)
     for given, text in arguments.items():
@@ -96,15 +70,16 @@ def call_of(found: Operator, arguments: Mapping[str, str]) -> Call:
                 raise UsageError(f"{OUTPUTS}: expected 1 to {MAX_OUTPUTS}, not {outputs}")
             continue
         assert name is not None
-        if name in (inputs.keys() | attrs.keys()):
+        if name in (read.keys() | attrs.keys()):
             raise UsageError(f"{found.op}: {name} is given twice")
-        if name in takes.attributes:
-            attrs[name] = attribute(text, given, takes.attributes[name])
+        if is_attribute(name, takes):
+            attrs[name] = attribute(text, given, takes.attributes.get(name, ()))
         else:
-            inputs[name] = operand(text, given, default_encoding(found.op, name), is_weight(found, name))
-    ordered = {name: inputs[name] for name in takes.inputs if name in inputs}
-    ordered.update(sorted(((n, v) for n, v in inputs.items() if n not in ordered), key=lambda item: _place(item[0])))
-    return Call(found.domain, found.op, ordered, attrs, outputs)
+            typed = default_encoding(found.domain, found.op, name)
+            read[name] = operand(text, given, typed, is_weight(found, name))
+    ordered = {name: read[name] for name in takes.inputs if name in read}
+    ordered.update(sorted(((n, v) for n, v in read.items() if n not in ordered), key=lambda item: _place(item[0])))
+    return Call(found.domain, found.op, _settled(found, ordered), attrs, outputs)
 
 
 def missing(found: Operator, arguments: Mapping[str, str]) -> list[str]:
@@ -112,7 +87,7 @@ def missing(found: Operator, arguments: Mapping[str, str]) -> list[str]:
     takes = names_of(found.rules)
     given = {matched(name, takes) for name in arguments}
     lacking = [name for name in (*takes.inputs[: takes.required], *takes.needed) if name not in given]
-    if takes.variadic and not takes.inputs and not any(n for n in given if n and n not in takes.attributes):
+    if takes.variadic and not takes.inputs and not any(n for n in given if n and not is_attribute(n, takes)):
         lacking.append(f"{takes.variadic}0")
     return lacking
 
@@ -122,32 +97,34 @@ def _place(name: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def default_encoding(op: str, name: str) -> Encoding:
-    """The element type of an input unless its argument says otherwise."""
-    lower = name.lower()
-    if lower in _INT64:
-        return INT64
-    if lower in _INT32:
-        return INT32
-    if lower in _BOOL:
-        return BOOL
-    if "zero_point" in lower and "scale" not in lower:
-        return UINT8
-    if op in _PACKED and lower == "b":
-        return UINT8
-    if _QUANTIZED.match(op) and lower in ("x", "a", "w", "b", "input", "weight"):
-        return INT32 if "Conv" in op and lower == "b" else INT8 if lower in ("w", "b", "weight") else UINT8
-    return FLOAT
+def _settled(found: Operator, read: Mapping[str, tuple[Operand, bool]]) -> dict[str, Operand]:
+    """The inputs, values without a stated type in the type that the operator wants.
+
+    Where the schema leaves it open, that is the type of the first such input; where all of them are values, int64, or
+    float32 if one has a point.
+    """
+    open_ = [name for name in read if fixed_encoding(found.domain, found.op, name) is None]
+    lead = next((read[name][0] for name in open_ if read[name][1] or read[name][0].data is None), None)
+    points = any(isinstance(value, float) for name in open_ for value in read[name][0].data or ())
+    encoding = lead.encoding if lead is not None else FLOAT if points else INT64
+    return {
+        name: msgspec.structs.replace(one, encoding=encoding)
+        if one.data is not None and not typed and name in open_
+        else one
+        for name, (one, typed) in read.items()
+    }
 
 
 def is_weight(found: Operator, name: str) -> bool:
     """Whether an input counts as parameters unless its argument says otherwise."""
+    if isinstance(found.rules, Definition):  # the names in a definition mean nothing
+        return False
     takes = found.rules.shape_takes
     if takes is None or name not in takes.inputs[1:]:
         return False
     lower = name.lower()
     kind = found.rules.kind if isinstance(found.rules.kind, str) else "conv"
-    holds = lower in _WEIGHTS or (lower == "b" and (kind in _B_IS_WEIGHT or found.op in _PACKED))
+    holds = lower in _WEIGHTS or (lower == "b" and (kind in _B_IS_WEIGHT or found.op in PACKED))
     if not holds or kind == "quantize":
         return False
     place = takes.inputs.index(name)

@@ -15,7 +15,9 @@ from effaudit import dims
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.explain.substitute import Environment
+from effaudit.explain.takes import names_of
 from effaudit.graph import Node, Shape, Value
+from effaudit.operators.rules import Definition
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._inputs import scalar_dim
 from effaudit.ops._registry import MICROSOFT, Rules, numel
@@ -56,11 +58,13 @@ def view(node: Node, values: Mapping[str, Value], rules: Rules) -> View:
     """The node with names for its inputs and attributes. Raises ValueError where it breaks its operator's contract."""
     takes = rules.cost_takes or rules.shape_takes
     assert takes is not None
-    given = [values[name] if name else None for name in node.inputs]
-    args, _ = arguments(node, given, takes)
+    outs = tuple(values[name] if name else None for name in node.outputs)
+    if isinstance(rules, Definition) and rules.formulas:
+        given = tuple(values[name] if name else None for name in node.inputs)
+        return View(node, dict(zip(names_of(rules).inputs, given, strict=False)), given, node.attrs, outs)
+    args, _ = arguments(node, [values[name] if name else None for name in node.inputs], takes)
     names = [s.inputs for s in (rules.cost_takes, rules.shape_takes) if s is not None]
     inputs = {name.lower(): value for order in names for name, value in zip_longest(order, args[: len(order)])}
-    outs = tuple(values[name] if name else None for name in node.outputs)
     return View(node, inputs, tuple(args), {**defaults(rules), **node.attrs}, outs)
 
 

@@ -17,12 +17,14 @@ from effaudit.explain.derivation import (
     attribute_text,
     derivation,
     exact,
+    flops_of,
     flops_step,
     intensity,
     moved_steps,
     shape_text,
 )
 from effaudit.explain.find import find_node
+from effaudit.explain.takes import names_of
 from effaudit.graph import Constant, Graph, Node, Value
 from effaudit.kinds import SCORES, VALUES, attention_kinds
 from effaudit.ops._registry import Rules, registered
@@ -126,7 +128,7 @@ def explain_node(
     kind = attention_kinds(graph, known).get(index, row.kind)
     figures = {name: exact(row, figure) for figure, name in _FIGURES.items()} if not row.why else {}
     macs, ops = figures.get("macs"), figures.get("ops")
-    flops = None if macs is None or ops is None else 2 * macs + ops
+    flops = flops_of(macs, ops)
     quantities = {name: row.quantity(figure) for figure, name in _FIGURES.items()}
     params, weight_bytes = _held_by(node, held)
     why = row.why or next((q.why for n, q in quantities.items() if figures.get(n) is None and q.why), "")
@@ -232,7 +234,7 @@ def _per_run(table: CostTable, figure: str) -> Count:
 
 
 def _inputs(node: Node, graph: Graph, rule: Rules | None) -> tuple[Operand, ...]:
-    names = rule.shape_takes.inputs if rule is not None and rule.shape_takes is not None else ()
+    names = names_of(rule).inputs if rule is not None else ()
     wanted = set(node.inputs[:MAX_TENSORS])
     shown = set(wanted)
     wanted.update(name for body in node.bodies.values() for name in body.captured[:MAX_TENSORS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from effaudit.explain.derivation import (
     attribute_text,
     derivation,
     exact,
+    flops_of,
     flops_step,
     formula_text,
     intensity,
@@ -26,17 +28,27 @@ from effaudit.explain.derivation import (
     weights_step,
 )
 from effaudit.explain.examples import generic_example
-from effaudit.explain.generic import OUTPUTS, Names, call_of, matched, missing, names_of
-from effaudit.explain.lookup import Operator, is_operator, operator
+from effaudit.explain.generic import OUTPUTS, call_of, is_attribute, matched, missing
+from effaudit.explain.lookup import NONE, Operator, Registry, operator
 from effaudit.explain.names import defaults
 from effaudit.explain.shorthand import Given, Short, short_form
+from effaudit.explain.takes import Names, names_of
 from effaudit.graph import Value
+from effaudit.operators.rules import Definition
 from effaudit.ops._registry import Rules
 from effaudit.printable import printable
 from effaudit.table import CONTROL, UNPRICED
 from effaudit.views.extents import nbytes
 
-__all__ = ["OperatorAnswer", "OperatorCard", "calculate_operator", "explain_operator", "is_operator"]
+__all__ = [
+    "OperatorAnswer",
+    "OperatorCard",
+    "calculate_operator",
+    "card",
+    "cost_text",
+    "explain_operator",
+    "takes_arguments",
+]
 
 MAX_ARGUMENTS: Final = 200
 _CONTROL_COST: Final = {
@@ -66,7 +78,8 @@ class AttributeCard(msgspec.Struct, frozen=True):
 
 
 class OperatorCard(msgspec.Struct, frozen=True):
-    """What is known of an operator. `examples` are commands to paste; `unpriced` is the reason it has no price."""
+    """What is known of an operator. `examples` are commands to paste; `unpriced` is the reason it has no price,
+    `defined_in` the file that defines it, where it is a user's."""
 
     name: str
     domain: str
@@ -79,6 +92,7 @@ class OperatorCard(msgspec.Struct, frozen=True):
     specification: str
     short_form: Mapping[str, str]
     examples: tuple[str, ...]
+    defined_in: str = ""
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -113,9 +127,14 @@ class OperatorAnswer(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def explain_operator(name: str) -> OperatorCard:
-    """What is known of a registered operator. Raises UsageError, with the nearest names, on another name."""
-    found = operator(name)
+def explain_operator(name: str, own: Registry = NONE) -> OperatorCard:
+    """What is known of an operator, built in or defined by `own`. Raises UsageError, with the nearest names, on another
+    name."""
+    return card(operator(name, own))
+
+
+def card(found: Operator) -> OperatorCard:
+    """What is known of an operator."""
     takes = names_of(found.rules)
     inputs = tuple(InputCard(n, i < takes.required) for i, n in enumerate(takes.inputs))
     if takes.variadic:
@@ -127,23 +146,24 @@ def explain_operator(name: str) -> OperatorCard:
         kind=_kind(found),
         inputs=inputs,
         attributes=_attributes(found.rules, takes),
-        cost=_cost(found),
+        cost="" if found.rules.unpriced else cost_text(found),
         unpriced=found.rules.unpriced or None,
         storage=_storage(found.rules, takes),
         specification=_specification(found),
         short_form=dict(short.keys) if short is not None else {},
         examples=examples(found),
+        defined_in=found.rules.path if isinstance(found.rules, Definition) else "",
     )
 
 
-def calculate_operator(name: str, arguments: Mapping[str, str]) -> OperatorAnswer:
+def calculate_operator(name: str, arguments: Mapping[str, str], own: Registry = NONE) -> OperatorAnswer:
     """The cost of one call: in the generic form (`x=1x64x56x56 w=128x64x3x3 pads=1,1,1,1`) or, for common layers, in
     the short form (`cin=64 cout=128 k=3 in=56x56`).
 
     Raises UsageError on an unknown operator or argument, a missing one, a mix of both forms, or inputs that the
     operator refuses (the message is then the rule's).
     """
-    found = operator(name)
+    found = operator(name, own)
     if len(arguments) > MAX_ARGUMENTS:
         raise UsageError(f"{found.op}: more than {MAX_ARGUMENTS} arguments")
     if not found.domain and found.op in CONTROL:
@@ -151,7 +171,7 @@ def calculate_operator(name: str, arguments: Mapping[str, str]) -> OperatorAnswe
             f"{found.op}: it costs what its bodies cost, which only a model has: effaudit explain MODEL NODE"
         )
     if found.rules.shape is None:
-        raise UsageError(f"{found.op}: {found.rules.unpriced or 'it has no shape rule'}")
+        raise UsageError(f"{found.op}: {_shapeless(found.rules)}")
     short = _chosen(found, arguments)
     call = call_of(found, arguments) if short is None else _short_call(found, short, arguments)
     return _answer(found, price_call(call, found.rules))
@@ -164,7 +184,21 @@ def examples(found: Operator) -> tuple[str, ...]:
     short = short_form(found)
     generic = generic_example(found)
     texts = ([short.example_for(found.op)] if short is not None else []) + ([generic] if generic else [])
-    return tuple(f"effaudit explain {found.full_name} {text}" for text in texts)
+    more = f" --operators {shlex.quote(found.rules.path)}" if isinstance(found.rules, Definition) else ""
+    return tuple(f"effaudit explain {found.full_name} {text}{more}" for text in texts)
+
+
+def takes_arguments(found: Operator, arguments: Mapping[str, str]) -> bool:
+    """Whether the operator has all these arguments, in one form or the other."""
+    takes, short = names_of(found.rules), short_form(found)
+    keys = short.keys if short is not None else {}
+    return all(name in keys or name == OUTPUTS or matched(name, takes) is not None for name in arguments)
+
+
+def _shapeless(rules: Rules) -> str:
+    if isinstance(rules, Definition):
+        return f"{rules.path} states no outputs of it, so only a model knows its shapes: effaudit explain MODEL NODE"
+    return rules.unpriced or "it has no shape rule"
 
 
 def _chosen(found: Operator, arguments: Mapping[str, str]) -> Short | None:
@@ -195,7 +229,7 @@ def _chosen(found: Operator, arguments: Mapping[str, str]) -> Short | None:
 
 def _is_input(name: str, takes: Names) -> bool:
     known = matched(name, takes)
-    return known is not None and known not in takes.attributes
+    return known is not None and not is_attribute(known, takes)
 
 
 def _short_call(found: Operator, short: Short, arguments: Mapping[str, str]) -> Call:
@@ -234,7 +268,7 @@ def _answer(found: Operator, priced: Priced) -> OperatorAnswer:
     row, graph, call = priced.row, priced.graph, priced.call
     node, values = graph.nodes[0], graph.values
     macs, ops, reads, writes = (exact(row, figure) for figure in ("macs", "ops", "reads", "writes"))
-    flops = None if macs is None or ops is None else 2 * macs + ops
+    flops = flops_of(macs, ops)
     steps = derivation(node, values, found.rules, row) if not row.why else ()
     steps = (*steps, *flops_step(macs, ops))
     steps = (*steps, *weights_step(_weights(call), priced.params), *moved_steps(node, values, found.rules, row))
@@ -285,7 +319,10 @@ def _kind(found: Operator) -> str:
     return found.rules.kind if isinstance(found.rules.kind, str) else _SHARED_KIND
 
 
-def _cost(found: Operator) -> str:
+def cost_text(found: Operator) -> str:
+    """What an operator costs, in words, or why it has no price."""
+    if found.rules.unpriced:
+        return f"unpriced: {found.rules.unpriced}"
     if not found.domain and found.op in CONTROL:
         return f"through its bodies: {_CONTROL_COST[found.op]}"
     return formula_text(found.rules)
@@ -315,7 +352,9 @@ def _storage(rules: Rules, takes: Names) -> str:
 
 
 def _specification(found: Operator) -> str:
-    """The address of the operator's page, as its shape rule states it."""
+    """The address of the operator's page, as its shape rule or its definition states it."""
+    if isinstance(found.rules, Definition):
+        return found.rules.source
     urls = re.findall(r"https://[^\s,()]+", getattr(found.rules.shape, "__doc__", None) or "")
     own = [url for url in urls if re.search(rf"[_.]{re.escape(found.op)}(\.html)?$", url)]
     return own[0] if own else urls[0] if urls else ""

@@ -1,9 +1,9 @@
-"""What `effaudit explain WORDS` is about: a figure, a named formula, an operator, a finding, or a node of a model."""
+"""What `effaudit explain WORDS` is about: a figure, formula, operator or note, alone or in a model, or a node."""
 
 from __future__ import annotations
 
-import difflib
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -12,30 +12,16 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.explain import figures, formulas
-from effaudit.explain.lookup import is_operator
-from effaudit.explain.node import NodeExplanation, explain_node, find_node
-from effaudit.explain.operator import OperatorAnswer, OperatorCard, calculate_operator, explain_operator
-from effaudit.findings import RULES as OF_STRUCTURE
+from effaudit.explain.catalogue import LIST, Catalogue
+from effaudit.explain.find import find_node
+from effaudit.explain.lookup import NONE, Registry
+from effaudit.explain.node import NodeExplanation
+from effaudit.explain.notes import RULES, Rule, explain_rule
+from effaudit.explain.operator import OperatorAnswer, OperatorCard
+from effaudit.explain.readings import Reading, near, readings
+from effaudit.explain.several import Several, explain_nodes, nodes_of
 from effaudit.load.files import SAMPLE, SCHEMES
-from effaudit.ops._registry import rules_for
 from effaudit.printable import printable
-from effaudit.views.weights.findings import RULES as OF_WEIGHTS
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """A finding: what it means."""
-
-    rule: str
-    meaning: str
-
-
-class Several(msgspec.Struct, frozen=True):
-    """The nodes of one operator in a model."""
-
-    model: str
-    operator: OperatorCard
-    nodes: tuple[NodeExplanation, ...]
-
 
 Subject: TypeAlias = (
     figures.Explanation
@@ -46,10 +32,17 @@ Subject: TypeAlias = (
     | NodeExplanation
     | Rule
     | Several
+    | Catalogue
 )
 Examine: TypeAlias = Callable[[str], Audited]
-RULES: Final = {**OF_STRUCTURE, **OF_WEIGHTS}
-MAX_NODES: Final = 20  # of one operator that are explained
+COMMAND: Final = "effaudit explain"
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """What was found, and the commands that explain what else has that name."""
+
+    subject: Subject
+    see_also: tuple[str, ...] = ()
 
 
 def is_model(word: str) -> bool:
@@ -57,68 +50,73 @@ def is_model(word: str) -> bool:
     return word == "-" or word.startswith((SAMPLE, *SCHEMES)) or word.endswith(".onnx") or os.path.isfile(word)
 
 
-def explain(words: Sequence[str], arguments: Mapping[str, str], examine: Examine) -> Subject:
+def explain(words: Sequence[str], arguments: Mapping[str, str], examine: Examine, own: Registry = NONE) -> Explained:
     """What is known of the subject that the words name, in the model they name, with the numbers of `arguments`.
 
-    Raises UsageError where they name nothing, and whatever `examine` raises.
+    `own` are the definitions of the user's operators. Raises UsageError where the words name nothing, and whatever
+    `examine` raises.
     """
     if not words:
         raise UsageError(
-            "explain what? A figure (macs), a formula (conv-macs), an operator (Conv), or MODEL and a node"
+            "explain what? A figure (macs), a formula (conv-macs), an operator (Conv), or MODEL and a node; "
+            f"{COMMAND} {LIST} names all there is"
         )
     if is_model(words[0]):
         return _in_model(words[0], words[1:], arguments, examine)
     if len(words) > 1:
-        raise UsageError(f"{printable(words[0], 60)!r} is no model; written effaudit explain [MODEL] WHAT [NAME=VALUE]")
-    return _without_model(words[0], arguments)
+        raise UsageError(f"{printable(words[0], 60)!r} is no model; written {COMMAND} [MODEL] WHAT [NAME=VALUE]")
+    return _without_model(words[0], arguments, own)
 
 
-def _without_model(word: str, arguments: Mapping[str, str]) -> Subject:
-    """A figure by its name, a formula, a finding, a figure by another of its labels, or an operator."""
-    formula = _is_formula(word)
-    found = figures.find(word)
-    if found is not None and not arguments and (word == found.name or not formula):
-        return figures.explain_figure(found)
-    if formula:
-        return formulas.calculate(word, arguments) if arguments else formulas.find(word)
-    if word in RULES:
-        return Rule(word, RULES[word])
-    near = _near(word)
-    if near and not is_operator(word):
-        raise UsageError(f"{printable(word, 60)!r} is no figure, formula or operator{near}; a node needs its model")
-    return calculate_operator(word, arguments) if arguments else explain_operator(word)
+def _without_model(word: str, arguments: Mapping[str, str], own: Registry) -> Explained:
+    """The first thing of that name that takes the arguments, if there are any."""
+    found = readings(word, own)
+    if not found:
+        close = near(word, own)
+        raise UsageError(
+            f"{printable(word, 60)!r} is no figure, formula, operator or note; "
+            + (f"did you mean {' or '.join(close)}? " if close else "")
+            + f"{COMMAND} {LIST} names all there is; "
+            + ("an operator of your own needs --operators FILE, " if "::" in word else "")
+            + f"a node needs its model: {COMMAND} MODEL NODE"
+        )
+    fitting = [one for one in found if one.takes(arguments)] if arguments else found
+    counting = [one for one in found if one.counts]
+    if not fitting and not counting:
+        raise UsageError(
+            f"{found[0].name} is a {found[0].kind}: it takes no numbers; with those of a model: "
+            f"{COMMAND} MODEL {shlex.quote(found[0].name)}"
+        )
+    chosen = (fitting or counting)[0]
+    return Explained(chosen.explain(arguments), _others(found, chosen))
 
 
-def _in_model(model: str, words: Sequence[str], arguments: Mapping[str, str], examine: Examine) -> Subject:
+def _others(found: Sequence[Reading], chosen: Reading) -> tuple[str, ...]:
+    return tuple(f"{COMMAND} {shlex.quote(one.name)} (the {one.kind})" for one in found if one is not chosen)
+
+
+def _in_model(model: str, words: Sequence[str], arguments: Mapping[str, str], examine: Examine) -> Explained:
     if arguments:
         raise UsageError(f"{next(iter(arguments))}=...: the numbers come from the model; leave it or them out")
     if len(words) != 1:
-        raise UsageError(f"explain what of {printable(model, 60)}? A figure such as macs, or a node (report --nodes)")
+        nodes = f"effaudit report {printable(shlex.quote(model), 60)} --nodes"
+        raise UsageError(
+            f"explain what of {printable(model, 60)}? A figure such as macs, or a node, an operator or a note of it; "
+            f"{nodes} lists the nodes"
+        )
     (word,) = words
-    found = figures.find(word)
     audited = examine(model)
-    named = any(word in (node.name, *node.outputs) for node in audited.graph.nodes)
-    if found is not None and not named:
-        return figures.explain_figure(found, audited)
-    if not named:
-        same = [i for i, node in enumerate(audited.graph.nodes) if node.op.lower() == word.lower()]
-        if same:
-            return Several(model, explain_operator(audited.graph.nodes[same[0]].op), _nodes(audited, same[:MAX_NODES]))
-    return _nodes(audited, [find_node(audited.graph, word)])[0]
-
-
-def _nodes(audited: Audited, places: Sequence[int]) -> tuple[NodeExplanation, ...]:
-    graph, rules = audited.graph, rules_for(audited.graph)
-    return tuple(
-        explain_node(graph, audited.table, i, weights=audited.weights, known=audited.flow, rules=rules) for i in places
-    )
-
-
-def _is_formula(word: str) -> bool:
-    return any(formula.name == word.lower() for formula in formulas.formulas())
-
-
-def _near(word: str) -> str:
-    names = [*figures.figures(), *(formula.name for formula in formulas.formulas()), *RULES]
-    close = difflib.get_close_matches(word.lower()[:100], names, 3, 0.6)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    if any(word in (node.name, *node.outputs) for node in audited.graph.nodes):
+        return Explained(explain_nodes(audited, [find_node(audited.graph, word)])[0])
+    figure, (places, exactly) = figures.find(word), nodes_of(audited.graph, word)
+    several = f"{COMMAND} {printable(shlex.quote(model), 60)} {{}} (the {{}})"
+    if figure is not None and not (exactly and word != figure.name):
+        other = audited.graph.nodes[places[0]].op if places else ""
+        also = (several.format(printable(shlex.quote(other), 60), "operator"),) if places and other != word else ()
+        return Explained(figures.explain_figure(figure, audited), also)
+    if word in RULES:
+        return Explained(explain_rule(word, audited))
+    if places:
+        also = (several.format(figure.name, "figure"),) if figure is not None else ()
+        return Explained(Several.of(audited, places), also)
+    return Explained(explain_nodes(audited, [find_node(audited.graph, word, (*figures.figures(), *RULES))])[0])

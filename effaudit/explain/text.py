@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from functools import singledispatch
@@ -15,7 +16,8 @@ from effaudit.printable import printable
 WIDTH: Final = 80
 INDENT: Final = 9
 MAX_LISTED: Final = 12  # tensors of one list
-MAX_TEXT: Final = 2_000  # characters of one formula
+MAX_TEXT: Final = 2_000  # characters of one line of words; formulas are shown whole
+_NUMBER: Final = re.compile(r"(?<![\w.])\d{4,}(?![\w.])")
 _NAMES: Final = {"macs": "MACs", "ops": "ops", "flops": "FLOPs", "read_bytes": "read", "write_bytes": "written"}
 _BYTES: Final = frozenset(("read_bytes", "write_bytes"))
 
@@ -28,7 +30,9 @@ def lines(explained: object) -> list[str]:
 
 @lines.register
 def _card(card: OperatorCard) -> list[str]:
-    found = [_cut(f"{card.name}   {card.domain}   {card.kind}")]
+    found = [_cut(printable(f"{card.name}   {card.domain}   {card.kind}"))]
+    if card.defined_in:
+        found += _wrapped("from", card.defined_in)
     for item in card.inputs:
         note = "any number" if item.variadic else "needed" if item.required else "optional"
         found += _wrapped("input" if item is card.inputs[0] else "", f"{item.name}  {note}")
@@ -105,11 +109,11 @@ def _costs(steps: Iterable[Step], unpriced: str | None) -> list[str]:
         if step.result == 0 and (step.formula == "0" or step.figure == "flops"):
             found += _wrapped(name, "0")
             continue
-        found += _wrapped(name, f"= {step.formula}")
-        put = step.substituted[:MAX_TEXT]
+        found += _wrapped(name, f"= {step.formula}", None)
+        put = step.substituted
         if put and put != str(step.result):
-            found += _wrapped("", f"= {put}")
-        found += _wrapped("", result)
+            found += _wrapped("", f"= {grouped(put) if isinstance(step.result, int) else put}", None)
+        found += _wrapped("", result, None)
         if not put and step.where:
             found += _wrapped("", f"where {', '.join(step.where)}")
     return found
@@ -151,9 +155,14 @@ def _count(value: Count, unknown: str = "unknown") -> str:
     return unknown if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def grouped(arithmetic: str) -> str:
+    """Plain arithmetic with separators in its numbers, as results have them: 2 x 442,368 + 16,384."""
+    return _NUMBER.sub(lambda number: f"{int(number[0]):,}", arithmetic)
+
+
+def _wrapped(head: str, text: str, limit: int | None = MAX_TEXT) -> list[str]:
     """`text` behind `head`, in lines of at most 80 columns; a word too long for one is cut into pieces."""
-    safe = printable(text, MAX_TEXT)
+    safe = printable(text, limit)
     parts = textwrap.wrap(safe, WIDTH - INDENT, break_on_hyphens=False) or [""]
     return [f"{head if not i else '':<{INDENT}}{part}".rstrip() for i, part in enumerate(parts)]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.errors import Undecided, UsageError
+from effaudit.errors import Undecided, UnknownName, UsageError
 from effaudit.graph import DimInfo, Graph, Value
 
 MAX_DIM: Final = 2**53  # the largest size --dim and --shape take
@@ -46,7 +46,8 @@ def bind(graph: Graph, given: Given) -> tuple[dict[str, Value], dict[str, DimInf
     plain = {s.name for value in declared for dim in value.shape or () for s in dims.symbols(dim)}
     for name in given.dims:
         if name not in plain:
-            raise UsageError(f"{graph.source.path}: no input has a dim named {name!r}; it has: {_listed(plain)}")
+            message = f"{graph.source.path}: no input has a dim named {name!r}; it has: {_listed(plain)}"
+            raise UnknownName(message, name)
         parts = _parse(name, plain)
         if parts is not None:
             names = sorted({node.id for node in ast.walk(parts) if isinstance(node, ast.Name)} & plain)
@@ -70,7 +71,8 @@ def _by_input(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
                 )
             name = graph.inputs[0]
         if name not in graph.declared or name not in graph.inputs:
-            raise UsageError(f"{graph.source.path}: no input is named {name!r}; it has: {_listed(graph.inputs)}")
+            message = f"{graph.source.path}: no input is named {name!r}; it has: {_listed(graph.inputs)}"
+            raise UnknownName(message, name)
         stated = graph.declared[name].shape
         if stated is not None:
             if len(stated) != len(shape):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -66,11 +67,18 @@ class Scope(msgspec.Struct, frozen=True):
 
 def convert(skeleton: bytes, home: Home, source: Source) -> Graph:
     """The graph of a model. Raises LoadError where it is none, LimitError past `MAX_NODES` or `MAX_BODY_DEPTH`."""
-    try:
+    with _well_formed(home.path):
         return _Converter(skeleton, home).model(source)
+
+
+@contextmanager
+def _well_formed(path: str) -> Iterator[None]:
+    """Raises LoadError where the bytes read inside are no messages of an ONNX model."""
+    try:
+        yield
     except (Malformed, IndexError) as error:
         what = str(error) if isinstance(error, Malformed) else "truncated"
-        raise LoadError(f"{home.path}: not an ONNX model: {what}; is this an ONNX file?") from None
+        raise LoadError(f"{path}: not an ONNX model: {what}; is this an ONNX file?") from None
 
 
 class _Converter:
@@ -373,8 +381,9 @@ class _Converter:
         return (domain, name, names.get(13, "")), function
 
     def _stated(self, spans: list[Span]) -> dict[str, Value]:
-        """The types the file states for intermediate tensors."""
-        return dict(value_info(self.buf, *span, self.home.path) for span in spans)
+        """The types the file states for intermediate tensors; read only when a shape is wanted from them."""
+        with _well_formed(self.home.path):
+            return dict(value_info(self.buf, *span, self.home.path) for span in spans)
 
     def _opsets(self, spans: Iterable[Span]) -> dict[str, int]:
         opsets = {}

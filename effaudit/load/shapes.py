@@ -21,6 +21,7 @@ from effaudit.graph import UNKNOWN, DimInfo, Function, Graph, Lazy, Node, Value
 from effaudit.load.binding import NOTHING_GIVEN, Given, bind
 from effaudit.load.bodies import NodeBodies, Scope
 from effaudit.load.convert import Reference
+from effaudit.load.tensors import MAX_RANK
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import Context, Rules, find, registered
 
@@ -28,6 +29,7 @@ MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls in
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
 MAX_CALL_DEPTH: Final = 64
 MAX_DIM: Final = 2**63 - 1
+MAX_WHY: Final = 600  # characters of a reason: it goes with every tensor that follows
 TAKES_BODIES: Final = frozenset(("If", "Loop", "Scan", "SequenceMap", "FlexAttention"))
 
 
@@ -146,6 +148,8 @@ class _Engine:
         for value in outputs:
             if type(value.content) is tuple:
                 self.value_work += len(value.content)
+            if value.shape is not None and len(value.shape) > MAX_RANK:
+                return self._unranked(node, f"{node.op} {node.label}: its rank is {len(value.shape):,}")
             for dim in value.shape or ():
                 if type(dim) is int and not 0 <= dim <= MAX_DIM:
                     what = "a negative dim" if dim < 0 else "a dim past 2^63"
@@ -154,7 +158,7 @@ class _Engine:
 
     def _context(self, node: Node, graph: Graph, bodies: NodeBodies | None) -> Context:
         def fresh(origin: str, low: int, high: Dim | None, reason: str) -> Expr:
-            return self._fresh(origin, low, high, f"{node.op} {node.label}: {reason}")
+            return self._fresh(origin, low, high, _short(f"{node.op} {node.label}: {reason}", MAX_WHY))
 
         return Context(node, graph.opsets.get(node.domain, 1), fresh, bodies or NodeBodies(node, Scope(), self.run))
 
@@ -170,12 +174,12 @@ class _Engine:
         return dims.symbol(name, low, high, origin, reason)
 
     def _unranked(self, node: Node, why: str) -> list[Value]:
-        return [Value(UNKNOWN, None, why=why)] * len(node.outputs)
+        return [Value(UNKNOWN, None, why=_short(why, MAX_WHY))] * len(node.outputs)
 
     def _declared(self, node: Node, graph: Graph) -> list[Value]:
         """What the file states for the outputs of an operator nobody has a shape rule for."""
         domain = node.domain or "ai.onnx"
-        why = f"no shape rule for {domain}::{node.op}"
+        why = _short(f"no shape rule for {domain}::{node.op}", MAX_WHY)
         unknown = Value(UNKNOWN, None, why=why)
         types = self.stated.get(id(graph))
         if types is None:
@@ -259,6 +263,6 @@ def _hashable(attrs: Mapping[str, Any]) -> Any:
     return tuple((k, v if isinstance(v, (int, float, str, tuple)) else id(v)) for k, v in attrs.items())
 
 
-def _short(error: Exception) -> str:
+def _short(error: Exception | str, limit: int = 160) -> str:
     message = str(error).replace("\n", " ")
-    return message if len(message) <= 160 else message[:157] + "..."
+    return message if len(message) <= limit else f"{message[: limit // 2]}...{message[-(limit // 2 - 3) :]}"

@@ -19,6 +19,7 @@ from effaudit.load.wire import Malformed, fields, integers, signed, skip, text, 
 
 EXTERNAL: Final = 1  # TensorProto.DataLocation
 MAX_RANK: Final = 64
+MAX_STORED: Final = 2**63 - 1  # elements of a stored tensor
 # element type -> the data field its values are stored in; the others are in int32_data
 _TYPED: Final = {"float32": 4, "complex64": 4, "float64": 10, "complex128": 10, "int64": 7, "uint32": 11, "uint64": 11}
 _INT32_DATA: Final = 5
@@ -160,6 +161,8 @@ def _header(where: str, shape: list[int], code: int) -> tuple[Encoding, int, int
         if dim < 0:
             raise LoadError(f"{where}: dim {dim} in shape {shape[:8]}; a stored tensor has dims of 0 or more")
         total *= dim
+    if total > MAX_STORED:
+        raise LoadError(f"{where}: shape {shape[:8]} has more elements than any file can hold")
     nbytes = encoding.nbytes(total)
     assert isinstance(nbytes, int)  # as `total` is
     return encoding, total, nbytes

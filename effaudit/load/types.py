@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from effaudit import dims
 from effaudit.errors import LoadError
 from effaudit.graph import ENCODINGS, SEQUENCE, UNKNOWN, Value
 from effaudit.load.tensors import MAX_RANK
 from effaudit.load.wire import fields, signed, text
+
+MAX_NAME: Final = 1_000  # characters of a dim's name
 
 
 def value_info(buf: bytes, at: int, end: int, path: str) -> tuple[str, Value]:
@@ -63,4 +67,13 @@ def _dim(buf: bytes, at: int, end: int, anonymous: str) -> dims.Dim:
                 return size
         elif number == 2 and wire == 2:
             label = text(buf, start, stop)
-    return dims.symbol(anonymous if label in ("", "?") else label)
+    return dims.symbol(_name(anonymous if label in ("", "?") else label))
+
+
+def _name(label: str) -> str:
+    """The name of a symbol. Shapes and formulas repeat it over and over: a very long one is cut, equal ones alike."""
+    if len(label) <= MAX_NAME:
+        return label
+    from hashlib import sha256
+
+    return f"{label[: MAX_NAME // 2]}...{sha256(label.encode(errors='surrogatepass')).hexdigest()[:16]}"

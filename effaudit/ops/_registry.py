@@ -22,7 +22,7 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dims import Dim, Expr
-from effaudit.graph import Graph, Node, Value
+from effaudit.graph import Graph, Node, Value, numel
 
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
@@ -298,14 +298,6 @@ def _written(annotation: Any) -> str:
     if not isinstance(annotation, (str, type)):
         text = str(annotation).replace("collections.abc.", "").replace("typing.", "")
     return text.removesuffix(" | None")
-
-
-def numel(shape: Iterable[Dim]) -> Dim:
-    """The product of dims."""
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
-    return total
 
 
 __all__ = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from effaudit.printable import printable
-from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Span
+from effaudit.tables.table import BYTES, COUNT, EXACT, RATIO, SHARE, TEXT, Cell, Column, Span
 from effaudit.units import human, human_bytes
 
-RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO))
+RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO, EXACT))
 
 
 def text(cell: Cell, column: Column, limit: int | None = None) -> str:
@@ -30,6 +30,8 @@ def _span(low: int, high: int | None, kind: str) -> str:
 
 
 def _number(value: int | float, kind: str) -> str:
+    if kind == EXACT:
+        return f"{value:,}"
     if kind == SHARE:
         return f"{100 * value:.1f} %"
     if kind == BYTES:

@@ -23,7 +23,8 @@ def chart(model: ModelReport, figure: str, width: int) -> Iterator[str]:
     hot = next(hot for hot in model.hot if hot.figure == figure)
     by = "kind" if model.groups is None else ", ".join(model.groups.by)
     show = human_bytes if figure in ("bytes", "activations") else human
-    yield f"\n{TITLES[figure]} by {printable(by, 40)}, {show(hot.total)} in all\n"
+    least = "at least " if hot.least else ""
+    yield f"\n{TITLES[figure]} by {printable(by, 40)}, {least}{show(hot.total)} in all\n"
     shares = hot.kinds if model.groups is None else _of_groups(model, figure, hot.total)
     greatest = max(shares.values(), default=1.0)
     for label, share in shares.items():

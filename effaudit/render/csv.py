@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from effaudit.printable import printable
 from effaudit.report import ModelReport, Report
 from effaudit.tables import of
-from effaudit.tables.table import Cell, Column, Shown, Span, Table, arranged
+from effaudit.tables.summary import summary
+from effaudit.tables.table import NONE, Cell, Shown, Span, Table, arranged
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
-    """Every row begins with the path of its model. Unknown numbers are empty cells, ranges two numbers "LOW..HIGH"."""
-    name = next((name for name in shown.tables if name != "hot"), shown.tables[0] if shown.tables else "nodes")
-    header: tuple[Column, ...] | None = None
+    """Every row begins with its model. Unknown numbers are empty cells, ranges two numbers "LOW..HIGH"."""
+    name = shown.tables[0] if shown.tables else "nodes"
+    if name == "totals":
+        made = summary(document)
+        yield line([column.key for column in made.columns])
+        yield from map(line, made.rows())
+        return
+    header = False
     for model in document.models:
-        for made in _first(model, name):
-            found = arranged(made, shown) if name in ("nodes", "groups") else made
-            if header is None:
-                header = found.columns
-                yield line(["model", *(column.key for column in header)])
-            for row in found.rows():
-                yield line([model.path, *row])
+        for found in _first(model, name):
+            chosen = arranged(found, shown) if name in ("nodes", "groups") else found
+            if not header:
+                yield line(["model", *(column.key for column in chosen.columns)])
+                header = True
+            yield from (line([model.path, *row]) for row in chosen.rows())
 
 
 def _first(model: ModelReport, name: str) -> tuple[Table, ...]:
     return of(model, name)[:1]
 
 
-def line(cells: list[Cell]) -> str:
+def line(cells: Iterable[Cell]) -> str:
     """One row of CSV."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(map(_safe, cells))
@@ -39,7 +44,7 @@ def line(cells: list[Cell]) -> str:
 
 def _safe(cell: Cell) -> object:
     """Text that a spreadsheet would take for a formula gets a leading quote."""
-    if cell is None:
+    if cell is None or cell == NONE:
         return ""
     if isinstance(cell, Span):
         return f"{cell.low}..{'' if cell.high is None else cell.high}"

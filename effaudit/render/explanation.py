@@ -9,9 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from effaudit import __version__
+from effaudit.explain.catalogue import Catalogue, Section
 from effaudit.explain.figures import Explanation
 from effaudit.explain.formulas import Answer, Formula
-from effaudit.explain.subject import Rule, Several, Subject
+from effaudit.explain.notes import Rule
+from effaudit.explain.several import Several
+from effaudit.explain.subject import Explained, Subject
 from effaudit.explain.text import lines
 from effaudit.printable import printable
 from effaudit.render.json import encode
@@ -28,16 +31,20 @@ _SUBJECTS: Final = {
     "NodeExplanation": "node",
     "Rule": "finding",
     "Several": "nodes",
+    "Catalogue": "list",
 }
 
 
-def render(form: str, subject: Subject) -> Iterator[str]:
+def render(form: str, explained: Explained) -> Iterator[str]:
     """ "text" or "json"."""
+    subject, also = explained.subject, explained.see_also
     if form == "json":
         head = {"schema": SCHEMA, "version": __version__, "counting": COUNTING}
-        yield encode({**head, "subject": _SUBJECTS[type(subject).__name__], **_fields(subject)}) + "\n"
+        kind = {"subject": _SUBJECTS[type(subject).__name__]}
+        yield encode({**head, **kind, **_fields(subject), "see_also": also}) + "\n"
         return
-    yield "\n".join(_text(subject)) + "\n"
+    seen = [line for command in also for line in _wrapped("see also ", command)]
+    yield "\n".join([*_text(subject), *([""] if seen else []), *seen]) + "\n"
 
 
 def _fields(subject: Subject) -> dict[str, Any]:
@@ -54,10 +61,54 @@ def _text(subject: Subject) -> list[str]:
     if isinstance(subject, Answer):
         return _answer(subject)
     if isinstance(subject, Rule):
-        return [subject.rule, *_wrapped("  ", subject.meaning)]
+        return _note(subject)
     if isinstance(subject, Several):
-        return [line for i, node in enumerate(subject.nodes) for line in ([""] if i else []) + lines(node)]
+        return _several(subject)
+    if isinstance(subject, Catalogue):
+        return _catalogue(subject)
     return lines(subject)
+
+
+def _note(found: Rule) -> list[str]:
+    made = [found.rule, *_wrapped("  ", found.meaning)]
+    if not found.model:
+        return made
+    head = f"in {printable(found.model, 70)}: "
+    if not found.count:
+        state = "no such note" if found.count == 0 else f"unknown: {found.why}"
+        return [*made, "", *_wrapped("  ", head + state, first=0)]
+    made += ["", *_wrapped("  ", head + found.message, first=0), *_wrapped("  what to do: ", found.remedy)]
+    made += [line for name in found.where for line in _wrapped("    ", printable(name, 200))]
+    more = found.count - len(found.where)
+    return [*made, f"    and {more:,} more"] if more > 0 and found.where else made
+
+
+def _several(found: Several) -> list[str]:
+    made = [line for i, node in enumerate(found.nodes) for line in ([""] if i else []) + lines(node)]
+    more = found.total - len(found.nodes)
+    if more > 0:
+        text = f"{len(found.nodes)} of {found.total:,} nodes, {more:,} more; {found.listed} lists all of them"
+        made += ["", *_wrapped("", text)]
+    return made
+
+
+def _catalogue(found: Catalogue) -> list[str]:
+    """A line per entry of one kind; of all kinds, names only."""
+    made = [line for section in found.sections for line in ["", *_section(section, len(found.kinds) == 1)]]
+    if len(found.kinds) > 1:
+        kinds = ", ".join(found.kinds)
+        made += ["", *_wrapped("more   ", f"effaudit explain --list KIND says what each is: {kinds}")]
+    return made[1:]
+
+
+def _section(section: Section, full: bool) -> list[str]:
+    names = [printable(entry.name, 100) for entry in section.entries]
+    if not full:
+        return [section.title, *_wrapped("  ", "  ".join(names))]
+    made = [section.title]
+    for name, entry in zip(names, section.entries, strict=True):
+        made += _wrapped("      ", f"{name}  {entry.about}", first=2)
+    return made
 
 
 def _figure(found: Explanation) -> list[str]:
@@ -65,7 +116,7 @@ def _figure(found: Explanation) -> list[str]:
     if found.formula:
         made += _wrapped("  = ", found.formula)
     if found.model:
-        made += ["", f"in {printable(found.model, 70)}: {_value(found)}"]
+        made += ["", f"in {printable(found.model, 70)}: {_value(found)}".rstrip()]
         made += [line for step in found.steps for line in _step(step)]
         if found.why:
             made += _wrapped("  because ", printable(found.why, 300))
@@ -76,8 +127,12 @@ def _value(found: Explanation) -> str:
     if found.bounds is not None:
         low, high = found.bounds
         return f"{low or 0:,} .. {high:,}" if high is not None else f"unknown, at least {low or 0:,}"
+    if found.value is None:
+        return "none" if found.name in ("formulas", "crossovers") else "unknown"
+    if isinstance(found.value, str):
+        return printable(found.value)
     if isinstance(found.value, bool) or not isinstance(found.value, int | float):
-        return "" if found.value is not None else "none" if found.name in ("formulas", "crossovers") else "unknown"
+        return "" if found.steps else "none"
     return f"{found.value:,} {found.unit}".rstrip()
 
 
@@ -94,7 +149,7 @@ def _formula(found: Formula) -> list[str]:
     made += [line for mistake in found.mistakes for line in _wrapped("note   ", mistake)]
     if found.source:
         made += _wrapped("source ", found.source)
-    numbers = " ".join(f"{p.name}={p.example}" for p in found.parameters if not p.default and not p.optional)
+    numbers = " ".join(f"{name}={text}" for name, text in found.example.items())
     return [*made, f"try    effaudit explain {found.name} {numbers}".rstrip()]
 
 

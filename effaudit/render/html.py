@@ -21,13 +21,18 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     for model in document.models:
         for finding in model.findings:
             yield f"<p>{_safe(finding.message)}: {_safe(finding.remedy)}</p>\n"
-        for name in shown.tables or ("hot",):
+        for name in _lists(shown):
             for made in of(model, name):
                 yield f"<h4>{_safe(made.title)}</h4>\n"
                 yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)
                 if made.note:
                     yield f"<p>{_safe(made.note)}</p>\n"
     yield f"<p>counted under {_safe(document.counting)}: FLOPs = 2 MACs + other ops</p>\n</div>\n"
+
+
+def _lists(shown: Shown) -> tuple[str, ...]:
+    """The tables of each model, below that of all models."""
+    return tuple(name for name in shown.tables if name != "totals") if shown.tables else ("hot",)
 
 
 def _table(made: Table) -> Iterator[str]:

@@ -14,19 +14,22 @@ import msgspec
 from effaudit.render.json import encode
 from effaudit.report import ModelReport, Report
 from effaudit.tables import of
-from effaudit.tables.table import Shown, Span, arranged
+from effaudit.tables.table import NONE, Shown, Span, arranged
 
 _LEFT_OUT = ("nodes", "groups", "transformer", "receptive_field", "winograd", "weights", "movement", "against", "hot")
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
-    """A "model" record for each model, followed by the rows of what was asked for."""
+    """A "model" record for each model, or the rows of what was asked for; then one record per baseline."""
+    lists = [name for name in shown.tables if name not in ("hot", "totals")]
     for model in document.models:
         head = {"schema": document.schema, "model": model.path}
-        if not shown.tables or shown.tables == ("hot",):
+        if not lists or "totals" in shown.tables:
             yield _line({"record": "model", **head, "counting": document.counting, **_flat(model)})
-        for name in shown.tables:
+        for name in lists:
             yield from _rows(model, name, shown, head)
+    for baseline in document.baselines:
+        yield _line({"record": "baseline", "schema": document.schema, **msgspec.to_builtins(baseline)})
 
 
 def _rows(model: ModelReport, name: str, shown: Shown, head: dict[str, str]) -> Iterator[str]:
@@ -39,7 +42,9 @@ def _rows(model: ModelReport, name: str, shown: Shown, head: dict[str, str]) -> 
 
 
 def _cell(cell: Any) -> Any:
-    return [cell.low, cell.high] if isinstance(cell, Span) else cell
+    if isinstance(cell, Span):
+        return [cell.low, cell.high]
+    return None if cell == NONE else cell
 
 
 def _flat(model: ModelReport) -> dict[str, Any]:

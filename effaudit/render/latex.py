@@ -26,11 +26,10 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     yield "% attention and recurrent weights; norms, activations, softmax, pooling and biases are other ops\n"
     for model in document.models:
         yield f"% {_comment(model)}\n"
-    if not shown.tables:
+    if not shown.tables or "totals" in shown.tables:
         yield from _table(scaled(summary(document)))
-        return
     for model in document.models:
-        for name in shown.tables:
+        for name in (name for name in shown.tables if name != "totals"):
             for made in of(model, name):
                 yield f"% {printable(model.path, None)}: {printable(made.title, None)}\n"
                 yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)

@@ -15,6 +15,7 @@ from effaudit.report import ModelReport, Report
 from effaudit.tables import of
 from effaudit.tables.groups import BRIEF as GROUPS
 from effaudit.tables.nodes import BRIEF as NODES
+from effaudit.tables.nodes import outline
 from effaudit.tables.summary import BRIEF as SUMMARY
 from effaudit.tables.summary import summary
 from effaudit.tables.table import Cell, Shown
@@ -29,7 +30,8 @@ def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
         for name, *cells in made.rows():
             yield (str(name).removeprefix(folder), *cells)
 
-    yield f"{document.counting}   {len(document.models)} models{f' in {printable(folder, 60)}' if folder else ''}"
+    count = f"{len(document.models)} model{'' if len(document.models) == 1 else 's'}"
+    yield f"{document.counting}   {count}{f' in {printable(folder, 60)}' if folder else ''}"
     yield from table(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY, width=shown.width))
     by_rule: dict[str, list[str]] = {}
     for model in document.models:
@@ -52,8 +54,9 @@ def _folder(paths: list[str]) -> str:
 
 def details(model: ModelReport, shown: Shown) -> Iterator[str]:
     """The tables that are asked for. Raises UsageError for a column that does not exist."""
-    for name in shown.tables:
-        for made in of(model, name):
+    for name in (name for name in shown.tables if name != "totals"):
+        listed = (outline(model),) if name == "nodes" and not shown.sort else of(model, name)
+        for made in listed:
             yield from table(made, _chosen(model, name, shown))
             if made.note:
                 yield "\n".join(wrapped("", printable(made.note, None))) + "\n"

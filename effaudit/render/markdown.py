@@ -29,12 +29,17 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
             words = f"{finding.message}. What to do: {finding.remedy}."
             yield f"\n- **{finding.rule}** ({escape(model.path)}): {escape(words)}\n"
     for model in document.models:
-        for name in shown.tables or ("hot",):
+        for name in _lists(shown):
             for made in of(model, name):
                 yield f"\n#### {escape(model.path)}: {escape(made.title)}\n\n"
                 yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)
                 if made.note:
                     yield f"\n{escape(made.note)}\n"
+
+
+def _lists(shown: Shown) -> tuple[str, ...]:
+    """The tables of each model, below that of all models."""
+    return tuple(name for name in shown.tables if name != "totals") if shown.tables else ("hot",)
 
 
 def _table(made: Table) -> Iterator[str]:

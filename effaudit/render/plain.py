@@ -28,7 +28,7 @@ def table(made: Table, shown: Shown) -> Iterator[str]:
         yield from table(made, msgspec.structs.replace(shown, columns=keys))
         return
     widths = _widths(found.columns, first, shown.width)
-    yield f"\n{found.title}\n" if found.title else "\n"
+    yield f"\n{printable(found.title, shown.width)}\n" if found.title else "\n"
     if not first:
         yield "  none\n"
         return
@@ -74,9 +74,10 @@ def _kept(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: int)
 
 
 def _wanted(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]) -> list[int]:
-    """The width of the widest cell or heading of each column."""
+    """The width of the widest cell or heading of each column; where more rows are to come, what its table expects."""
+    more = len(rows) == LOOK_AHEAD
     return [
-        max(len(column.title), max((len(text(row[i], column)) for row in rows), default=0))
+        max(len(column.title), column.width if more else 0, *(len(text(row[i], column)) for row in rows))
         for i, column in enumerate(columns)
     ]
 

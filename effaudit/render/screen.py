@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from effaudit.printable import printable
-from effaudit.report import ModelReport, TensorType, size
+from effaudit.report import DimReport, ModelReport, TensorType, Totals, size
 from effaudit.units import human, human_bytes, rounded
 from effaudit.views.hot import Hot
 
 if TYPE_CHECKING:
+    from effaudit.views.crossovers import Crossover
     from effaudit.views.transformer import Block
 
 WIDTH: Final = 80
@@ -23,11 +25,11 @@ _PAIRS: Final = (("macs", "params"), ("bytes", "activations"))
 _HEADS: Final = {"macs": "MACs", "params": "params", "bytes": "moved", "activations": "activations"}
 
 
-def screen(model: ModelReport, counting: str, more: bool) -> list[str]:
+def screen(model: ModelReport, counting: str, more: bool, width: int = WIDTH) -> list[str]:
     """The lines of the first screen; a model with much to say shows fewer hot spots and notes. Where `more` follows,
     no next command does."""
     for level in _LEVELS:
-        lines = _lines(model, counting, *level)
+        lines = _lines(model, counting, max(width, WIDTH), *level)
         if len(lines) <= HEIGHT - 2:
             break
     return [*lines[: HEIGHT - 2], *([] if more else _next(model))]
@@ -37,7 +39,7 @@ def screen(model: ModelReport, counting: str, more: bool) -> list[str]:
 _LEVELS: Final = ((5, 6, True), (4, 6, True), (3, 6, True), (3, 6, False), (2, 4, False), (1, 3, False), (0, 1, False))
 
 
-def _lines(model: ModelReport, counting: str, top: int, notes: int, aims: bool) -> list[str]:
+def _lines(model: ModelReport, counting: str, width: int, top: int, notes: int, aims: bool) -> list[str]:
     return [
         *head(model, counting),
         "",
@@ -45,7 +47,7 @@ def _lines(model: ModelReport, counting: str, top: int, notes: int, aims: bool) 
         *_formulas(model),
         *_memory(model),
         *_blocks(model),
-        *_hot(model, top),
+        *_hot(model, top, width),
         *(_aims(model) if aims else []),
         *_findings(model, notes),
     ]
@@ -65,7 +67,8 @@ def head(model: ModelReport, counting: str) -> list[str]:
     for origin, what in (("data", "the values fed decide"), ("unknown", "cannot be told")):
         names = [printable(name, 40) for name, d in model.dims.items() if d.origin == origin]
         if names:
-            lines.append(cut(f"open   {len(names)} dim(s) {what}: {', '.join(names[:8])}"))
+            rest = f", +{len(names) - 8} more" if len(names) > 8 else ""
+            lines.extend(wrapped("open   ", f"{len(names)} dim(s) {what}: {', '.join(names[:8])}{rest}"))
     t = model.totals
     state = "all priced" if not t.unpriced else f"{t.unpriced} NOT priced"
     never = t.nodes - t.priced - t.unpriced
@@ -118,16 +121,28 @@ def _moved(model: ModelReport) -> list[str]:
     t = model.totals
     if t.read_bytes is None or t.write_bytes is None:
         read, written = amount(t.read_bytes, t.read_bounds), amount(t.write_bytes, t.write_bounds)
-        return wrapped("moved  ", f"{read} B read, {written} B written")
+        return [*wrapped("moved  ", f"{read} B read, {written} B written"), _intensity(t)]
     pure = t.movement_bytes
     only = f"; {human_bytes(pure, 3)} by nodes that only move" if pure else ""
-    lines = [f"moved  {human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written{only}"]
-    if t.intensity is not None:
-        line = f"FLOP/B {t.intensity:.2f} per byte moved"
-        if t.weight_intensity is not None:
-            line += f", {t.weight_intensity:.2f} per byte of weights"
-        lines.append(line)
-    return lines
+    moved = f"{human_bytes(t.read_bytes)} read + {human_bytes(t.write_bytes)} written{only}"
+    return [f"moved  {moved}", _intensity(t)]
+
+
+def _intensity(t: Totals) -> str:
+    """Both conventions; a range where operations or bytes are one."""
+    moved = _ratio(t.intensity, t.intensity_bounds)
+    if moved is None:
+        return "FLOP/B none: nothing moves"
+    weights = _ratio(t.weight_intensity, t.weight_intensity_bounds)
+    return f"FLOP/B {moved} per byte moved" + ("" if weights is None else f", {weights} per byte of weights")
+
+
+def _ratio(value: float | None, bounds: list[float | None]) -> str | None:
+    """A ratio or its range; None where there is nothing to divide by."""
+    low, high = bounds
+    if value is not None or low is None:
+        return None if value is None else f"{value:,.2f}"
+    return f"{low:,.2f} .. {high:,.2f}" if high is not None else f"unknown (at least {low:,.2f})"
 
 
 def _formulas(model: ModelReport) -> list[str]:
@@ -139,11 +154,19 @@ def _formulas(model: ModelReport) -> list[str]:
     for dim in dict.fromkeys(c.dim for c in crosses):
         own = [c for c in crosses if c.dim == dim]
         best = next((c for c in own if c.less == "ffn"), own[0])
-        lines.extend(wrapped("above  ", f"{printable(dim, 30)} = {best.at:,.4g} {best.greater} outweigh {best.less}"))
+        where = f"{printable(dim, 30)} = {_size(best, model.dims)}"
+        lines.extend(wrapped("above  ", f"{where} {printable(f'{best.greater} outweigh {best.less}', None)}"))
     return [cut(line) for line in lines]
 
 
 MAX_FORMULA: Final = 220
+
+
+def _size(cross: Crossover, dims: Mapping[str, DimReport]) -> str:
+    """The size from which on, with the other dims it depends on."""
+    number = f"{cross.at:,.0f}" if cross.at is not None and cross.at >= 100 else f"{cross.at:,.4g}"
+    others = [f"{name}={d.value}" for name, d in dims.items() if re.search(rf"\b{re.escape(name)}\b", cross.formula)]
+    return f"{number} (with {printable(', '.join(others), None)})" if others else number
 
 
 def _memory(model: ModelReport) -> list[str]:
@@ -159,16 +182,14 @@ def _memory(model: ModelReport) -> list[str]:
     elif memory.why:
         lines.extend(wrapped("       because ", printable(memory.why, 300)))
     others = [
-        f"{label} {human_bytes(value)}"
+        f"{label} {'unknown' if value is None else human_bytes(value)}"
         for label, value in (
             ("in place", memory.inplace_bytes),
             ("max in+out", memory.max_in_out_bytes),
             ("sum", memory.sum_bytes),
         )
-        if value is not None
     ]
-    if others:
-        lines.append("       " + "   ".join(others))
+    lines.append("       " + "   ".join(others))
     return [cut(line) for line in lines]
 
 
@@ -203,15 +224,16 @@ def _or(value: int | None) -> str:
     return "?" if value is None else f"{value:,}"
 
 
-def _hot(model: ModelReport, top: int) -> list[str]:
+def _hot(model: ModelReport, top: int, width: int) -> list[str]:
     """Two costs side by side: value, share, share so far, node. Below, what lowers each."""
     found = {hot.figure: hot for hot in model.hot}
     if not top or not any(found[figure].nodes for pair in _PAIRS for figure in pair):
         return []
     lines = [""]
     for left, right in _PAIRS:
-        columns = [_column(found[left], top), _column(found[right], top)]
-        lines.extend(f"{a:<40}{b}".rstrip() for a, b in zip_longest(*columns, fillvalue=""))
+        half = width // 2
+        columns = [_column(found[figure], top, half) for figure in (left, right)]
+        lines.extend(f"{a:<{half}}{b}".rstrip() for a, b in zip_longest(*columns, fillvalue=""))
     return lines
 
 
@@ -221,15 +243,16 @@ def _aims(model: ModelReport) -> list[str]:
     return [line for i, aim in enumerate(aims) for line in wrapped("       " if i else "aim    ", aim)]
 
 
-def _column(hot: Hot, top: int) -> list[str]:
-    """Value, share, share so far, node."""
+def _column(hot: Hot, top: int, width: int) -> list[str]:
+    """Value, share, share so far, node; of a range, with its lower end."""
     if not hot.nodes:
         return []
     show = human_bytes if hot.figure in ("bytes", "activations") else human
-    lines = [f"{_HEADS[hot.figure]:<11} %  sum  node"]
+    head = f"{_HEADS[hot.figure]}{' >=' if hot.least else ''}"
+    lines = [f"{head:<11} %  sum  node"] if len(head) < 12 else [f"{head} %"]
     for node in hot.nodes[:top]:
         share = f"{show(node.value, 3):>8} {100 * node.share:4.1f} {100 * node.cumulative:4.0f}"
-        lines.append(f"{share}  {short(node.name, 39 - len(share) - 2)}")
+        lines.append(f"{share}  {short(node.name, width - len(share) - 3)}")
     return lines
 
 
@@ -272,12 +295,13 @@ def cut(line: str, width: int = WIDTH) -> str:
 
 
 def short(name: str, limit: int) -> str:
-    """A name within `limit` characters: the operator an exporter appends goes first, then the middle."""
+    """A name within `limit` characters: without the operator an exporter appends, where that is enough, else without
+    its middle."""
     name = printable(name, None)
-    if len(name) > limit:
-        scope, slash, last = name.rpartition("/")
-        name = scope if slash and last[:1].isupper() and scope else name
     if len(name) <= limit:
         return name
+    scope, slash, last = name.rpartition("/")
+    if slash and last[:1].isupper() and 0 < len(scope) <= limit:
+        return scope
     tail = (limit - 3) * 2 // 3
     return f"{name[: limit - 3 - tail]}...{name[-tail:]}"

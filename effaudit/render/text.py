@@ -11,10 +11,10 @@ from effaudit.tables.table import Shown
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
     """Raises UsageError for a column that does not exist."""
-    more = bool(shown.tables or shown.chart)
-    one = len(document.models) == 1 and not document.baselines
+    more = bool(set(shown.tables) - {"totals"} or shown.chart)
+    one = len(document.models) == 1 and not document.baselines and "totals" not in shown.tables
     if one:
-        yield "\n".join(screen(document.models[0], document.counting, more)) + "\n"
+        yield "\n".join(screen(document.models[0], document.counting, more, shown.width)) + "\n"
         if not more:
             return
     from effaudit.render.listing import details, side_by_side  # only where there are tables

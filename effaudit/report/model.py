@@ -15,7 +15,7 @@ from effaudit.findings import findings
 from effaudit.graph import Graph
 from effaudit.load import NOTHING_GIVEN, Given
 from effaudit.plan.liveness import Liveness
-from effaudit.quantity import add
+from effaudit.quantity import Quantity, add
 from effaudit.report.formulas import crossovers, formulas
 from effaudit.report.nodes import Scope, activation_elements, intensity, node_report, tensor_type
 from effaudit.report.types import (
@@ -195,9 +195,19 @@ def _totals(audited: Audited) -> Totals:
         movement_bytes=_movement_bytes(running),
         activations=activation_elements(audited),
         intensity=intensity(flops.value, read.value, written.value),
+        intensity_bounds=_intensity_bounds(flops, add((read, written))),
         weight_intensity=intensity(flops.value, size, 0),
+        weight_intensity_bounds=_intensity_bounds(flops, Quantity(size, size)),
         why=macs.why or ops.why or read.why or written.why or None,
     )
+
+
+def _intensity_bounds(flops: Quantity, moved: Quantity) -> list[float | None]:
+    """FLOP per byte: least operations over most bytes, and the other way round; None where nothing bounds it."""
+    if moved.high == 0:
+        return [None, None]
+    low = flops.low / moved.high if moved.high else 0.0
+    return [round(low, 4), round(flops.high / moved.low, 4) if flops.high is not None and moved.low else None]
 
 
 def _movement_bytes(running: Sequence[Row]) -> int | None:

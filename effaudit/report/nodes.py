@@ -13,14 +13,14 @@ from effaudit.kinds import attention_kinds
 from effaudit.quantity import add
 from effaudit.report.types import NodeReport, TensorType
 from effaudit.table import Row
-from effaudit.views.extents import elements, nbytes
+from effaudit.views.extents import elements, nbytes, written
 from effaudit.views.groups import kernel
 from effaudit.views.owners import Claims
 
 
 def tensor_type(name: str, value: Value) -> TensorType:
     """The type of a tensor, its dims as text where they are expressions."""
-    shape = None if value.shape is None else tuple(d if isinstance(d, int) else dims.text(d) for d in value.shape)
+    shape = None if value.shape is None else tuple(d if isinstance(d, int) else written(d) for d in value.shape)
     return TensorType(name, value.encoding.dtype, shape)
 
 
@@ -69,6 +69,8 @@ def node_report(row: Row, scope: Scope, claims: Claims, kind: str | None, part: 
         live=row.live,
         macs_bounds=None if macs.value is not None else macs.bounds,
         ops_bounds=None if ops.value is not None else ops.bounds,
+        read_bounds=None if read is not None else read_.bounds,
+        write_bounds=None if written is not None else written_.bounds,
         nodes=tuple(inner),
     )
 
@@ -92,11 +94,10 @@ def activation_elements(audited: Audited) -> int | None:
             made.extend(values[name] for name in node.outputs if name in varying)
     made.extend(values[name] for name in fed)
     sizes = [elements(value) for value in made if value.shape is not None]
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(made):
+    if None in sizes or len(sizes) < len(made):
         return None
     try:
-        total = dims.total(known)
+        total = dims.total(size for size in sizes if size is not None)
     except Undecided:  # more open dims than an expression holds
         return None
     return total if isinstance(total, int) else None

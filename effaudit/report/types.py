@@ -65,6 +65,8 @@ class NodeReport(msgspec.Struct, frozen=True):
     live: bool = True
     macs_bounds: list[int | None] | None = None
     ops_bounds: list[int | None] | None = None
+    read_bounds: list[int | None] | None = None
+    write_bounds: list[int | None] | None = None
     nodes: tuple[NodeReport, ...] = ()
 
 
@@ -93,7 +95,9 @@ class Totals(msgspec.Struct, frozen=True):
     movement_bytes: int | None
     activations: int | None
     intensity: float | None
+    intensity_bounds: list[float | None]
     weight_intensity: float | None
+    weight_intensity_bounds: list[float | None]
     why: str | None
 
 
@@ -134,6 +138,9 @@ class NodeReports(Sequence[NodeReport]):
     def __len__(self) -> int:
         return self._count
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _listed, (tuple(self),)
+
     @overload
     def __getitem__(self, index: int) -> NodeReport: ...
     @overload
@@ -142,6 +149,11 @@ class NodeReports(Sequence[NodeReport]):
         if isinstance(index, slice):
             return [self._make(i) for i in range(self._count)[index]]
         return self._make(range(self._count)[index])
+
+
+def _listed(nodes: tuple[NodeReport, ...]) -> NodeReports:
+    """Nodes that were made already, as when they come from another process."""
+    return NodeReports(nodes.__getitem__, len(nodes))
 
 
 class ModelReport(msgspec.Struct, frozen=True):

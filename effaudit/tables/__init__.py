@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from effaudit.errors import UsageError
 from effaudit.report import ModelReport
-from effaudit.tables.table import Table
+from effaudit.tables.table import Shown, Table
 
 # name of a table a model may have -> module
 NAMES: Final = {
@@ -20,6 +22,20 @@ NAMES: Final = {
     "against": "against",
     "nodes": "nodes",
 }
+
+
+def check(shown: Shown, by: Sequence[str]) -> None:
+    """Raises UsageError for a column to show or sort by that the listed nodes, or else groups, do not have."""
+    if not shown.columns and not shown.sort:
+        return
+    from effaudit.tables import groups, nodes
+
+    keys = nodes.KEYS if "nodes" in shown.tables else groups.keys(by)
+    what = "nodes" if "nodes" in shown.tables else "groups"
+    for option, names in (("--columns", shown.columns), ("--sort", (shown.sort,) if shown.sort else ())):
+        for name in names:
+            if name not in keys:
+                raise UsageError(f"{option} {name!r}: {what} have {', '.join(keys)}")
 
 
 def of(model: ModelReport, name: str) -> tuple[Table, ...]:

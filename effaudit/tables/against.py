@@ -38,7 +38,10 @@ def _figure(found: Against, figure: Explanation) -> Table:
     candidates = figure.hits or figure.nearest
     what = figure.figure.text if found.architecture is None else f"{found.architecture.name}, {figure.figure.text}"
     state = "is reproduced" if figure.reproduced else "is not reproduced"
-    title = f"{what} {state}" + ("" if figure.hits else "; nearest:" if candidates else "")
+    if figure.hits:
+        title = f"{what} {state}" + ("" if figure.reproduced else " by this graph; a variant of it would count:")
+    else:
+        title = f"{what} {state}" + ("; nearest:" if candidates else "")
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for c in candidates:
@@ -58,12 +61,16 @@ def _formula(candidate: Candidate) -> str:
 def _tried(figure: Explanation) -> str:
     """What was tried, and how many hits chance alone would give."""
     searched = [
-        f"{s.what} ({s.tried:,} tried, {s.hits:,} hits, {s.expected:.2g} expected by chance)" for s in figure.searches
+        f"{s.what} ({s.tried:,} tried, {s.hits:,} hits, {_few(s.expected)} expected by chance)" for s in figure.searches
     ]
     parts = [f"Tried {figure.named} named counts"]
     if searched:
         parts.append("; ".join(searched))
     return "; ".join([*parts, *figure.note]) + "."
+
+
+def _few(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _shares(found: Against) -> Table:

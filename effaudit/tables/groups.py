@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from effaudit.report import ModelReport
-from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number
+from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number, plus
 
 _NUMBERS = (
     Column("nodes", "nodes", COUNT, 6),
@@ -21,6 +21,11 @@ _NUMBERS = (
 BRIEF = ("nodes", "params", "macs", "share", "ops", "bytes")  # beside the keys
 
 
+def keys(by: Sequence[str]) -> tuple[str, ...]:
+    """The columns of groups by these keys."""
+    return (*by, *(column.key for column in _NUMBERS))
+
+
 def groups(model: ModelReport) -> Table:
     """One row per group. Raises ValueError where the report has none."""
     found = model.groups
@@ -30,6 +35,7 @@ def groups(model: ModelReport) -> Table:
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for g in found.groups:
+            read, written = number(g.read_bytes, g.read_bounds), number(g.write_bytes, g.write_bounds)
             yield (
                 *g.key,
                 g.nodes,
@@ -38,9 +44,9 @@ def groups(model: ModelReport) -> Table:
                 g.share,
                 number(g.ops, g.ops_bounds),
                 g.weight_bytes,
-                number(g.read_bytes, g.read_bounds),
-                number(g.write_bytes, g.write_bounds),
-                None if g.read_bytes is None or g.write_bytes is None else g.read_bytes + g.write_bytes,
+                read,
+                written,
+                plus(read, written),
             )
 
     return Table("groups", f"by {', '.join(found.by)}", (*keys, *_NUMBERS), rows)

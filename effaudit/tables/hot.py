@@ -33,5 +33,7 @@ def hot(model: ModelReport) -> Table:
             for node in found.nodes:
                 yield TITLES[found.figure], node.share, node.cumulative, node.value, node.kind, node.name
 
+    ranges = [TITLES[found.figure] for found in model.hot if found.least]
+    least = f" Ranges count with their lower end: {', '.join(ranges)}." if ranges else ""
     aims = "; ".join(f"{TITLES[h.figure]}: {h.aim}" for h in model.hot if h.aim)
-    return Table("hot", "hot spots", COLUMNS, rows, f"What lowers each: {aims}." if aims else "")
+    return Table("hot", "hot spots", COLUMNS, rows, f"What lowers each: {aims}.{least}" if aims else least.strip())

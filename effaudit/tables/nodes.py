@@ -1,4 +1,4 @@
-"""The table of nodes: one row per node, and one per node of each body, for one run of it."""
+"""The table of nodes."""
 
 from __future__ import annotations
 
@@ -6,57 +6,81 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from effaudit.report import ModelReport, NodeReport, size
-from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Table, number
+from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Table, number, plus
 
-Getter = Callable[[NodeReport, ModelReport, str], Cell]
+Getter = Callable[[NodeReport, ModelReport], Cell]
 
 
 def _first_shape(node: NodeReport) -> str:
     return size(node.outputs[0].shape) if node.outputs else ""
 
 
-def _share(node: NodeReport, model: ModelReport) -> float | None:
+def _share(node: NodeReport, model: ModelReport) -> Cell:
     total = model.totals.macs
-    return None if total is None or node.macs is None or not node.live else node.macs / total if total else 0.0
+    if not node.live or total == 0:
+        return 0.0
+    return None if total is None or node.macs is None else node.macs / total
 
 
-def _flops(node: NodeReport) -> int | None:
-    return None if node.macs is None or node.ops is None else 2 * node.macs + node.ops
+def _macs(node: NodeReport) -> Cell:
+    return number(node.macs, node.macs_bounds)
 
 
-def _moved(node: NodeReport) -> int | None:
-    return None if node.read_bytes is None or node.write_bytes is None else node.read_bytes + node.write_bytes
+def _ops(node: NodeReport) -> Cell:
+    return number(node.ops, node.ops_bounds)
 
 
-def _weight_intensity(node: NodeReport) -> float | None:
+def _read(node: NodeReport) -> Cell:
+    return number(node.read_bytes, node.read_bounds)
+
+
+def _written(node: NodeReport) -> Cell:
+    return number(node.write_bytes, node.write_bounds)
+
+
+def _flops(node: NodeReport) -> Cell:
+    return plus(_macs(node), _macs(node), _ops(node))
+
+
+def _weight_intensity(node: NodeReport) -> Cell:
+    """ "-" for a node without weights."""
+    if not node.weight_bytes:
+        return "-"
     flops = _flops(node)
-    return None if flops is None or not node.weight_bytes else round(flops / node.weight_bytes, 4)
+    return round(flops / node.weight_bytes, 4) if isinstance(flops, int) else None
+
+
+def _intensity(node: NodeReport) -> Cell:
+    """ "-" for a node that moves nothing."""
+    moved = plus(_read(node), _written(node))
+    return "-" if moved == 0 else node.intensity
 
 
 # key -> (title, kind, width, cell)
 _COLUMNS: Final[dict[str, tuple[str, str, int, Getter]]] = {
-    "node": ("node", TEXT, 22, lambda n, m, i: i + (n.name or (n.outputs[0].name if n.outputs else n.op))),
-    "op": ("op", TEXT, 14, lambda n, m, i: n.op),
-    "domain": ("domain", TEXT, 14, lambda n, m, i: n.domain or "ai.onnx"),
-    "kind": ("kind", TEXT, 10, lambda n, m, i: n.kind if n.live else "never runs"),
-    "part": ("part", TEXT, 9, lambda n, m, i: n.part or "-"),
-    "scope": ("scope", TEXT, 24, lambda n, m, i: "/".join([p for p in n.name.split("/") if p][:-1]) or "-"),
-    "kernel": ("kernel", TEXT, 9, lambda n, m, i: n.kernel or "-"),
-    "dtype": ("dtype", TEXT, 8, lambda n, m, i: n.outputs[0].dtype if n.outputs else "-"),
-    "shape": ("output", TEXT, 10, lambda n, m, i: _first_shape(n)),
-    "params": ("params", COUNT, 7, lambda n, m, i: n.params),
-    "macs": ("MACs", COUNT, 7, lambda n, m, i: number(n.macs, n.macs_bounds)),
-    "share": ("share", SHARE, 7, lambda n, m, i: _share(n, m)),
-    "ops": ("ops", COUNT, 7, lambda n, m, i: number(n.ops, n.ops_bounds)),
-    "flops": ("FLOPs", COUNT, 7, lambda n, m, i: _flops(n)),
-    "weight_bytes": ("weights", BYTES, 9, lambda n, m, i: n.weight_bytes),
-    "activation_bytes": ("made", BYTES, 9, lambda n, m, i: n.activation_bytes),
-    "read_bytes": ("read", BYTES, 9, lambda n, m, i: n.read_bytes),
-    "write_bytes": ("written", BYTES, 9, lambda n, m, i: n.write_bytes),
-    "bytes": ("moved", BYTES, 9, lambda n, m, i: _moved(n)),
-    "intensity": ("FLOP/B", RATIO, 8, lambda n, m, i: n.intensity),
-    "weight_intensity": ("FLOP/wB", RATIO, 8, lambda n, m, i: _weight_intensity(n)),
-    "why": ("why", TEXT, 40, lambda n, m, i: n.why or ""),
+    "node": ("node", TEXT, 22, lambda n, m: n.name or (n.outputs[0].name if n.outputs else n.op)),
+    "op": ("op", TEXT, 14, lambda n, m: n.op),
+    "domain": ("domain", TEXT, 14, lambda n, m: n.domain or "ai.onnx"),
+    "kind": ("kind", TEXT, 10, lambda n, m: n.kind),
+    "part": ("part", TEXT, 9, lambda n, m: n.part or "-"),
+    "scope": ("scope", TEXT, 24, lambda n, m: "/".join([p for p in n.name.split("/") if p][:-1]) or "-"),
+    "kernel": ("kernel", TEXT, 9, lambda n, m: n.kernel or "-"),
+    "dtype": ("dtype", TEXT, 8, lambda n, m: n.outputs[0].dtype if n.outputs else "-"),
+    "shape": ("output", TEXT, 10, lambda n, m: _first_shape(n)),
+    "live": ("runs", TEXT, 5, lambda n, m: "yes" if n.live else "no"),
+    "params": ("params", COUNT, 7, lambda n, m: n.params),
+    "macs": ("MACs", COUNT, 7, lambda n, m: _macs(n)),
+    "share": ("share", SHARE, 7, _share),
+    "ops": ("ops", COUNT, 7, lambda n, m: _ops(n)),
+    "flops": ("FLOPs", COUNT, 7, lambda n, m: _flops(n)),
+    "weight_bytes": ("weights", BYTES, 9, lambda n, m: n.weight_bytes),
+    "activation_bytes": ("made", BYTES, 9, lambda n, m: n.activation_bytes),
+    "read_bytes": ("read", BYTES, 9, lambda n, m: _read(n)),
+    "write_bytes": ("written", BYTES, 9, lambda n, m: _written(n)),
+    "bytes": ("moved", BYTES, 9, lambda n, m: plus(_read(n), _written(n))),
+    "intensity": ("FLOP/B", RATIO, 8, lambda n, m: _intensity(n)),
+    "weight_intensity": ("FLOP/wB", RATIO, 8, lambda n, m: _weight_intensity(n)),
+    "why": ("why", TEXT, 40, lambda n, m: n.why or ""),
 }
 COLUMNS: Final = tuple(Column(key, title, kind, width) for key, (title, kind, width, _) in _COLUMNS.items())
 BRIEF: Final = ("node", "kind", "shape", "params", "macs", "ops", "bytes")  # fits 80 columns
@@ -64,15 +88,33 @@ KEYS: Final = tuple(_COLUMNS)
 
 
 def nodes(model: ModelReport) -> Table:
-    """Every node, with all columns there are."""
-    return Table("nodes", f"nodes of {model.path}", COLUMNS, lambda: _rows(model))
+    """Every node of the graph, with all columns there are: they add up to the totals, but for those that never run.
 
-
-def _rows(model: ModelReport) -> Iterator[tuple[Cell, ...]]:
+    The nodes of bodies are in `outline`.
+    """
     getters = [getter for _, _, _, getter in _COLUMNS.values()]
+    return Table(
+        "nodes",
+        f"nodes of {model.path}",
+        COLUMNS,
+        lambda: (tuple(getter(node, model) for getter in getters) for node in model.nodes),
+    )
+
+
+def outline(model: ModelReport) -> Table:
+    """As `nodes`, for people: below each node those of its bodies, indented, for one run of each."""
+    return Table("nodes", f"nodes of {model.path}", COLUMNS, lambda: _outlined(model))
+
+
+def _outlined(model: ModelReport) -> Iterator[tuple[Cell, ...]]:
+    getters = [getter for _, _, _, getter in _COLUMNS.values()]
+    name, kind = KEYS.index("node"), KEYS.index("kind")
     for node in model.nodes:
         stack = [(node, "")]
         while stack:
             found, indent = stack.pop()
-            yield tuple(getter(found, model, indent) for getter in getters)
+            row = [getter(found, model) for getter in getters]
+            row[name] = f"{indent}{row[name]}"
+            row[kind] = row[kind] if found.live else "never runs"
+            yield tuple(row)
             stack.extend((inner, indent + "  ") for inner in reversed(found.nodes))

@@ -9,10 +9,10 @@ from effaudit.tables.table import Cell, Column, Table
 from effaudit.views.receptive_field import AxisField, FeatureMap
 
 _COLUMNS = (
-    Column("node", "node", width=18),
+    Column("node", "node", width=12),
     Column("op", "op", width=8),
-    Column("shape", "output", width=10),
-    Column("field", "sees", width=9),
+    Column("shape", "output", width=9),
+    Column("field", "sees", width=15),
     Column("stride", "stride", width=7),
     Column("start", "centre", width=8),
     Column("padding", "padding", width=8),
@@ -26,7 +26,7 @@ def receptive_field(model: ModelReport) -> tuple[Table, ...]:
         return ()
     note = (
         f"{len(found.not_spatial):,} outputs are not spatial. Sizes are in positions of the input, padding included; "
-        "`all` sees the whole input."
+        "`all` sees the whole input; `all/9` does so through gates and norms, and 9 positions without them."
     )
     places = list(dict.fromkeys((*found.last, *found.outputs)))
     return (
@@ -49,7 +49,7 @@ def _row(row: FeatureMap) -> tuple[Cell, ...]:
 
 def _size(axis: AxisField) -> str:
     if axis.scope == "global":
-        return "all" if axis.local is None else f"all ({axis.local})"
+        return "all" if axis.local is None else f"all/{axis.local}"
     if axis.scope == "unknown":
         return "unknown"
     return "?" if axis.size is None else str(axis.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from effaudit.report import ModelReport, Report
-from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, Cell, Column, Table, number
+from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, Cell, Column, Table, number, plus
 
 if TYPE_CHECKING:
     from effaudit.views.published.architectures import Architecture
@@ -34,7 +34,7 @@ def summary(document: Report) -> Table:
 
 def _row(model: ModelReport) -> tuple[Cell, ...]:
     t, memory = model.totals, model.memory
-    moved = None if t.read_bytes is None or t.write_bytes is None else t.read_bytes + t.write_bytes
+    moved = plus(number(t.read_bytes, t.read_bounds), number(t.write_bytes, t.write_bounds))
     running = t.priced + t.unpriced
     return (
         model.path,

@@ -25,6 +25,8 @@ COUNT: Final = "count"  # of elements, operations, things
 BYTES: Final = "bytes"
 SHARE: Final = "share"  # 0 to 1
 RATIO: Final = "ratio"
+EXACT: Final = "exact"  # a count whose every digit matters
+NONE: Final = "-"  # does not apply: no number is missing
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -65,6 +67,20 @@ def number(value: int | None, bounds: list[int | None] | None) -> Cell:
         return value
     low, high = bounds
     return None if not low and high is None else Span(low or 0, high)
+
+
+def plus(*cells: Cell) -> Cell:
+    """The sum of numbers and spans; unknown where one of them is."""
+    low, high = 0, 0
+    unbounded = False
+    for cell in cells:
+        if isinstance(cell, Span):
+            low, high, unbounded = low + cell.low, high + (cell.high or 0), unbounded or cell.high is None
+        elif isinstance(cell, int):
+            low, high = low + cell, high + cell
+        else:
+            return None
+    return Span(low, None if unbounded else high) if unbounded or low != high else low
 
 
 def of_quantity(quantity: Quantity) -> Cell:

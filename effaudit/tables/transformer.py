@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effaudit.report import ModelReport
-from effaudit.tables.table import COUNT, SHARE, TEXT, Cell, Column, Table, of_quantity
+from effaudit.tables.table import COUNT, EXACT, SHARE, Cell, Column, Table, of_quantity
 from effaudit.views.transformer import Block, Part, Transformer, runs
 
 _PARTS = (
@@ -21,7 +21,7 @@ _BLOCKS = (
     Column("block", "block", width=6),
     Column("part", "part", width=9),
     Column("nodes", "nodes", COUNT, 6),
-    Column("macs", "MACs", TEXT, 16),
+    Column("macs", "MACs", EXACT, 16),
     Column("share", "of block", SHARE, 8),
     Column("params", "params", COUNT, 8),
 )
@@ -43,7 +43,7 @@ def transformer(model: ModelReport) -> tuple[Table, ...]:
     """Totals of the parts, the sizes of each block, and the parts of each; blocks that follow alike are one."""
     found = model.transformer
     if found is None:
-        return ()
+        return (Table("transformer", "parts of the model", _PARTS, lambda: iter(()), "This model has no attention."),)
     return (
         Table("transformer", "parts of the model", _PARTS, lambda: map(_part, found.parts), _note(found)),
         Table("transformer", "blocks", _SIZES, lambda: (_sizes(*run, name) for run, name in _named(found))),
@@ -94,8 +94,7 @@ def _blocks(found: Transformer) -> Iterator[tuple[Cell, ...]]:
         for part in block.parts:
             if part.nodes or part.macs.high != 0:
                 share = part.macs.value / total if part.macs.value is not None and total else None
-                exact = f"{part.macs.low:,}" if part.macs.value is not None else None
-                yield name, part.name, part.nodes, exact, share, part.params
+                yield name, part.name, part.nodes, of_quantity(part.macs), share, part.params
 
 
 def _note(found: Transformer) -> str:

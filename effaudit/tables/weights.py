@@ -10,8 +10,8 @@ from effaudit.views.weights import TensorWeights, WeightsReport
 from effaudit.weights import BUFFER, PARAM
 
 _TENSORS = (
-    Column("tensor", "tensor", width=16),
-    Column("shape", "shape", width=10),
+    Column("tensor", "tensor", width=14),
+    Column("shape", "shape", width=9),
     Column("dtype", "dtype", width=7),
     Column("zero_share", "zeros", SHARE, 7),
     Column("dead_outputs", "dead", COUNT, 5),

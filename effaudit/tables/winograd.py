@@ -12,10 +12,10 @@ _ROWS = (
     Column("node", "node", width=20),
     Column("kernel", "kernel", width=7),
     Column("macs", "MACs", COUNT, 7),
-    Column("f2", "F(2,3)", COUNT, 7),
-    Column("f4", "F(4,3)", COUNT, 7),
-    Column("f2_additions", "+ F(2)", COUNT, 7),
-    Column("f4_additions", "+ F(4)", COUNT, 7),
+    Column("f2", "F2", COUNT, 7),
+    Column("f4", "F4", COUNT, 7),
+    Column("f2_additions", "+ F2", COUNT, 7),
+    Column("f4_additions", "+ F4", COUNT, 7),
     Column("note", "note", width=10),
 )
 _TOTALS = (
@@ -45,13 +45,14 @@ def winograd(model: ModelReport) -> tuple[Table, ...]:
 
     def totals() -> Iterator[tuple[Cell, ...]]:
         yield "direct", number(found.macs, found.macs_bounds), 1.0, 0
-        for count in (found.f2, found.f4):
+        for name, count in (("F2", found.f2), ("F4", found.f4)):
             products = number(count.multiplications, count.multiplications_bounds)
-            yield count.name, products, count.reduction, _additions(count)
+            yield name, products, count.reduction, _additions(count)
 
     share = "" if found.share is None else f" ({100 * found.share:.1f} % of all MACs)"
     eligible = f"{len(found.rows):,} convolutions are eligible{share}, {len(found.skipped):,} are not"
-    note = f"{eligible}. Counted are {found.counts}."
+    names = "F2 is F(2x2, 3x3) and F4 is F(4x4, 3x3), of a convolution along one axis F(2, 3) and F(4, 3)"
+    note = f"{eligible}. {names}. Counted are {found.counts}."
     return (
         Table("winograd", "eligible convolutions: 3 taps, stride 1, no dilation", _ROWS, rows),
         Table("winograd", "the whole model", _TOTALS, totals, note),

@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-from effaudit import dims
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.graph import Graph, Node, Value
 from effaudit.quantity import Quantity, add
+from effaudit.views.extents import written
 
 NONE: Final = "-"
 
@@ -135,7 +135,7 @@ def _shape(at: At) -> str:
     value = at.first_output
     if value is None or value.shape is None:
         return "?"
-    return "x".join(dims.text(dim) for dim in value.shape) or "scalar"
+    return "x".join(map(written, value.shape)) or "scalar"
 
 
 def kernel(node: Node, graph: Graph, kind: str) -> str:

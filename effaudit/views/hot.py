@@ -28,6 +28,8 @@ class HotNode(msgspec.Struct, frozen=True):
 class Hot(msgspec.Struct, frozen=True):
     """The nodes that hold most of one figure, largest first; `total` over the nodes that run, by kind in `kinds`.
 
+    Where the figure is a range, everything counts with its lower end, and `least` is true.
+
     `aim` says which techniques lower this figure, given what holds it.
     """
 
@@ -36,6 +38,7 @@ class Hot(msgspec.Struct, frozen=True):
     nodes: tuple[HotNode, ...]
     kinds: dict[str, float]
     aim: str
+    least: bool = False
 
 
 def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
@@ -58,20 +61,37 @@ def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
         for j, value in enumerate(found):
             values[j].append(value)
             sums[j] += value
-    return tuple(
-        _hot(audited, figure, values[j], places, {kind: sums[j] for kind, sums in by_kind.items() if sums[j]}, top)
-        for j, figure in enumerate(FIGURES)
-    )
+    open_ = {name for name in _OF if audited.table.total(name).value is None}
+    figures = []
+    for j, figure in enumerate(FIGURES):
+        held = {kind: sums[j] for kind, sums in by_kind.items() if sums[j]}
+        figures.append(_hot(audited, figure, values[j], places, held, top, not open_.isdisjoint(_PARTS[figure])))
+    return tuple(figures)
 
 
 _OF: Final = ("macs", "ops", "reads", "writes")  # the figures of a price, in its order
+_PARTS: Final = {
+    "macs": ("macs",),
+    "params": (),
+    "bytes": ("reads", "writes"),
+    "activations": ("writes",),
+    "ops": ("ops",),
+}
 
 
 def _low(row: Row, figure: str) -> int:
     return row.quantity(figure).low
 
 
-def _hot(audited: Audited, figure: str, values: list[int], places: list[int], kinds: dict[str, int], top: int) -> Hot:
+def _hot(
+    audited: Audited,
+    figure: str,
+    values: list[int],
+    places: list[int],
+    kinds: dict[str, int],
+    top: int,
+    least: bool,
+) -> Hot:
     total, so_far = sum(values), 0
     nodes = []
     for value, i in heapq.nlargest(top, zip(values, map(int.__neg__, places), strict=True)):
@@ -81,4 +101,4 @@ def _hot(audited: Audited, figure: str, values: list[int], places: list[int], ki
             nodes.append(HotNode(name, audited.kind(-i), value, value / total, so_far / total))
     ranked = sorted(kinds.items(), key=lambda item: -item[1])
     shares = {kind: value / total for kind, value in ranked}
-    return Hot(figure, total, tuple(nodes), shares, aim(figure, shares))
+    return Hot(figure, total, tuple(nodes), shares, aim(figure, shares), least)

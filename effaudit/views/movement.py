@@ -156,9 +156,9 @@ def _share(part: Quantity, whole: Quantity) -> float | None:
 
 def _bounds(part: Quantity, whole: Quantity) -> list[float]:
     """The least and greatest share of a part: least where the rest is most, and the other way round."""
-    most_rest = inf if whole.high is None else whole.high - part.low
+    most = None if whole.high is None else max(whole.high, part.low)
     least_rest = max(whole.low - (whole.low if part.high is None else part.high), 0)
-    least = part.low / (part.low + most_rest) if part.low else 0.0
+    least = part.low / most if part.low and most is not None else 0.0
     if part.high is None:
         return [least, 1.0]
     return [least, part.high / (part.high + least_rest) if part.high else 0.0]

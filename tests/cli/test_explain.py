@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from effaudit.load.files import sample_folder
+from tests.operators.models import DENSE, HEAD, node, save, zeros
 
 from .test_report import error, run
 
@@ -54,6 +55,43 @@ def test_a_note() -> None:
     assert "a size was assumed" in " ".join(out("dims-assumed").split())
 
 
+def test_a_note_of_a_model() -> None:
+    text = " ".join(out("sample:lstm", "dims-assumed").split())
+    assert "a size was assumed" in text and "what to do: give the real ones: --dim batch=1" in text
+
+
+def test_an_operator_of_ones_own(tmp_path: Path) -> None:
+    """4 x 16 outputs of 8 products each."""
+    file = tmp_path / "ops.yaml"
+    file.write_text(HEAD + DENSE, encoding="utf-8")
+    assert "macs = numel(out) * x[-1]" in out("acme::FusedDense", "--operators", str(file))
+    assert "= 512" in out("acme::FusedDense", "x=4x8", "w=8x16", "--operators", str(file))
+    model = save(tmp_path / "m.onnx", [node("FusedDense", ["x", "w"], ["y"])], {"x": [4, 8]}, [zeros("w", 8, 16)])
+    assert "= 512" in out(str(model), "FusedDense", "--operators", str(file))
+    assert "unpriced no cost rule" in out(str(model), "FusedDense")
+
+
+def test_what_there_is() -> None:
+    everything = out("--list")
+    for name in ("live_bytes", "conv-macs", "Conv", "dims-assumed"):
+        assert name in everything.split()
+    notes = out("--list", "notes")
+    assert "dims-assumed  The file leaves dims open" in notes and "conv-macs" not in notes
+
+
+def test_one_axis() -> None:
+    """torch.nn.Conv1d(3, 64, 7) with 112 outputs, and the 2-D layer of the same numbers."""
+    assert "= 150,528" in out("Conv", "cin=3", "cout=64", "k=7", "out=112", "rank=1")
+    for size in ("112x112", "112"):
+        assert "= 118,013,952" in out("Conv", "cin=3", "cout=64", "k=7", f"out={size}")
+
+
+def test_the_model_is_not_written_over(tmp_path: Path) -> None:
+    copy = tmp_path / "ic.onnx"
+    shutil.copy(Path(sample_folder()) / "ic.onnx", copy)
+    assert "is read here" in error("explain", str(copy), "macs", "-o", str(copy))
+
+
 @pytest.mark.parametrize(
     ("arguments", "subject"),
     [
@@ -66,6 +104,8 @@ def test_a_note() -> None:
         (["sample:ic", "stem/Relu"], "node"),
         (["sample:ic", "add"], "nodes"),
         (["unsorted"], "finding"),
+        (["sample:ic", "unsorted"], "finding"),
+        (["--list", "figures"], "list"),
     ],
 )
 def test_json(arguments: list[str], subject: str) -> None:
@@ -76,7 +116,12 @@ def test_json(arguments: list[str], subject: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["explain"], "explain what?"),
+        (["explain"], "explain --list names all there is"),
+        (["explain", "--list", "things"], "expected one of figures, formulas, operators, notes"),
+        (["explain", "--list", "notes", "macs"], "--list goes without 'macs'"),
+        (["explain", "macs", "x=3"], "macs is a figure: it takes no numbers"),
+        (["explain", "qqqqqq"], "effaudit explain --list names all there is"),
+        (["explain", "sample:ic", "qqqqqq"], "effaudit report sample:ic --nodes lists all"),
         (["explain", "mcas"], "did you mean macs"),
         (["explain", "Cov", "cin=3"], "did you mean"),
         (["explain", "Conv", "cin=3"], "effaudit explain Conv"),

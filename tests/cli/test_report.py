@@ -172,7 +172,7 @@ def test_nothing_is_written_beside_the_model(tmp_path: Path) -> None:
         (["report", "sample:dynamic", "--dim", f"batch={'1' * 5000}"], "is no number"),
         (["report", "sample:ic", "-f", "json=a.json", "-o", "b.json"], "which one is meant?"),
         (["report", "sample:ic", "-f", "xml"], "expected one of text, json, jsonl, csv, markdown, latex"),
-        (["report", "sample:ic", "-f", "json", "-f", "csv"], "need a path each"),
+        (["report", "sample:ic", "-f", "json", "-f", "csv"], "need a path of their own each"),
         (["report", "sample:ic", "--wrong"], "No such option"),
         (["repot"], "No such command"),
         (["report", "."], "a directory"),

@@ -10,10 +10,14 @@ from typing import Any
 
 _NAME = re.compile(r"[A-Za-z_][\w.:]*(\[\d+\])?")  # exporters name dims `x.1[0]`
 
+_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
 
 def calculate(text: str, names: Mapping[str, int] | None = None) -> Fraction:
-    """The value of `1 x 64 x (H + 1)/2`: `x` between blanks multiplies, the rest is as in Python."""
-    tree = ast.parse(re.sub(r"(?<=[\s)])x(?=[\s(])", "*", text.replace("//", "@")), mode="eval").body
+    """The value of `1 x 1,024 x (H + 1)/2`: `x` between blanks multiplies, a comma before three digits separates
+    thousands, the rest is as in Python."""
+    text = _SEPARATOR.sub("", text).replace("//", "@")
+    tree = ast.parse(re.sub(r"(?<=[\s)])x(?=[\s(])", "*", text), mode="eval").body
     return _value(tree, names or {})
 
 

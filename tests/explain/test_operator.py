@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from effaudit.errors import UsageError
+from effaudit.explain.formulas import calculate
 from effaudit.explain.lookup import operator
 from effaudit.explain.operator import calculate_operator, explain_operator
 from effaudit.explain.text import lines
 from effaudit.ops._registry import load_families, registered
 from effaudit.table import price
-from tests.explain.arithmetic import calculate
+from tests.explain.arithmetic import calculate as value_of
 from tests.ops import oracle
 
 load_families()
@@ -79,11 +80,60 @@ def test_transposed_out_is_what_was_asked(k: int, s: int, p: int, out: int) -> N
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_dimensions_follow_from_the_sizes(rank: int) -> None:
     size = "x".join(["8"] * rank)
-    for line in (f"k=3 in={size}", f"k={'x'.join(['3'] * rank)} in=8", f"k=3 p=same in={size}"):
+    axes = f"rank={rank}"
+    for line in (f"k=3 in={size} {axes}", f"k={'x'.join(['3'] * rank)} in=8 {axes}", f"k=3 p=same in={size} {axes}"):
         answer = ask(f"Conv cin=2 cout=4 {line}")
         side = 8 if "same" in line else 6
         assert answer.outputs[0].shape == (1, 4, *[side] * rank)
         assert answer.macs == 4 * 2 * side**rank * 3**rank
+
+
+@pytest.mark.parametrize("size", [1, 7, 14])
+def test_single_numbers_mean_what_they_mean_in_a_formula(size: int) -> None:
+    """Two axes, in an operator as in the named formula of it, and both say so; one axis where that is asked for."""
+    for operator_, formula in (
+        ("Conv cin=3 cout=64 k=7", "conv-macs cin=3 cout=64 k=7"),
+        ("ConvTranspose cin=8 cout=4 k=2 s=2", "conv-transpose-macs cin=8 cout=4 k=2"),
+    ):
+        sizes = f"out={size}" if operator_.startswith("Conv ") else f"in={size}"
+        for more in ("", " rank=1", " rank=3"):
+            answer = ask(f"{operator_} {sizes}{more}")
+            name, *rest = f"{formula} {sizes}{more}".split()
+            named = calculate(name, dict(item.split("=", 1) for item in rest))
+            assert answer.macs == named.value
+            told = [any("count for each of 2 axes" in note for note in one.notes) for one in (answer, named)]
+            assert told == [not more, not more]
+
+
+@pytest.mark.parametrize(
+    ("line", "shape"),
+    [
+        ("Conv cin=3 cout=4 k=3 in=8", (1, 4, 6, 6)),
+        ("Conv cin=3 cout=4 k=3 in=8 rank=1", (1, 4, 6)),
+        ("conv1d cin=3 cout=4 k=3 in=8", (1, 4, 6)),
+        ("conv2d cin=3 cout=4 k=3 in=8", (1, 4, 6, 6)),
+        ("Conv3d cin=3 cout=4 k=3 in=8", (1, 4, 6, 6, 6)),
+        ("Conv cin=3 cout=4 k=3 in=8 strides=2", (1, 4, 3)),
+        ("Conv cin=3 cout=4 k=3 in=8x9", (1, 4, 6, 7)),
+        ("Conv cin=3 cout=4 k=3 in=H", (1, 4, "H - 2", "H - 2")),
+        ("ConvTranspose cin=3 cout=4 k=2 s=2 in=8", (1, 4, 16, 16)),
+        ("MaxPool c=4 k=2 s=2 in=8", (1, 4, 4, 4)),
+        ("maxpool1d c=4 k=2 s=2 in=8", (1, 4, 4)),
+        ("AveragePool c=4 k=2x2x2 s=2 in=8", (1, 4, 4, 4, 4)),
+        ("GlobalAveragePool c=4 in=7", (1, 4, 1, 1)),
+        ("GlobalAveragePool c=4 in=7 rank=1", (1, 4, 1)),
+        ("BatchNormalization c=4 in=7", (1, 4, 7, 7)),
+        ("batchnorm1d c=4 in=7", (1, 4, 7)),
+        ("LayerNormalization d=4 tokens=7", (1, 7, 4)),
+    ],
+)
+def test_axes(line: str, shape: tuple[int | str, ...]) -> None:
+    """Lists, rank and a name of frameworks say how many there are; else two, and a note says so."""
+    answer = ask(line)
+    assert answer.outputs[0].shape == shape
+    unsaid = line.split()[0] in ("Conv", "ConvTranspose", "MaxPool", "GlobalAveragePool", "BatchNormalization")
+    unsaid = unsaid and not re.search(r"\dx\d|rank=|strides=", line)
+    assert any("rank=1 for one axis" in note for note in answer.notes) == unsaid
 
 
 CASES = [
@@ -140,7 +190,11 @@ def test_every_stated_name_is_taken() -> None:
         ("Conv x=1x63x56x56 w=128x64x3x3", r"^Conv: 63 input channels where the kernel takes 64 x 1 groups$"),
         ("Conv cin=6 cout=6 k=3 in=8x8 g=4", r"6 does not divide into 4"),
         ("Conv cin=6 cout=6 k=3 in=8x8 out=9x9", r"in=8x8 gives out=6x6"),
-        ("Conv cin=6 cout=6 k=3x3x3 in=8x8", r"2 sizes where another argument has 3"),
+        ("Conv cin=6 cout=6 k=3x3x3 in=8x8", r"number of axes differs: k=3x3x3 has 3, in=8x8 has 2"),
+        ("Conv cin=6 cout=6 k=3 in=8x8 rank=1", r"number of axes differs: in=8x8 has 2, rank=1 has 1"),
+        ("conv1d cin=6 cout=6 k=3 in=8x8", r"number of axes differs: in=8x8 has 2, conv1d has 1"),
+        ("Conv cin=6 cout=6 k=3 in=8 rank=4", r"4 axes, where there are at most 3"),
+        ("Conv cin=6 cout=6 k=3 in=scalar", r"^Conv: in= or out=: a size is missing"),
         ("Conv cin=6 cout=6 k=9 in=8x8", r"^Conv: a window of 9"),
         ("MatMul m=2 k=3", r"^MatMul: cout= or n= missing; for example: effaudit explain MatMul "),
         ("MatMul m=2 n=3", r"k missing; for example: effaudit explain MatMul m=128 k=512 n=2048"),
@@ -227,10 +281,10 @@ def test_values_decide_shapes() -> None:
 def test_formulas_of_open_dims() -> None:
     answer = ask("Attention tokens=S d=64 heads=4 batch=2 kv_tokens=T")
     assert isinstance(answer.macs, str)
-    assert calculate(answer.macs, {"S": 5, "T": 9}) == 2 * 4 * 5 * 9 * (16 + 16)
+    assert value_of(answer.macs, {"S": 5, "T": 9}) == 2 * 4 * 5 * 9 * (16 + 16)
     assert answer.intensity is None
     weights = ask("Conv x=1xCx8x8 w=CxCx1x1")
-    assert calculate(str(weights.params), {"C": 3}) == 9
+    assert value_of(str(weights.params), {"C": 3}) == 9
 
 
 def test_grouped_query_attention_reads_its_cache() -> None:

@@ -47,7 +47,7 @@ def formulas(audited: Audited, report: ModelReport) -> Derivation:
     """Totals as expressions of the open dims, in Python's syntax, each checked against the number beside it."""
     if report.formulas is None:
         return Derivation(None, why="no dim of this model is open")
-    steps = tuple(f"{name} = {printable(text, 400)}" for name, text in report.formulas.items() if text)
+    steps = tuple(f"{name} = {printable(text, None)}" for name, text in report.formulas.items() if text)
     return Derivation(report.formulas, steps)
 
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from effaudit.explain.formulas._calculate import calculate
+from effaudit.explain.formulas._calculate import calculate, takes_arguments
 from effaudit.explain.formulas._model import Answer, Argument, Formula, Parameter
 from effaudit.explain.formulas._page import page
-from effaudit.explain.formulas._registry import find, formulas
+from effaudit.explain.formulas._registry import find, formulas, topics
 
-__all__ = ["Answer", "Argument", "Formula", "Parameter", "calculate", "find", "formulas", "page"]
+__all__ = [
+    "Answer",
+    "Argument",
+    "Formula",
+    "Parameter",
+    "calculate",
+    "find",
+    "formulas",
+    "page",
+    "takes_arguments",
+    "topics",
+]

@@ -30,7 +30,7 @@ def calculate(name: str, arguments: Mapping[str, str]) -> Answer:
     arguments changed. Raises UsageError, in one line, for anything unknown, missing, impossible or too large.
     """
     formula = find(name)
-    given = {key.strip().lower().replace("-", "_"): text for key, text in arguments.items()}
+    given = {_key(key): text for key, text in arguments.items()}
     unit, versus = given.pop(UNIT, ""), given.pop(VERSUS, "")
     try:
         found = _Calculation(formula, given)
@@ -38,6 +38,16 @@ def calculate(name: str, arguments: Mapping[str, str]) -> Answer:
         return _ratio(formula, given, answer, found.value, unit, versus) if versus else answer
     except UsageError as error:
         raise UsageError(f"{formula.name}: {error}") from None
+
+
+def takes_arguments(formula: Formula, arguments: Mapping[str, str]) -> bool:
+    """Whether a formula has arguments of all these names."""
+    known = {parameter.name for parameter in formula.parameters} | {UNIT, VERSUS}
+    return all(_key(name) in known for name in arguments)
+
+
+def _key(name: str) -> str:
+    return name.strip().lower().replace("-", "_")
 
 
 class _Calculation:

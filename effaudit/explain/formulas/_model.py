@@ -77,6 +77,30 @@ class Formula(msgspec.Struct, frozen=True):
         defined += [f"{name} = {symbols(expression)}" for name, expression in self.where]
         return "; ".join([symbols(self.expression), *defined])
 
+    @property
+    def example(self) -> dict[str, str]:
+        """Arguments it can be calculated with: the required ones, and those whose default refers to an optional one;
+        the first one where all have defaults."""
+        needed = {p.name: p.example for p in self.parameters if not p.optional and not self._follows(p)}
+        return needed or {p.name: p.example for p in self.parameters[:1]}
+
+    def _follows(self, parameter: Parameter) -> bool:
+        """Whether a parameter has a default that needs nothing optional."""
+        from effaudit.explain.formulas._expression import names
+
+        by_variable = {p.variable: p for p in self.parameters}
+        pending, seen = [parameter], {parameter.name}
+        while pending:
+            one = pending.pop()
+            if not one.default and one.optional:
+                return False
+            for name in names(one.default or "0"):
+                other = by_variable.get(name)
+                if other is not None and other.name not in seen:
+                    seen.add(other.name)
+                    pending.append(other)
+        return bool(parameter.default)
+
 
 class Argument(msgspec.Struct, frozen=True):
     """An argument as it was used; `origin` is given, default or derived."""

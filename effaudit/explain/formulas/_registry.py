@@ -69,4 +69,4 @@ def _near(wanted: str, known: tuple[str, ...]) -> str:
     alike = difflib.get_close_matches(wanted[:100], known, n=3, cutoff=0.7)
     alike += [name for name in shared[:3] if words & set(name.split("-"))]
     close = list(dict.fromkeys(alike))[:4]
-    return f"did you mean {', '.join(close)}?" if close else "`effaudit explain` lists them all"
+    return f"did you mean {', '.join(close)}?" if close else "`effaudit explain --list formulas` names them all"

@@ -12,6 +12,7 @@ from effaudit.explain.shorthand.linear import GEMM, MATMUL
 from effaudit.explain.shorthand.norm import CHANNELS, TOKENS
 from effaudit.explain.shorthand.pooling import GLOBAL, POOL
 from effaudit.explain.shorthand.recurrent import RECURRENT
+from effaudit.operators.rules import Definition
 from effaudit.ops._registry import MICROSOFT
 
 __all__ = ["Given", "Short", "short_form"]
@@ -22,6 +23,8 @@ _MICROSOFT = (CONV, PROJECTED, MULTI_HEAD, GROUPED)
 
 def short_form(found: Operator) -> Short | None:
     """The short form of an operator, if it has one."""
+    if isinstance(found.rules, Definition):  # it need not take what the operator it replaces takes
+        return None
     forms = _STANDARD if not found.domain else _MICROSOFT if found.domain == MICROSOFT else ()
     for form in forms:
         if found.op in form.ops:

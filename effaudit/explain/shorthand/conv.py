@@ -1,36 +1,33 @@
-"""Convolutions by channels, kernel, stride, padding, dilation and groups; 1-D to 3-D by how many sizes are given."""
+"""Convolutions by channels, kernel, stride, padding, dilation and groups, over one to three axes."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from effaudit.dims import Dim
 from effaudit.errors import UsageError
 from effaudit.explain.call import Call, Operand
 from effaudit.explain.lookup import Operator
 from effaudit.explain.shorthand._arguments import Given, Short, divided
-from effaudit.graph import Shape
+from effaudit.explain.shorthand._axes import MEANING, RANK, axes, numbers, spread
 
 
 class _Window:
     """Kernel, strides, padding, dilations and the sizes before or after, one per axis."""
 
-    def __init__(self, given: Given) -> None:
-        texts = {name: given.sizes(name) or () for name in ("k", "s", "d", "in", "out")}
-        padded = given.text("p", "0").strip().lower()
-        self.same = padded == "same"
-        texts["p"] = () if self.same else given.sizes("p") or ()
-        self.rank = max(len(sizes) for sizes in texts.values())
-        if self.rank > 3:
-            raise UsageError(f"{self.rank} sizes where there are at most 3 axes")
+    def __init__(self, found: Operator, given: Given) -> None:
+        same = given.text("p").strip().lower() == "same"
+        sizes = ("k", "s", "d", "in", "out") if same else ("k", "s", "d", "p", "in", "out")
+        self.rank, self.notes = axes(found, given, sizes)
+        texts = {name: given.sizes(name) or () for name in sizes}
         self.kernel, self.strides, self.dilations = (
-            numbers(texts[name], self.rank, default, name) for name, default in (("k", 1), ("s", 1), ("d", 1))
+            numbers(texts[name], self.rank, 1, name) for name in ("k", "s", "d")
         )
         self.pads = [d * (k - 1) // 2 for d, k in zip(self.dilations, self.kernel, strict=True)]
-        if self.same and any(d * (k - 1) % 2 for d, k in zip(self.dilations, self.kernel, strict=True)):
+        if same and any(d * (k - 1) % 2 for d, k in zip(self.dilations, self.kernel, strict=True)):
             raise UsageError("p=same: needs an odd kernel; give the padding as a number")
-        if not self.same:
+        if not same:
             self.pads = numbers(texts["p"], self.rank, 0, "p")
+        if not texts["in"] and not texts["out"]:
+            raise UsageError(f"{found.op}: in= or out=: a size is missing; write it like 56x56")
         self.before = spread(texts["in"], self.rank) if texts["in"] else None
         self.after = spread(texts["out"], self.rank) if texts["out"] else None
 
@@ -49,26 +46,11 @@ class _Window:
         return [d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True)]
 
 
-def spread(sizes: Sequence[Dim], rank: int) -> tuple[Dim, ...]:
-    """One size for every axis, or a size per axis. Raises UsageError on another number of them."""
-    if len(sizes) not in (1, rank):
-        raise UsageError(f"{len(sizes)} sizes where another argument has {rank}")
-    return tuple(sizes) * (rank if len(sizes) == 1 else 1)
-
-
-def numbers(sizes: Shape, rank: int, default: int, what: str) -> list[int]:
-    """A whole number per axis."""
-    found = spread(sizes or (default,), rank)
-    if not all(isinstance(size, int) for size in found) or any(size < default and size < 1 for size in found):
-        raise UsageError(f"{what}: expected whole numbers of {default} or more")
-    return [size for size in found if isinstance(size, int)]
-
-
 def _conv(found: Operator, given: Given) -> Call:
-    window = _Window(given)
+    window = _Window(found, given)
     cin, cout = given.size("cin"), given.size("cout")
     groups = given.size("g", 1)
-    notes = []
+    notes = list(window.notes)
     before = window.before
     if before is None:
         assert window.after is not None
@@ -94,10 +76,10 @@ def _conv(found: Operator, given: Given) -> Call:
 
 
 def _transposed(found: Operator, given: Given) -> Call:
-    window = _Window(given)
+    window = _Window(found, given)
     cin, cout = given.size("cin"), given.size("cout")
     groups = given.size("g", 1)
-    notes, before = [], window.before
+    notes, before = list(window.notes), window.before
     extra: tuple[Dim, ...] = (0,) * window.rank
     if before is None:
         assert window.after is not None
@@ -146,6 +128,7 @@ _KEYS = {
     "g": "groups (1); cin for depthwise",
     "in": "input size: 56x56",
     "out": "output size: 56x56, instead of in",
+    RANK: MEANING,
     "batch": "images (1)",
     "bias": "yes or no (no)",
     "dtype": "element type (float32)",

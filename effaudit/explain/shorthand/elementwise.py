@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from effaudit.explain.call import Call
-from effaudit.explain.generic import default_encoding, names_of
+from effaudit.explain.element_types import default_encoding
 from effaudit.explain.lookup import Operator
 from effaudit.explain.shorthand._arguments import Given, Short
+from effaudit.explain.takes import names_of
 from effaudit.graph import FLOAT
 
 KINDS = frozenset(("elementwise", "activation", "softmax"))
@@ -22,7 +23,7 @@ def _same(found: Operator, given: Given) -> Call:
     shape = given.sizes("shape") or ()
     inputs = {}
     for name in names:
-        typed = default_encoding(found.op, name)
+        typed = default_encoding(found.domain, found.op, name)
         inputs[name] = given.data(*shape)
         if typed is not FLOAT:
             inputs[name] = type(inputs[name])(typed, shape)

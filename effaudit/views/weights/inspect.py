@@ -24,6 +24,7 @@ NAMES: Final = 5  # examples given of unread tensors
 # Tensors may share bytes of a file, but not so many that reading them is far more work than reading the file.
 MAX_TIMES_READ: Final = 4
 FREE_BYTES: Final = 64 * 1024 * 1024
+MAX_TENSORS: Final = 50_000  # that are read: each takes its time, however small it is
 
 
 def inspect(audited: Audited) -> WeightsReport:
@@ -34,7 +35,7 @@ def inspect(audited: Audited) -> WeightsReport:
     tensors = audited.weights.of(PARAM, BUFFER, QUANTIZATION)
     constants = tuple(t.constant for t in tensors)
     used = uses(audited.graph, audited.flow)
-    refused = _overlapping(constants)
+    refused = {**_overlapping(constants), **_too_many(constants)}
     measured = tuple(
         _measured(t, _primary(used.get(id(t.constant), ())), want, refused.get(id(t.constant), ""))
         for t, want in zip(tensors, wanted(constants), strict=True)
@@ -117,6 +118,11 @@ def _overlapping(constants: Sequence[Constant]) -> Mapping[int, str]:
         if asked[payload.path] > MAX_TIMES_READ * sizes[payload.path] + FREE_BYTES:
             refused[id(constant)] = f"the tensors of its file lie over each other, more than {MAX_TIMES_READ} deep"
     return refused
+
+
+def _too_many(constants: Sequence[Constant]) -> Mapping[int, str]:
+    """The tensors past the first `MAX_TENSORS`."""
+    return {id(constant): f"the model has more than {MAX_TENSORS:,} tensors" for constant in constants[MAX_TENSORS:]}
 
 
 def _size(path: str) -> int:

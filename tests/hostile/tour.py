@@ -1,0 +1,71 @@
+"""One bad input through every view, every format and `explain`, in one process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .harness import Outcome, run, surroundings
+
+TOUR = Path(__file__).with_name("_tour.py")
+PATIENCE = 60.0  # for all steps together; what each may take is asserted later
+GROUPS = "op,kind,scope,dtype,shape,kernel,depth,part"
+VIEWS = ("--transformer", "--movement", "--receptive-field", "--winograd", "--weights")
+EVERYTHING = (*VIEWS, "--group-by", GROUPS, "--against", "1G", "--baseline", "nearest", "--nodes", "--chart", "bytes")
+NAMES = {"text": "txt", "json": "json", "jsonl": "jsonl", "markdown": "md", "latex": "tex"}
+TABLES = {"nodes": ("--nodes",), "groups": ("--group-by", "scope,op,shape")}  # csv holds one table
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command line of the tour: how it ended and what it printed; `seconds` are of processor time."""
+
+    arguments: Sequence[str]
+    code: int
+    seconds: float
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    outcome: Outcome  # of the whole process
+    steps: tuple[Step, ...]
+    documents: Mapping[str, str]  # format -> text; "html" is the one of a notebook
+
+
+def tour(path: Path, folder: Path) -> Tour:
+    """Every view in every format, tables as CSV, explanations and the HTML of a notebook."""
+    files = {form: _folder(folder) / f"report.{ending}" for form, ending in NAMES.items()}
+    formats = [word for form, file in files.items() for word in ("-f", f"{form}={file}")]
+    sheets = {f"csv {table}": _folder(folder) / f"{table}.csv" for table in TABLES}
+    tables = [[*options, "-f", f"csv={sheets[f'csv {table}']}"] for table, options in TABLES.items()]
+    return _tour(path, folder, [[*EVERYTHING, *formats], *tables], files | sheets, nodes=2)
+
+
+def wide(path: Path, folder: Path) -> Tour:
+    """Every view as text, and one explanation: of a model too large to list its nodes over and over."""
+    file = _folder(folder) / "report.txt"
+    return _tour(path, folder, [[*VIEWS, "--against", "1G", "-f", f"text={file}"]], {"text": file}, nodes=0)
+
+
+def _folder(folder: Path) -> Path:
+    made = folder / "tour"
+    made.mkdir(exist_ok=True)
+    return made
+
+
+def _tour(path: Path, folder: Path, reports: Sequence[Sequence[str]], files: Mapping[str, Path], nodes: int) -> Tour:
+    result = _folder(folder) / "steps.json"
+    command = [sys.executable, str(TOUR), str(path), str(result), json.dumps(reports), str(nodes)]
+    outcome = run(command, folder=folder, env=surroundings(folder), patience=PATIENCE)
+    if not result.exists():
+        return Tour(outcome, (), {})
+    steps = tuple(Step(**found) for found in json.loads(result.read_text(encoding="utf-8"))["steps"])
+    documents = {form: file.read_text(encoding="utf-8") for form, file in files.items() if file.exists()}
+    if steps[-1].arguments == ["_repr_html_"]:
+        documents["html"] = steps[-1].stdout
+    return Tour(outcome, steps, documents)
