@@ -14,7 +14,7 @@ PACKAGE = Path(effaudit.__file__).parent
 ORDER = (
     ("errors",),
     ("units", "printable"),
-    ("schema_errors",),
+    ("schema_errors", "wrapping"),
     ("strict_yaml",),
     ("dims",),
     ("graph",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable
 from functools import singledispatch
 from typing import Final
@@ -12,8 +11,8 @@ from effaudit.explain.derivation import Count, Step, shape_text
 from effaudit.explain.node import NodeExplanation, Operand, WeightReport
 from effaudit.explain.operator import OperatorAnswer, OperatorCard, Tensor
 from effaudit.printable import printable
+from effaudit.wrapping import WIDTH, wrapped
 
-WIDTH: Final = 80
 INDENT: Final = 9
 MAX_LISTED: Final = 12  # tensors of one list
 MAX_TEXT: Final = 2_000  # characters of one line of words; formulas are shown whole
@@ -161,10 +160,8 @@ def grouped(arithmetic: str) -> str:
 
 
 def _wrapped(head: str, text: str, limit: int | None = MAX_TEXT) -> list[str]:
-    """`text` behind `head`, in lines of at most 80 columns; a word too long for one is cut into pieces."""
-    safe = printable(text, limit)
-    parts = textwrap.wrap(safe, WIDTH - INDENT, break_on_hyphens=False) or [""]
-    return [f"{head if not i else '':<{INDENT}}{part}".rstrip() for i, part in enumerate(parts)]
+    """`text` behind `head`."""
+    return wrapped(f"{head:<{INDENT}}", printable(text, limit))
 
 
 def _cut(line: str) -> str:

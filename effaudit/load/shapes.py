@@ -27,6 +27,8 @@ from effaudit.ops._registry import Context, Rules, find, registered
 
 MAX_STEPS: Final = 400_000  # operator evaluations, bodies and function calls included
 MAX_VALUE_WORK: Final = 4_000_000  # propagated elements in one inference
+MAX_TERM_WORK: Final = 400_000  # terms of the long dims in one inference
+FEW_TERMS: Final = 16  # a dim of more is a long one
 MAX_CALL_DEPTH: Final = 64
 MAX_DIM: Final = 2**63 - 1
 MAX_WHY: Final = 600  # characters of a reason: it goes with every tensor that follows
@@ -60,6 +62,7 @@ class _Engine:
         self.stated: dict[int, Mapping[str, Value]] = {}
         self.steps = 0
         self.value_work = 0
+        self.terms = 0
         self.calls: dict[Any, Graph] = {}
         self.stack: list[tuple[str, str, str]] = []
 
@@ -151,9 +154,14 @@ class _Engine:
             if value.shape is not None and len(value.shape) > MAX_RANK:
                 return self._unranked(node, f"{node.op} {node.label}: its rank is {len(value.shape):,}")
             for dim in value.shape or ():
-                if type(dim) is int and not 0 <= dim <= MAX_DIM:
-                    what = "a negative dim" if dim < 0 else "a dim past 2^63"
-                    return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
+                if type(dim) is int:
+                    if not 0 <= dim <= MAX_DIM:
+                        what = "a negative dim" if dim < 0 else "a dim past 2^63"
+                        return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
+                elif len(dim.terms) > FEW_TERMS:  # type: ignore[union-attr]
+                    self.terms += len(dim.terms)  # type: ignore[union-attr]
+                    if self.terms > MAX_TERM_WORK:
+                        return self._unranked(node, f"{node.op} {node.label}: the model has too many dims this long")
         return outputs
 
     def _context(self, node: Node, graph: Graph, bodies: NodeBodies | None) -> Context:

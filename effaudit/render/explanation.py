@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import wrap
 from typing import Any, Final
 
 import msgspec
@@ -19,9 +18,9 @@ from effaudit.explain.text import lines
 from effaudit.printable import printable
 from effaudit.render.json import encode
 from effaudit.table import COUNTING
+from effaudit.wrapping import WIDTH, wrapped
 
 SCHEMA: Final = "effaudit.explain/1"
-WIDTH: Final = 80
 _SUBJECTS: Final = {
     "Explanation": "figure",
     "Formula": "formula",
@@ -43,7 +42,7 @@ def render(form: str, explained: Explained) -> Iterator[str]:
         kind = {"subject": _SUBJECTS[type(subject).__name__]}
         yield encode({**head, **kind, **_fields(subject), "see_also": also}) + "\n"
         return
-    seen = [line for command in also for line in _wrapped("see also ", command)]
+    seen = [line for command in also for line in wrapped("see also ", command)]
     yield "\n".join([*_text(subject), *([""] if seen else []), *seen]) + "\n"
 
 
@@ -70,15 +69,15 @@ def _text(subject: Subject) -> list[str]:
 
 
 def _note(found: Rule) -> list[str]:
-    made = [found.rule, *_wrapped("  ", found.meaning)]
+    made = [found.rule, *wrapped("  ", found.meaning)]
     if not found.model:
         return made
     head = f"in {printable(found.model, 70)}: "
     if not found.count:
         state = "no such note" if found.count == 0 else f"unknown: {found.why}"
-        return [*made, "", *_wrapped("  ", head + state, first=0)]
-    made += ["", *_wrapped("  ", head + found.message, first=0), *_wrapped("  what to do: ", found.remedy)]
-    made += [line for name in found.where for line in _wrapped("    ", printable(name, 200))]
+        return [*made, "", *wrapped("", head + state, indent=2)]
+    made += ["", *wrapped("", head + found.message, indent=2), *wrapped("  what to do: ", found.remedy)]
+    made += [line for name in found.where for line in wrapped("    ", printable(name, 200))]
     more = found.count - len(found.where)
     return [*made, f"    and {more:,} more"] if more > 0 and found.where else made
 
@@ -88,7 +87,7 @@ def _several(found: Several) -> list[str]:
     more = found.total - len(found.nodes)
     if more > 0:
         text = f"{len(found.nodes)} of {found.total:,} nodes, {more:,} more; {found.listed} lists all of them"
-        made += ["", *_wrapped("", text)]
+        made += ["", *wrapped("", text)]
     return made
 
 
@@ -97,29 +96,29 @@ def _catalogue(found: Catalogue) -> list[str]:
     made = [line for section in found.sections for line in ["", *_section(section, len(found.kinds) == 1)]]
     if len(found.kinds) > 1:
         kinds = ", ".join(found.kinds)
-        made += ["", *_wrapped("more   ", f"effaudit explain --list KIND says what each is: {kinds}")]
+        made += ["", *wrapped("more   ", f"effaudit explain --list KIND says what each is: {kinds}")]
     return made[1:]
 
 
 def _section(section: Section, full: bool) -> list[str]:
     names = [printable(entry.name, 100) for entry in section.entries]
     if not full:
-        return [section.title, *_wrapped("  ", "  ".join(names))]
+        return [section.title, *wrapped("  ", "  ".join(names))]
     made = [section.title]
     for name, entry in zip(names, section.entries, strict=True):
-        made += _wrapped("      ", f"{name}  {entry.about}", first=2)
+        made += wrapped("  ", f"{name}  {entry.about}", indent=6)
     return made
 
 
 def _figure(found: Explanation) -> list[str]:
-    made = [f"{found.title}" + (f" ({found.unit})" if found.unit else ""), *_wrapped("  ", found.definition)]
+    made = [f"{found.title}" + (f" ({found.unit})" if found.unit else ""), *wrapped("  ", found.definition)]
     if found.formula:
-        made += _wrapped("  = ", found.formula)
+        made += wrapped("  = ", found.formula)
     if found.model:
         made += ["", f"in {printable(found.model, 70)}: {_value(found)}".rstrip()]
         made += [line for step in found.steps for line in _step(step)]
         if found.why:
-            made += _wrapped("  because ", printable(found.why, 300))
+            made += wrapped("  because ", printable(found.why, 300))
     return [*made, "", f"more   {found.page}"]
 
 
@@ -138,24 +137,24 @@ def _value(found: Explanation) -> str:
 
 def _step(step: str) -> list[str]:
     """A line of a derivation; columns stay columns where they fit."""
-    return [f"  {step}"] if len(step) <= WIDTH - 2 else _wrapped("  ", step)
+    return [f"  {step}"] if len(step) <= WIDTH - 2 else wrapped("  ", step)
 
 
 def _formula(found: Formula) -> list[str]:
-    made = [f"{found.name} ({found.unit})", *_wrapped("  = ", found.text), *_wrapped("  ", found.about)]
+    made = [f"{found.name} ({found.unit})", *wrapped("  = ", found.text), *wrapped("  ", found.about)]
     for parameter in found.parameters:
         default = f", default {parameter.default}" if parameter.default else ""
-        made += _wrapped("         ", f"{parameter.name}  {parameter.about}{default}", first=2)
-    made += [line for mistake in found.mistakes for line in _wrapped("note   ", mistake)]
+        made += wrapped("  ", f"{parameter.name}  {parameter.about}{default}", indent=9)
+    made += [line for mistake in found.mistakes for line in wrapped("note   ", mistake)]
     if found.source:
-        made += _wrapped("source ", found.source)
+        made += wrapped("source ", found.source)
     numbers = " ".join(f"{name}={text}" for name, text in found.example.items())
     return [*made, f"try    effaudit explain {found.name} {numbers}".rstrip()]
 
 
 def _answer(found: Answer) -> list[str]:
-    made = [found.name, *_wrapped("  = ", found.formula), *_wrapped("  = ", found.substituted)]
-    made += [line for step in found.steps for line in _wrapped("    ", step)]
+    made = [found.name, *wrapped("  = ", found.formula), *wrapped("  = ", found.substituted)]
+    made += [line for step in found.steps for line in wrapped("    ", step)]
     value = (
         f"{found.value:,}"
         if isinstance(found.value, int | float) and not isinstance(found.value, bool)
@@ -164,15 +163,6 @@ def _answer(found: Answer) -> list[str]:
     made += [f"  = {value} {found.unit}".rstrip()]
     defaults = ", ".join(f"{a.name}={a.value}" for a in found.arguments if a.origin != "given")
     if defaults:
-        made += _wrapped("with   ", defaults)
-    made += [line for note in found.notes for line in _wrapped("note   ", note)]
-    return [*made, *(_wrapped("source ", found.source) if found.source else [])]
-
-
-def _wrapped(label: str, text: str, first: int | None = None) -> list[str]:
-    """`text` behind a label; lines after the first are indented as far (`first`: the first line's own indent)."""
-    rest = " " * len(label)
-    whole = text.startswith("https://")  # an address is to be copied
-    pieces = [text] if whole else wrap(printable(text, None), WIDTH - len(label), break_on_hyphens=False) or [""]
-    head = label if first is None else " " * first
-    return [(rest if i else head) + piece for i, piece in enumerate(pieces)]
+        made += wrapped("with   ", defaults)
+    made += [line for note in found.notes for line in wrapped("note   ", note)]
+    return [*made, *(wrapped("source ", found.source) if found.source else [])]

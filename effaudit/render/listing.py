@@ -10,7 +10,6 @@ import msgspec
 from effaudit.printable import printable
 from effaudit.render.chart import chart
 from effaudit.render.plain import table
-from effaudit.render.screen import wrapped
 from effaudit.report import ModelReport, Report
 from effaudit.tables import of
 from effaudit.tables.groups import BRIEF as GROUPS
@@ -19,6 +18,7 @@ from effaudit.tables.nodes import outline
 from effaudit.tables.summary import BRIEF as SUMMARY
 from effaudit.tables.summary import summary
 from effaudit.tables.table import Cell, Shown
+from effaudit.wrapping import wrapped
 
 
 def side_by_side(document: Report, shown: Shown) -> Iterator[str]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
-from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from effaudit.printable import printable
 from effaudit.report import DimReport, ModelReport, TensorType, Totals, size
 from effaudit.units import human, human_bytes, rounded
 from effaudit.views.hot import Hot
+from effaudit.wrapping import WIDTH, wrapped
 
 if TYPE_CHECKING:
     from effaudit.views.crossovers import Crossover
     from effaudit.views.transformer import Block
 
-WIDTH: Final = 80
 HEIGHT: Final = 40
 # What stands side by side, and its heading.
 _PAIRS: Final = (("macs", "params"), ("bytes", "activations"))
@@ -281,13 +280,6 @@ def options(model: ModelReport) -> list[str]:
     for name, shape in model.given["shapes"].items():
         made.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
     return made
-
-
-def wrapped(label: str, text: str) -> list[str]:
-    """`text` behind a label, whole, on as many lines as it takes."""
-    rest = " " * len(label)
-    pieces: Iterable[str] = wrap(text, WIDTH - len(label), break_on_hyphens=False) or [""]
-    return [(rest if i else label) + piece for i, piece in enumerate(pieces)]
 
 
 def cut(line: str, width: int = WIDTH) -> str:

@@ -140,7 +140,7 @@ CASES: list[Case] = [
     odd("figures/attention-over-data", attention_over_data(), runs=RUNS),
     odd("figures/dim-of-100000-letters-in-1000-nodes", partial(long_dims, 1_000, 100_000), runs=(TEXT, JSON)),
     odd("figures/reason-of-100000-letters-in-1000-nodes", partial(long_reasons, 1_000, 100_000), runs=(TEXT, JSON)),
-    odd("figures/dim-of-300-terms-in-10000-nodes", partial(long_sums, 10_000), runs=(TEXT, JSON)),
+    odd("figures/dim-of-300-terms-in-3000-nodes", partial(long_sums, 3_000), runs=(TEXT, JSON)),
     odd("figures/stored-2^124", stored(HUGE, HUGE), r"more elements than any file"),
     odd("figures/stated-type-runs-past-its-end", stated_wrong(), r"runs past", runs=RUNS),
 ]
