@@ -13,8 +13,8 @@ from effaudit.load.binding import Given
 from effaudit.render import render
 from effaudit.report import TOP, VIEWS, Asked, ModelReport, report
 from effaudit.report import audit as _audit
-from effaudit.tables import of
-from effaudit.tables.table import NONE, Shown, Span
+from effaudit.tables import joined, of
+from effaudit.tables.table import NONE, Shown, Span, Table
 
 if TYPE_CHECKING:
     import pandas
@@ -71,11 +71,14 @@ def audit(
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"a model is a path, sample:NAME or an address, not {type(path).__name__}")
-    if top < 1:
-        raise UsageError(f"top is {top}; at least 1")
+    if type(top) is not int or top < 1:
+        raise UsageError(f"top is {top!r}; a whole number from 1")
     wanted = frozenset(_several(views, "views"))
     if unknown := wanted - set(VIEWS):
         raise UsageError(f"views: {sorted(unknown)[0]!r}: expected of {', '.join(VIEWS)}")
+    for what, value in (("dims", dims), ("shapes", shapes)):
+        if value is not None and not isinstance(value, Mapping):
+            raise UsageError(f"{what}: expected a mapping of names to sizes, got {type(value).__name__}")
     given = Given(dict(dims or {}), {name: tuple(shape) for name, shape in (shapes or {}).items()})
     asked = Asked(wanted, _several(group_by, "group_by"), _several(against, "against"), top)
     made = _audit(path, given, asked, _definitions(operators))
@@ -100,13 +103,18 @@ def _definitions(operators: Any) -> Any:
     return read(*files)
 
 
-def _table(model: ModelReport, name: str) -> Any:
-    try:
-        return of(model, name)[0]
-    except (KeyError, ValueError, IndexError):
+def _table(model: ModelReport, name: str) -> Table:
+    """One table of a list. Raises UsageError where the report has none of the name."""
+    asked = {"nodes": True, "hot": True, "groups": model.groups is not None, "transformer": True}
+    fields = ("movement", "receptive_field", "winograd", "weights", "against")
+    asked |= {field.replace("_", "-"): bool(getattr(model, field)) for field in fields}
+    made = joined(of(model, name)) if asked.get(name) else None
+    if made is None:
+        has = ", ".join(key for key, there in asked.items() if there)
         raise UsageError(
-            f"the report has no table {name!r}; ask for it: audit(..., views=[...], group_by=[...])"
-        ) from None
+            f"the report has no table {name!r}; it has {has}; audit(..., views=..., group_by=...) has more"
+        )
+    return made
 
 
 def _plain(cell: Any) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from effaudit.dataflow import Flow
-from effaudit.graph import Graph
+from effaudit.audited import Audited
+from effaudit.elements import MAX_ELEMENTS
+from effaudit.graph import INTEGERS, Constant
 from effaudit.load.external import REMOTE
 from effaudit.quantity import add
-from effaudit.table import CostTable
-from effaudit.weights import PARAM, UNUSED, Weights
+from effaudit.weights import PARAM, UNUSED
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -26,58 +26,71 @@ class Finding(msgspec.Struct, frozen=True):
     where: tuple[str, ...] = ()
 
 
-def findings(graph: Graph, table: CostTable, weights: Weights, known: Flow) -> tuple[Finding, ...]:
+def findings(audited: Audited) -> tuple[Finding, ...]:
     """All findings of a model, in a fixed order."""
-    made = (
-        _assumed(graph, table),
-        _unpriced(table),
-        _dead(table),
-        _unused(weights),
-        _constant_nodes(weights),
-        _input_independent(graph, table, known),
-        _missing(weights),
-        _unsorted(graph),
-    )
-    return tuple(f for f in made if f is not None)
+    return tuple(found for make in _MAKERS.values() if (found := make(audited)) is not None)
 
 
 def _names(names: list[str]) -> tuple[str, ...]:
     return tuple(names[:5])
 
 
-def _assumed(graph: Graph, table: CostTable) -> Finding | None:
+def _assumed(audited: Audited) -> Finding | None:
     """The file leaves dims open, and nobody gave them: where a table needs a number, a size was assumed. Formulas hold
-    for any size; numbers hold for the assumed one."""
-    names = [f"{name}={info.value}" for name, info in graph.dims.items() if info.origin == "assumed"]
+    for any size that the model takes; numbers hold for the assumed one."""
+    names = [f"{name}={info.value}" for name, info in audited.graph.dims.items() if info.origin == "assumed"]
     if not names:
         return None
-    options = " ".join(f"--dim {shlex.quote(name)}" for name in names)
     message = f"the file leaves {len(names)} dim(s) open; the numbers assume {', '.join(names[:6])}"
-    root = next((row.why for row in table.unpriced if row.why.startswith("invalid")), "")
+    root = next((row.why for row in audited.table.unpriced if row.why.startswith("invalid")), "")
+    options = " ".join(f"--dim {shlex.quote(name)}" for name in names)
     if root:
         message += f"; under these sizes the model is not valid ({root})"
+        options = " ".join(f"--dim {shlex.quote(name.rpartition('=')[0])}=N" for name in names)
     return Finding("dims-assumed", len(names), message, f"give the real ones: {options}", _names(names))
 
 
-def _unpriced(table: CostTable) -> Finding | None:
+def _unpriced(audited: Audited) -> Finding | None:
     """Operators without a cost rule, or whose cost their shapes do not tell. They count nothing, so totals are lower
     bounds."""
-    rows = table.unpriced
+    rows = audited.table.unpriced
     if not rows:
         return None
     return Finding(
         "unpriced",
         len(rows),
         f"{len(rows)} node(s) have no price; totals are lower bounds ({rows[0].node.op}: {rows[0].why})",
-        "state their formulas with --operators FILE; -f json lists them under `unpriced`",
+        _price(rows[0].why, audited),
         _names([row.node.label for row in rows]),
     )
 
 
-def _dead(table: CostTable) -> Finding | None:
+OLDEST: Final = 7  # the first opset whose operators broadcast without an attribute
+
+
+def _price(why: str, audited: Audited) -> str:
+    """What gives a node a price, by the reason that it has none."""
+    if why.startswith("no "):
+        return "state their formulas with --operators FILE; -f json lists them under `unpriced`"
+    if audited.raw.opsets.get("", OLDEST) < OLDEST:
+        return f"opsets before {OLDEST} are not understood in full: convert the model with onnx.version_converter"
+    if _shapes_missing(audited):
+        return "put the weight file beside the model: shapes depend on it"
+    if why.startswith("invalid"):
+        return "the sizes do not fit: give others with --dim or --shape, or mend the model"
+    return "effaudit explain MODEL NODE says more; -f json lists them under `unpriced`"
+
+
+def _shapes_missing(audited: Audited) -> list[Constant]:
+    """Constants without data that shapes may depend on: small and whole numbers."""
+    tensors = (t.constant for t in audited.weights.tensors)
+    return [c for c in tensors if c.missing and c.numel <= MAX_ELEMENTS and c.encoding.dtype in INTEGERS]
+
+
+def _dead(audited: Audited) -> Finding | None:
     """Nodes on which no output of the graph depends. A runtime removes them; they are listed with what they would cost
     and are in no total."""
-    rows = [row for row in table.rows if not row.live]
+    rows = [row for row in audited.table.rows if not row.live]
     if not rows:
         return None
     return Finding(
@@ -89,9 +102,9 @@ def _dead(table: CostTable) -> Finding | None:
     )
 
 
-def _unused(weights: Weights) -> Finding | None:
+def _unused(audited: Audited) -> Finding | None:
     """Constants that nothing reads, or only nodes that never run: bytes of the file that no run needs."""
-    tensors = [t.constant for t in weights.of(UNUSED)]
+    tensors = [t.constant for t in audited.weights.of(UNUSED)]
     if not tensors:
         return None
     size = sum(c.nbytes for c in tensors)
@@ -104,10 +117,10 @@ def _unused(weights: Weights) -> Finding | None:
     )
 
 
-def _constant_nodes(weights: Weights) -> Finding | None:
+def _constant_nodes(audited: Audited) -> Finding | None:
     """Weights written as Constant nodes instead of initializers. They count here like any weight; tools that read the
     initializers only miss them."""
-    tensors = [t.constant for t in weights.of(PARAM) if t.constant.place == "node"]
+    tensors = [t.constant for t in audited.weights.of(PARAM) if t.constant.place == "node"]
     if not tensors:
         return None
     return Finding(
@@ -119,19 +132,20 @@ def _constant_nodes(weights: Weights) -> Finding | None:
     )
 
 
-def _input_independent(graph: Graph, table: CostTable, known: Flow) -> Finding | None:
+def _input_independent(audited: Audited) -> Finding | None:
     """Nodes that run but depend on no input: what they make could be computed once and stored. Their work is in the
     totals, as the file asks for it; their results are no activations."""
     rows = [
         row
-        for row, read in zip(table.rows, known.reads, strict=True)
-        if row.live and read and known.varying.isdisjoint(row.node.outputs) and row.low.ops != 0
+        for row, read in zip(audited.table.rows, audited.flow.reads, strict=True)
+        if row.live and read and audited.flow.varying.isdisjoint(row.node.outputs) and row.low.ops != 0
     ]
     if not rows:
         return None
     cost = add(row.quantity("ops") for row in rows)
     held = sum(row.node.op == "DequantizeLinear" for row in rows)
-    message = f"{len(rows)} node(s) depend on no input; they cost {cost.low:,} ops in every run"
+    least = "" if cost.value is not None else "at least "
+    message = f"{len(rows)} node(s) depend on no input; they cost {least}{cost.low:,} ops in every run"
     message += f" ({held} of them dequantize weights)" if held else ""
     fold = "fold constants, for instance with ONNX Runtime's basic optimizations"
     return Finding(
@@ -140,31 +154,32 @@ def _input_independent(graph: Graph, table: CostTable, known: Flow) -> Finding |
         message,
         fold
         if held < len(rows)
-        else "nothing, where the runtime has integer kernels: they take the weights as they are",
+        else "not needed where the runtime has integer kernels, which take the weights as they are",
         _names([row.node.label for row in rows]),
     )
 
 
-def _missing(weights: Weights) -> Finding | None:
-    """Tensors whose data is not there, such as a weight file that lies elsewhere. The structure needs none of them;
-    questions about values do."""
-    absent = (t.constant for t in weights.tensors if t.constant.missing not in ("", REMOTE))
+def _missing(audited: Audited) -> Finding | None:
+    """Tensors whose data is not there, such as a weight file that lies elsewhere. The structure needs none of them,
+    unless a shape is among them; questions about values do."""
+    absent = (t.constant for t in audited.weights.tensors if t.constant.missing not in ("", REMOTE))
     tensors = [constant for constant in absent if constant.place != "sparse"]
     if not tensors:
         return None
+    shapes = _shapes_missing(audited)
     return Finding(
         "missing-weights",
         len(tensors),
         f"the data of {len(tensors)} tensor(s) cannot be read: {tensors[0].missing}",
-        "only --weights needs it: put the weight file beside the model",
+        f"put the weight file beside the model: {'shapes depend on it' if shapes else '--weights needs it'}",
         _names([c.name for c in tensors]),
     )
 
 
-def _unsorted(graph: Graph) -> Finding | None:
+def _unsorted(audited: Audited) -> Finding | None:
     """Nodes that stand before the nodes they read from. ONNX requires topological order; they were sorted, which
     settles what is alive when."""
-    if graph.source.sorted:
+    if audited.graph.source.sorted:
         return None
     return Finding(
         "unsorted",
@@ -174,17 +189,15 @@ def _unsorted(graph: Graph) -> Finding | None:
     )
 
 
-# rule -> what it means, the documentation of `effaudit explain RULE`
-RULES: Final[Mapping[str, str]] = {
-    rule: " ".join((make.__doc__ or "").split())
-    for rule, make in {
-        "dims-assumed": _assumed,
-        "unpriced": _unpriced,
-        "dead-nodes": _dead,
-        "unused-constants": _unused,
-        "weights-in-constant-nodes": _constant_nodes,
-        "input-independent": _input_independent,
-        "missing-weights": _missing,
-        "unsorted": _unsorted,
-    }.items()
+_MAKERS: Final[Mapping[str, Callable[[Audited], Finding | None]]] = {
+    "dims-assumed": _assumed,
+    "unpriced": _unpriced,
+    "dead-nodes": _dead,
+    "unused-constants": _unused,
+    "weights-in-constant-nodes": _constant_nodes,
+    "input-independent": _input_independent,
+    "missing-weights": _missing,
+    "unsorted": _unsorted,
 }
+# rule -> what it means, the documentation of `effaudit explain RULE`
+RULES: Final[Mapping[str, str]] = {rule: " ".join((make.__doc__ or "").split()) for rule, make in _MAKERS.items()}

@@ -14,7 +14,7 @@ def printable(text: str, limit: int | None = MAX_NAME) -> str:
     """`text` on one line, every control and direction character spelled out, cut in the middle past `limit`."""
     if limit is not None and len(text) > limit:
         half = limit // 2 - 2
-        text = f"{text[:half]}...{text[-half:]}"
+        text = f"{text[:half]}...{text[-half:]}" if half > 0 else text[:limit]
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)

@@ -125,7 +125,6 @@ class _Builder:
         self.line = 1
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[object, int, int]] = {}  # value, size, height
-        self.values = 0
         self.root: object = None
 
     def document(self, events: Iterable[Any]) -> object:

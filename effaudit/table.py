@@ -20,11 +20,13 @@ from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID, arguments
 from effaudit.ops._registry import MAC_KINDS, Context, Cost, Rules, Unpriced, rules_for
+from effaudit.printable import printable
 from effaudit.quantity import TOO_LARGE, Quantity, between
 from effaudit.units import MAX_FIGURE
 
 NO_SIZE = "it moves strings, or elements of a type that is not known: these have no fixed size"
 COUNTING = "effaudit-macs/1"
+MAX_WHY = 600  # characters of a reason that comes from a body
 CONTROL = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 UNPRICED = "unpriced"
 
@@ -215,18 +217,28 @@ class _Pricer:
                 [table.low.times(0 if fewest is None else fewest, LEAST) for table, (fewest, _) in running], LEAST
             )
             high = _sum([table.high.times(most, MOST) for table, (_, most) in running], MOST)
-        why = _why(tables) or ("the number of iterations is not known" if None in high.figures else "")
         low, high = _capped(low, low if high == low else high)
+        why = _why(tables)
+        if None in high.figures and MAX_FIGURE not in low.figures:
+            why = why or "the number of iterations is not known"
         return Row(node, kind, low, high, why, live, tables)
 
 
 def _capped(low: Price, high: Price) -> tuple[Price, Price]:
     """The prices with every number past `MAX_FIGURE` as unknown, at least that."""
-    if not any(type(v) is int and v > MAX_FIGURE for price in (low, high) for v in price.figures):
+    if _fits(low) and (low is high or _fits(high)):
         return low, high
-    least = [min(v, MAX_FIGURE) if type(v) is int else v for v in low.figures]
-    most = [None if type(v) is int and v > MAX_FIGURE else v for v in high.figures]
+    least = [MAX_FIGURE if _is_too_large(v) else v for v in low.figures]
+    most = [None if _is_too_large(v) else v for v in high.figures]
     return Price(*least), Price(*most)
+
+
+def _fits(price: Price) -> bool:
+    return not any(map(_is_too_large, price.figures))
+
+
+def _is_too_large(figure: Dim | None) -> bool:
+    return type(figure) is int and figure > MAX_FIGURE
 
 
 def _no_rule(node: Node, rules: Rules | None) -> str:
@@ -315,7 +327,7 @@ def _moved(cost: Cost, node: Node, names: tuple[str, ...], values: Mapping[str, 
 def _why(bodies: Mapping[str, CostTable]) -> str:
     for table in bodies.values():
         for row in table.unpriced:
-            return f"{row.node.op} {row.node.label}: {row.why}"
+            return printable(f"{row.node.op} {row.node.label}: {row.why}", MAX_WHY)  # told again at every level
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from effaudit.errors import UsageError
@@ -32,18 +33,22 @@ def parse_count(text: str, what: str) -> int:
 
 def human(number: int, digits: int = 4) -> str:
     """A count with a decimal suffix: 12,501,632 -> "12.50 M"."""
-    for factor, suffix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if abs(number) >= factor - factor // 10_000:  # 999,990 is 1.000 M, not 1,000.0 k
-            return f"{rounded(number / factor, digits)} {suffix}"
-    return str(number)
+    return _suffixed(number, 1000, ("", "k", "M", "G", "T"), digits)
 
 
 def human_bytes(number: int, digits: int = 4) -> str:
     """Bytes with a binary suffix: 196,608 -> "192.0 KiB"."""
-    for factor, suffix in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if abs(number) >= factor:
-            return f"{rounded(number / factor, digits)} {suffix}"
-    return f"{number} B"
+    return _suffixed(number, 1024, ("B", "KiB", "MiB", "GiB", "TiB"), digits)
+
+
+def _suffixed(number: int, base: int, suffixes: Sequence[str], digits: int) -> str:
+    """In the unit in which it is less than `base` as it is shown: 999,990 is 1.000 M, not 1,000 k."""
+    for power, suffix in enumerate(suffixes):
+        text = rounded(number / base**power, digits) if power else str(number)
+        fits = abs(number) < base ** (power + 1) and abs(float(text.replace(",", ""))) < base
+        if fits or suffix == suffixes[-1]:
+            return f"{text} {suffix}".rstrip()
+    raise ValueError("no suffixes")
 
 
 def rounded(value: float, digits: int) -> str:

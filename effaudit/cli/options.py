@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -71,9 +71,13 @@ def models(names: tuple[str, ...]) -> tuple[str, ...]:
     raise UsageError(f"which model? {found}")
 
 
+# A comma in a number (724,406,816) separates nothing.
+_COMMA: Final = re.compile(r",(?!(?<=\d,)\d{3}(?!\d))")
+
+
 def items(options: Iterable[str]) -> tuple[str, ...]:
     """The values of a list option: comma and repetition are equal."""
-    return tuple(item.strip() for option in options for item in option.split(",") if item.strip())
+    return tuple(item.strip() for option in options for item in _COMMA.split(option) if item.strip())
 
 
 def formats(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from effaudit.cli.audits import each
@@ -13,7 +15,7 @@ from effaudit.load.binding import Given
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex")
 KEYS = ("op", "kind", "scope[:LEVELS]", "dtype", "shape", "kernel", "depth", "part")
-CHARTS = ("macs", "params", "bytes", "activations", "ops")
+CHARTS = ("macs", "params", "bytes", "activation_bytes", "ops")
 _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
 
 
@@ -60,6 +62,7 @@ def command(
     dim: tuple[str, ...],
     shape: tuple[str, ...],
     operators: tuple[str, ...],
+    totals: bool,
     nodes: bool,
     group_by: tuple[str, ...],
     top: int | None,
@@ -82,15 +85,19 @@ def command(
     check((path for _, path in wanted), (*names, *items(operators)))
     named = [name.replace("_", "-") for name in _VIEWS if views[name]]
     keys, chosen = _keys(group_by), items(columns)
-    lists = _lists(views["totals"], nodes or bool((sort or chosen) and not keys), keys, named, bool(against), top)
-    _fits(wanted, lists, chart)
+    wants = {"totals": totals, "groups": bool(keys), **dict.fromkeys(named, True), "against": bool(against)}
+    wants["nodes"] = nodes or bool((sort or chosen) and not keys)
+    lists = _lists(wants, top)
+    _fits(wanted, lists, chart, items(baseline))
     from effaudit.render import render
     from effaudit.report import Asked, ModelReport, audit, report
+    from effaudit.report import check as check_asked
     from effaudit.tables import check as check_columns
     from effaudit.tables.table import Shown
 
     asked = Asked(frozenset(named), keys, items(against), top or Asked().top)
     shown = Shown(lists, top, sort or "", chosen, chart or "", width())
+    check_asked(asked, items(baseline))
     check_columns(shown, keys)
     own = definitions(operators)
 
@@ -98,9 +105,8 @@ def command(
         return audit(name, sizes, asked, own)
 
     made, code = each(names, sizes, audited)
-    document = report(made, items(baseline))
-    for form, path in wanted:
-        emit(render(form, document, shown), path)
+    for form, path in wanted if made else ():
+        emit(render(form, report(made, items(baseline)), shown), path)
     return code
 
 
@@ -111,16 +117,15 @@ def _keys(group_by: tuple[str, ...]) -> tuple[str, ...]:
     return keys
 
 
-def _lists(
-    totals: bool, nodes: bool, keys: tuple[str, ...], views: list[str], against: bool, top: int | None
-) -> tuple[str, ...]:
-    """The tables asked for, in a fixed order; `--top` alone asks for more hot spots."""
-    asked = {"totals": totals, "groups": bool(keys), **dict.fromkeys(views, True), "against": against, "nodes": nodes}
-    lists = tuple(name for name, wanted in asked.items() if wanted)
+def _lists(wants: Mapping[str, bool], top: int | None) -> tuple[str, ...]:
+    """The lists asked for, in order; `--top` alone asks for more hot spots."""
+    lists = tuple(name for name, wanted in wants.items() if wanted)
     return lists if lists or top is None else ("hot",)
 
 
-def _fits(wanted: list[tuple[str, str | None]], lists: tuple[str, ...], chart: str | None) -> None:
+def _fits(
+    wanted: list[tuple[str, str | None]], lists: tuple[str, ...], chart: str | None, baselines: tuple[str, ...]
+) -> None:
     """Raises UsageError where a format cannot show what is asked for."""
     forms = [form for form, _ in wanted]
     if chart and chart not in CHARTS:
@@ -128,5 +133,7 @@ def _fits(wanted: list[tuple[str, str | None]], lists: tuple[str, ...], chart: s
         raise UsageError(f"--chart {chart!r}: expected one of {', '.join(CHARTS)}{hint}")
     if chart and "text" not in forms:
         raise UsageError("--chart draws text; leave it out, or add -f text")
+    if "csv" in forms and baselines and lists != ("totals",):
+        raise UsageError("a csv of nodes has no rows for --baseline; ask for --totals")
     if "csv" in forms and len(lists) > 1:
         raise UsageError(f"csv holds one table; ask for one of {', '.join(lists)}")

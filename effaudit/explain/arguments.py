@@ -86,16 +86,17 @@ def dtype_of(text: str, what: str) -> Encoding:
     return found
 
 
-def operand(text: str, what: str, encoding: Encoding, weight: bool) -> tuple[Operand, bool]:
+def operand(text: str, what: str, default: Operand) -> tuple[Operand, bool]:
     """An input, and whether its element type was stated: `1x64x56x56`, `1x64:int8`, `512x512:weight`, `[1,64,-1]`
     (values) or `5:value` (a scalar's value).
 
-    `encoding` and `weight` are what it is unless a suffix says otherwise. Raises UsageError.
+    It has the element type and the role of `default` unless a suffix says otherwise. Raises UsageError.
     """
     if len(text) > MAX_LENGTH:
         raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
     body, *suffixes = text.split(":")
     body, scalar, typed = body.strip(), False, False
+    encoding, weight = default.encoding, default.weight
     for suffix in (s.strip().lower() for s in suffixes):
         if suffix in (WEIGHT, INPUT):
             weight = suffix == WEIGHT

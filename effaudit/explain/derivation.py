@@ -12,11 +12,13 @@ from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.explain.names import View, environment, view
 from effaudit.explain.substitute import formula_of, substitute
-from effaudit.graph import Node, Value
+from effaudit.graph import Node, Shape, Value
 from effaudit.operators.rules import Definition
 from effaudit.ops._call import INVALID
 from effaudit.ops._registry import Rules
-from effaudit.table import Row
+from effaudit.report import size
+from effaudit.report.nodes import intensity
+from effaudit.table import CostTable, Row
 from effaudit.views.extents import nbytes
 
 Count = int | str | None  # a number, a formula of named dims, or unknown
@@ -43,10 +45,24 @@ def as_text(dim: Dim) -> int | str:
     return dim if isinstance(dim, int) else dims.text(dim)
 
 
-def exact(row: Row, figure: str) -> Dim | None:
-    """A figure of a row where it is exact, else None."""
-    low, high = getattr(row.low, figure), getattr(row.high, figure)
+def as_shape(shape: Shape | None) -> tuple[int | str, ...] | None:
+    """A shape in plain values."""
+    return None if shape is None else tuple(map(as_text, shape))
+
+
+def exact(costs: Row | CostTable, figure: str) -> Dim | None:
+    """A figure of a row, or the total of a table, where it is exact, else None."""
+    low, high = getattr(costs.low, figure), getattr(costs.high, figure)
     return low if low is not None and low == high else None
+
+
+def summed(parts: Iterable[Dim | None]) -> Dim | None:
+    """The sum of figures; None where one is not known or the sum is too large for an expression."""
+    known = list(parts)
+    try:
+        return None if None in known else dims.total(part for part in known if part is not None)
+    except Undecided:
+        return None
 
 
 def formula_text(rules: Rules) -> str:
@@ -76,8 +92,13 @@ def derivation(node: Node, values: Mapping[str, Value], rules: Rules, row: Row) 
 
 
 def flops_of(macs: Dim | None, ops: Dim | None) -> Dim | None:
-    """2 x macs + ops; None where a part is not known or the sum is too large for an expression."""
-    return None if macs is None or ops is None else _sum((macs, macs, ops))
+    """2 x macs + ops, as `summed`."""
+    return summed((macs, macs, ops))
+
+
+def intensity_of(flops: Dim | None, read: Dim | None, written: Dim | None) -> float | None:
+    """FLOP per byte moved; None where one of them is no number or nothing moves."""
+    return intensity(*(figure if isinstance(figure, int) else None for figure in (flops, read, written)))
 
 
 def flops_step(macs: Dim | None, ops: Dim | None) -> tuple[Step, ...]:
@@ -107,11 +128,11 @@ def moved_steps(node: Node, values: Mapping[str, Value], rules: Rules, row: Row)
         if count is None:
             continue
         tensors = [values[name] for name in names]
-        sizes = [size for size in map(nbytes, tensors) if size is not None]
-        if len(sizes) == len(tensors) and _sum(sizes) == count:
+        sizes = [taken for taken in map(nbytes, tensors) if taken is not None]
+        if len(sizes) == len(tensors) and summed(sizes) == count:
             listed = tuple(
-                f"{name} {value.encoding.dtype} {shape_text(value.shape)}: {_written(size)} B"
-                for name, value, size in zip(names, tensors, sizes, strict=True)
+                f"{name} {value.encoding.dtype} {size(as_shape(value.shape))}: {_written(taken)} B"
+                for name, value, taken in zip(names, tensors, sizes, strict=True)
             )
             put = " + ".join(map(_grouped, sizes)) or "0"
             steps.append(Step(figure, words, put, as_count(count), listed))
@@ -126,20 +147,6 @@ def _moved(rules: Rules, attribute: str) -> str:
     return stated or formula_text(rules)
 
 
-def _sum(sizes: Iterable[Dim]) -> Dim | None:
-    try:
-        return dims.total(sizes)
-    except Undecided:
-        return None
-
-
-def intensity(flops: Dim | None, read: Dim | None, written: Dim | None) -> float | None:
-    """FLOP per byte moved; None where one of them is no number or nothing moves."""
-    if isinstance(flops, int) and isinstance(read, int) and isinstance(written, int) and read + written:
-        return round(flops / (read + written), 4)
-    return None
-
-
 def _grouped(value: Dim) -> str:
     text = dims.text(value)
     return f"({text})" if isinstance(value, Expr) and len(value.terms) > 1 else text
@@ -151,21 +158,12 @@ def _written(value: Dim) -> str:
 
 def where(seen: View) -> tuple[str, ...]:
     """The shapes and attributes of a node, one per line."""
-    lines = [f"{name} = {shape_text(value.shape)}" for name, value in seen.inputs.items() if value is not None]
+    lines = [f"{name} = {size(as_shape(value.shape))}" for name, value in seen.inputs.items() if value is not None]
     first = next((value for value in seen.outs if value is not None), None)
     if first is not None:
-        lines.append(f"out = {shape_text(first.shape)}")
+        lines.append(f"out = {size(as_shape(first.shape))}")
     lines += [f"{name} = {attribute_text(value)}" for name, value in seen.node.attrs.items()]
     return tuple(lines)
-
-
-def shape_text(shape: tuple[Dim, ...] | tuple[int | str, ...] | None) -> str:
-    """1x3x224x224, [batch, 3, ...] where a dim is an expression, "scalar", or "?" where the rank is not known."""
-    if shape is None:
-        return "?"
-    if all(isinstance(dim, int) for dim in shape):
-        return "x".join(map(str, shape)) or "scalar"
-    return f"[{', '.join(map(str, shape))}]"
 
 
 def attribute_text(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from effaudit.errors import EffauditError, UsageError
+from effaudit.errors import EffauditError
 from effaudit.explain.call import price_call
 from effaudit.explain.generic import call_of
 from effaudit.explain.lookup import Operator
@@ -101,7 +101,7 @@ def generic_example(found: Operator) -> str:
         arguments = dict(zip(names, shapes, strict=True))
         try:
             priced = price_call(call_of(found, arguments), found.rules)
-        except (UsageError, EffauditError):
+        except EffauditError:
             continue
         if priced.graph.values["out"].shape is not None:
             return " ".join(f"{name}={text}" for name, text in arguments.items())

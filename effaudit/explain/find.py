@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from effaudit.errors import UsageError
 from effaudit.graph import Graph, Node
+from effaudit.nearest import nearest, suggested
 from effaudit.printable import printable
 
 MAX_LISTED: Final = 8
@@ -32,9 +32,9 @@ def find_node(graph: Graph, text: str, words: Iterable[str] = ()) -> int:
     if outer is not None:
         what = f"is inside {printable(outer.label, 80)} ({printable(outer.op, 40)}); explain that node"
         raise UsageError(f"{graph.source.path}: node {printable(text, 80)!r} {what}")
-    near = [*difflib.get_close_matches(text[:100], list(words), 2, 0.7), *_near(graph, text)]
+    near = [*nearest(text, words, 2, 0.7), *_near(graph, text)]
     listed = f"effaudit report {shlex.quote(graph.source.path)} --nodes lists all of them"
-    hint = f"; did you mean {' or '.join(near[:3])}?" if near else f"; {printable(listed)}"
+    hint = suggested(near[:3]) or f"; {printable(listed)}"
     raise UsageError(f"{graph.source.path}: no node or tensor is named {printable(text, 80)!r}{hint}")
 
 
@@ -78,7 +78,7 @@ def _near(graph: Graph, text: str) -> list[str]:
     last = text.rsplit("/", 1)[-1].lower()[:100]
     close = {name: None for name in _labels(graph) if last and last in name.lower()}
     names = list(close)[:MAX_COMPARED] or [name for name, _ in zip(_labels(graph), range(MAX_COMPARED), strict=False)]
-    return [printable(name, 80) for name in difflib.get_close_matches(text[:200], names, 3, 0.5)]
+    return [printable(name, 80) for name in nearest(text, names, alike=0.5)]
 
 
 def _labels(graph: Graph) -> Iterator[str]:

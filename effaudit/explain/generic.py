@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -16,12 +15,12 @@ from effaudit.explain.element_types import PACKED, default_encoding, fixed_encod
 from effaudit.explain.lookup import Operator
 from effaudit.explain.takes import Names, names_of
 from effaudit.graph import FLOAT, INT64, Constant, Node
+from effaudit.nearest import nearest
 from effaudit.operators.rules import Definition
 from effaudit.weights import PARAM, role
 
 OUTPUTS: Final = "outputs"
 MAX_OUTPUTS: Final = 1_000
-MAX_INPUTS: Final = 1_000  # of a variadic operator
 # Inputs of these names hold weights unless an argument says otherwise; `b` does so except in sums and products.
 _WEIGHTS: Final = frozenset(
     """w r p weight weights bias scale gamma beta slope q_weight k_weight v_weight kv_weight word_embedding
@@ -44,7 +43,7 @@ def matched(name: str, takes: Names) -> str | None:
         return same[0]
     if takes.variadic and re.fullmatch(rf"{re.escape(takes.variadic)}_?[0-9]{{1,3}}", name):
         return name
-    if takes.free and name.isidentifier() and name != OUTPUTS and not get_close_matches(name[:60], known, 1, 0.8):
+    if takes.free and name.isidentifier() and name != OUTPUTS and not nearest(name, known, alike=0.8):
         return name
     return None
 
@@ -76,7 +75,7 @@ def call_of(found: Operator, arguments: Mapping[str, str]) -> Call:
             attrs[name] = attribute(text, given, takes.attributes.get(name, ()))
         else:
             typed = default_encoding(found.domain, found.op, name)
-            read[name] = operand(text, given, typed, is_weight(found, name))
+            read[name] = operand(text, given, Operand(typed, (), is_weight(found, name)))
     ordered = {name: read[name] for name in takes.inputs if name in read}
     ordered.update(sorted(((n, v) for n, v in read.items() if n not in ordered), key=lambda item: _place(item[0])))
     return Call(found.domain, found.op, _settled(found, ordered), attrs, outputs)

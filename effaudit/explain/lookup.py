@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -10,6 +9,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from effaudit.errors import UsageError
+from effaudit.nearest import nearest, suggested
 from effaudit.ops._registry import Rules, find, load_families, registered
 from effaudit.printable import printable
 
@@ -62,7 +62,7 @@ def operator(name: str, own: Registry = NONE) -> Operator:
         return Operator(domain, op, rules)
     found = known(name, own)
     if found is None:
-        raise UsageError(f"no operator is named {printable(name, 60)!r}{_hint(near(name, own))}")
+        raise UsageError(f"no operator is named {printable(name, 60)!r}{suggested(near(name, own))}")
     return found
 
 
@@ -113,7 +113,7 @@ def near(name: str, own: Registry = NONE) -> list[str]:
             by_name.setdefault(other.lower(), f"{of}::{other}" if of else other)
     for alias in ALIASES:
         by_name.setdefault(alias, alias)
-    return [by_name[close] for close in difflib.get_close_matches(op.lower()[:100], by_name, 3, 0.6)]
+    return [by_name[close] for close in nearest(op.lower(), by_name)]
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -124,7 +124,3 @@ def _split(name: str) -> tuple[str, str]:
 def _ordered(rules: Registry, own: Registry) -> list[tuple[str, str]]:
     """ai.onnx, then definitions, then the other domains."""
     return sorted(rules, key=lambda key: (key[0] != "", key not in own, key))
-
-
-def _hint(names: list[str]) -> str:
-    return f"; did you mean {' or '.join(names)}?" if names else ""

@@ -7,32 +7,32 @@ from typing import Final
 
 import msgspec
 
-from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim
 from effaudit.explain.derivation import (
     Count,
     Step,
     as_count,
+    as_shape,
     as_text,
     attribute_text,
     derivation,
     exact,
     flops_of,
     flops_step,
-    intensity,
+    intensity_of,
     moved_steps,
-    shape_text,
 )
 from effaudit.explain.find import find_node
 from effaudit.explain.takes import names_of
 from effaudit.graph import Constant, Graph, Node, Value
-from effaudit.kinds import SCORES, VALUES, attention_kinds
-from effaudit.ops._registry import Rules, registered
+from effaudit.kinds import SCORES, VALUES
+from effaudit.ops._registry import Rules, rules_for
+from effaudit.report import size
 from effaudit.table import UNPRICED, CostTable, Row
 from effaudit.views.extents import nbytes
-from effaudit.weights import BUFFER, PARAM, QUANTIZATION, Tensor, Weights, classify
+from effaudit.weights import BUFFER, PARAM, QUANTIZATION, Tensor, Weights
 
-__all__ = ["NodeExplanation", "explain_node", "find_node"]
+__all__ = ["NodeExplanation", "Surroundings", "explain_node", "find_node", "surroundings"]
 
 _FIGURES: Final = {"macs": "macs", "ops": "ops", "reads": "read_bytes", "writes": "write_bytes"}
 MAX_TENSORS: Final = 200  # inputs or outputs that are spelled out
@@ -106,32 +106,34 @@ class NodeExplanation(msgspec.Struct, frozen=True):
     advice: str | None
 
 
-def explain_node(
-    graph: Graph,
-    table: CostTable,
-    index: int,
-    *,
-    known: Flow | None = None,
-    weights: Weights | None = None,
-    rules: Mapping[tuple[str, str], Rules] | None = None,
-) -> NodeExplanation:
-    """Everything about node `index` of a graph with inferred shapes and its table of costs.
+class Surroundings(msgspec.Struct, frozen=True):
+    """What explaining any node of a graph needs: the graph with inferred shapes, its table of costs, its weights, the
+    kinds that one node alone cannot tell, the rules, the node that makes each tensor, and (params, weight bytes) by the
+    identity of the node that counts them."""
 
-    `known` is the graph's data flow and `weights` its constants, where the caller has them; `rules` those that priced
-    it, where they are not only the registered ones.
-    """
-    row = table.rows[index]
+    graph: Graph
+    table: CostTable
+    weights: Weights
+    kinds: Mapping[int, str]
+    rules: Mapping[tuple[str, str], Rules]
+    makers: Mapping[str, Node]
+    held: Mapping[int, tuple[int, int]]
+
+
+def surroundings(graph: Graph, table: CostTable, weights: Weights, kinds: Mapping[int, str]) -> Surroundings:
+    """What the nodes of a graph have in common, found once for all of them; `kinds` as `effaudit.kinds` gives them."""
+    makers = {name: node for node in graph.nodes for name in node.outputs if name}
+    return Surroundings(graph, table, weights, kinds, rules_for(graph), makers, weights.by_reader())
+
+
+def explain_node(around: Surroundings, index: int) -> NodeExplanation:
+    """Everything about node `index` of a graph."""
+    graph, row = around.graph, around.table.rows[index]
     node = row.node
-    known = known or flow(graph)
-    held = weights or classify(graph, known)
-    rule = (registered() if rules is None else rules).get((node.domain, node.op))
-    kind = attention_kinds(graph, known).get(index, row.kind)
-    figures = {name: exact(row, figure) for figure, name in _FIGURES.items()} if not row.why else {}
-    macs, ops = figures.get("macs"), figures.get("ops")
-    flops = flops_of(macs, ops)
-    quantities = {name: row.quantity(figure) for figure, name in _FIGURES.items()}
-    params, weight_bytes = _held_by(node, held)
-    why = row.why or next((q.why for n, q in quantities.items() if figures.get(n) is None and q.why), "")
+    rule = around.rules.get((node.domain, node.op))
+    kind = around.kinds.get(index, row.kind)
+    costs = _costs(row)
+    params, weight_bytes = _held_by(node, around.held)
     return NodeExplanation(
         index=index,
         nodes=len(graph.nodes),
@@ -141,41 +143,59 @@ def explain_node(
         kind=kind,
         kind_why=_kind_why(kind, node, graph.values),
         live=row.live,
-        inputs=_inputs(node, graph, rule),
+        inputs=_inputs(node, around, rule),
         outputs=_outputs(node, graph),
         attributes={name: attribute_text(value) for name, value in node.attrs.items() if not name.startswith("__")},
-        weights=_weights(node, graph, held),
+        weights=_weights(node, graph, around.weights),
         params=params,
         weight_bytes=weight_bytes,
-        macs=as_count(macs),
-        ops=as_count(ops),
-        flops=as_count(flops),
-        read_bytes=as_count(figures.get("read_bytes")),
-        write_bytes=as_count(figures.get("write_bytes")),
-        bounds={name: (q.low, q.high) for name, q in quantities.items() if figures.get(name) is None},
-        intensity=intensity(flops, figures.get("read_bytes"), figures.get("write_bytes")),
-        derivation=_steps(node, graph, rule, row, macs, ops),
+        macs=as_count(costs.macs),
+        ops=as_count(costs.ops),
+        flops=as_count(costs.flops),
+        read_bytes=as_count(costs.read_bytes),
+        write_bytes=as_count(costs.write_bytes),
+        bounds=costs.bounds,
+        intensity=intensity_of(costs.flops, costs.read_bytes, costs.write_bytes),
+        derivation=_steps(node, graph, rule, row, costs),
         bodies=_bodies(node, row),
         unpriced=row.why or None,
-        why=why or None,
-        advice=_advice(row, why),
+        why=costs.why or None,
+        advice=_advice(row, costs.why),
     )
 
 
-def _steps(
-    node: Node, graph: Graph, rule: Rules | None, row: Row, macs: Dim | None, ops: Dim | None
-) -> tuple[Step, ...]:
+class _Costs(msgspec.Struct, frozen=True):
+    """The figures of a row where they are exact, else None; the ranges of those that are not, and why they are not."""
+
+    macs: Dim | None
+    ops: Dim | None
+    read_bytes: Dim | None
+    write_bytes: Dim | None
+    bounds: Mapping[str, tuple[int, int | None]]
+    why: str
+
+    @property
+    def flops(self) -> Dim | None:
+        return flops_of(self.macs, self.ops)
+
+
+def _costs(row: Row) -> _Costs:
+    found = {name: None if row.why else exact(row, figure) for figure, name in _FIGURES.items()}
+    ranges = {name: row.quantity(figure) for figure, name in _FIGURES.items() if found[name] is None}
+    bounds = {name: (quantity.low, quantity.high) for name, quantity in ranges.items()}
+    why = row.why or next((quantity.why for quantity in ranges.values() if quantity.why), "")
+    return _Costs(**found, bounds=bounds, why=why)
+
+
+def _steps(node: Node, graph: Graph, rule: Rules | None, row: Row, costs: _Costs) -> tuple[Step, ...]:
     if row.why:
         return ()
+    flops = flops_step(costs.macs, costs.ops)
     if row.bodies:
-        return (*_body_steps(node, row), *flops_step(macs, ops))
+        return (*_body_steps(node, row), *flops)
     if rule is None:
-        return flops_step(macs, ops)
-    return (
-        *derivation(node, graph.values, rule, row),
-        *flops_step(macs, ops),
-        *moved_steps(node, graph.values, rule, row),
-    )
+        return flops
+    return (*derivation(node, graph.values, rule, row), *flops, *moved_steps(node, graph.values, rule, row))
 
 
 def _body_steps(node: Node, row: Row) -> tuple[Step, ...]:
@@ -184,16 +204,16 @@ def _body_steps(node: Node, row: Row) -> tuple[Step, ...]:
     steps = []
     for figure, name in _FIGURES.items():
         count = exact(row, figure)
-        each = [(body, getattr(table.low, figure), getattr(table.high, figure)) for body, table in _running(node, row)]
-        if count is None or any(low is None or low != high for _, low, high in each):
+        running = list(_running(node, row))
+        each = [(body.times, cost) for body, table in running if (cost := exact(table, figure)) is not None]
+        if count is None or len(each) < len(running):
             continue
         if branches:
             formula, put = "between the cheapest and the dearest branch", ""
         else:
             formula = " + ".join(f"runs of {key} x its {figure}" for key, body in node.bodies.items() if body.runs)
-            terms = [(body.times, low) for body, low, _ in each]
-            fixed = all(times[0] is not None and times[0] == times[1] for times, _ in terms)
-            pieces = [f"{_factor(times[0])} x {_factor(low)}" for times, low in terms if times[0] is not None]
+            fixed = all(times[0] is not None and times[0] == times[1] for times, _ in each)
+            pieces = [f"{_factor(times[0])} x {_factor(cost)}" for times, cost in each if times[0] is not None]
             put = " + ".join(pieces) if fixed else ""
         steps.append(Step(name, formula or "no body runs", put, as_count(count)))
     return tuple(steps)
@@ -214,7 +234,7 @@ def _bodies(node: Node, row: Row) -> tuple[BodyReport, ...]:
     for name, table in row.bodies.items():
         fewest, most = node.bodies[name].times
         macs, ops = table.total("macs"), table.total("ops")
-        costs = (_per_run(table, "macs"), _per_run(table, "ops"))
+        costs = [as_count(exact(table, figure)) for figure in ("macs", "ops")]
         found.append(
             BodyReport(
                 name=name,
@@ -228,36 +248,29 @@ def _bodies(node: Node, row: Row) -> tuple[BodyReport, ...]:
     return tuple(found)
 
 
-def _per_run(table: CostTable, figure: str) -> Count:
-    low, high = getattr(table.low, figure), getattr(table.high, figure)
-    return as_count(low) if low is not None and low == high else None
-
-
-def _inputs(node: Node, graph: Graph, rule: Rules | None) -> tuple[Operand, ...]:
+def _inputs(node: Node, around: Surroundings, rule: Rules | None) -> tuple[Operand, ...]:
     names = names_of(rule).inputs if rule is not None else ()
-    wanted = set(node.inputs[:MAX_TENSORS])
-    shown = set(wanted)
-    wanted.update(name for body in node.bodies.values() for name in body.captured[:MAX_TENSORS])
-    makers = {made: other.label for other in graph.nodes for made in other.outputs if made in wanted}
+    values, shown = around.graph.values, set(node.inputs[:MAX_TENSORS])
     found = []
     for i, name in enumerate(node.inputs[:MAX_TENSORS]):
         if name:
             role = names[i] if i < len(names) else ""
-            found.append(_operand(role, name, graph.values[name], _source(name, graph, makers)))
+            found.append(_operand(role, name, values[name], _source(name, around)))
     for body in node.bodies.values():
         for name in body.captured[:MAX_TENSORS]:
-            if name not in shown and name in graph.values:
+            if name not in shown and name in values:
                 shown.add(name)
-                found.append(_operand("captured", name, graph.values[name], _source(name, graph, makers)))
+                found.append(_operand("captured", name, values[name], _source(name, around)))
     return tuple(found)
 
 
-def _source(name: str, graph: Graph, makers: Mapping[str, str]) -> str:
-    if name in graph.inputs:
+def _source(name: str, around: Surroundings) -> str:
+    if name in around.graph.inputs:
         return "model input"
-    if name in graph.constants:
+    if name in around.graph.constants:
         return "constant"
-    return f"output of {makers[name]}" if name in makers else "outer graph"
+    maker = around.makers.get(name)
+    return f"output of {maker.label}" if maker is not None else "outer graph"
 
 
 def _outputs(node: Node, graph: Graph) -> tuple[Operand, ...]:
@@ -267,8 +280,7 @@ def _outputs(node: Node, graph: Graph) -> tuple[Operand, ...]:
 
 
 def _operand(role: str, name: str, value: Value, source: str) -> Operand:
-    shape = None if value.shape is None else tuple(as_text(dim) for dim in value.shape)
-    return Operand(role, name, value.encoding.dtype, shape, as_count(nbytes(value)), source)
+    return Operand(role, name, value.encoding.dtype, as_shape(value.shape), as_count(nbytes(value)), source)
 
 
 def _inner(node: Node) -> Iterator[Node]:
@@ -283,9 +295,9 @@ def _inner(node: Node) -> Iterator[Node]:
                 waiting.extend(body.nodes)
 
 
-def _held_by(node: Node, weights: Weights) -> tuple[int, int]:
+def _held_by(node: Node, own: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
     """(params, weight bytes) that this node and its bodies are the first to read."""
-    own, seen = weights.by_reader(), set()
+    seen: set[int] = set()
     params = size = 0
     for one in _inner(node):
         if id(one) not in seen:
@@ -342,7 +354,7 @@ def _kind_why(kind: str, node: Node, values: Mapping[str, Value]) -> str:
     place = 3 if node.op == "QLinearConv" else 1
     weights = values.get(node.inputs[place]) if len(node.inputs) > place else None
     shape = weights.shape if weights is not None and weights.shape is not None else ()
-    kernel = shape_text(shape[2:]) if len(shape) > 2 else "?"
+    kernel = size(as_shape(shape[2:])) if len(shape) > 2 else "?"
     if kind == "depthwise":
         return f"group = {group} = input channels: one channel per group"
     if kind == "grouped":

@@ -40,7 +40,7 @@ def explain_rule(name: str, audited: Audited | None = None) -> Rule:
         report = inspect(audited)
         made, unread = report.findings, sum(kind.tensors for kind in report.unread)
     else:
-        made = findings(audited.graph, audited.table, audited.weights, audited.flow)
+        made = findings(audited)
     found = next((one for one in made if one.rule == name), None)
     if found is not None:
         return Rule(name, meaning, audited.name, found.count, found.message, found.remedy, found.where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Mapping
@@ -16,14 +15,14 @@ from effaudit.explain.derivation import (
     Count,
     Step,
     as_count,
-    as_text,
+    as_shape,
     attribute_text,
     derivation,
     exact,
     flops_of,
     flops_step,
     formula_text,
-    intensity,
+    intensity_of,
     moved_steps,
     weights_step,
 )
@@ -34,6 +33,7 @@ from effaudit.explain.names import defaults
 from effaudit.explain.shorthand import Given, Short, short_form
 from effaudit.explain.takes import Names, names_of
 from effaudit.graph import Value
+from effaudit.nearest import did_you_mean
 from effaudit.operators.rules import Definition
 from effaudit.ops._registry import Rules
 from effaudit.printable import printable
@@ -246,12 +246,10 @@ def _short_call(found: Operator, short: Short, arguments: Mapping[str, str]) -> 
 
 def _unknown(found: Operator, name: str, takes: Names, keys: Mapping[str, str]) -> str:
     known = [*keys, *takes.inputs, *takes.attributes, *([f"{takes.variadic}0"] if takes.variadic else [])]
-    near = difflib.get_close_matches(name[:60], known, 2, 0.6)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
     full = " ".join(f"{n}=" for n in known[len(keys) :][:16])
     short = f"{' '.join(f'{n}=' for n in keys)} or in full " if keys else ""
-    takes_text = f"{' It' if hint else '; it'} takes {short}{full}"
-    return f"{found.op}: no argument is named {printable(name, 60)!r}{hint}{takes_text}{_for_example(found)}"
+    wrong = f"no argument is named {printable(name, 60)!r}{did_you_mean(name, known, most=2) or ';'}"
+    return f"{found.op}: {wrong} it takes {short}{full}{_for_example(found)}"
 
 
 def _lacks(found: Operator, names: list[str], *, full: bool = False) -> str:
@@ -285,7 +283,7 @@ def _answer(found: Operator, priced: Priced) -> OperatorAnswer:
         flops=as_count(flops),
         read_bytes=as_count(reads),
         write_bytes=as_count(writes),
-        intensity=intensity(flops, reads, writes),
+        intensity=intensity_of(flops, reads, writes),
         derivation=steps,
         unpriced=row.why or None,
         notes=_notes(call, row.kind),
@@ -309,8 +307,7 @@ def _role(operand: Operand) -> str:
 
 
 def _tensor(name: str, value: Value, role: str) -> Tensor:
-    shape = None if value.shape is None else tuple(as_text(dim) for dim in value.shape)
-    return Tensor(name, value.encoding.dtype, shape, as_count(nbytes(value)), role)
+    return Tensor(name, value.encoding.dtype, as_shape(value.shape), as_count(nbytes(value)), role)
 
 
 def _kind(found: Operator) -> str:

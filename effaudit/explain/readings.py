@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -18,6 +17,7 @@ from effaudit.explain.operator import (
     card,
     takes_arguments,
 )
+from effaudit.nearest import nearest
 
 Subject: TypeAlias = figures.Explanation | formulas.Formula | formulas.Answer | OperatorCard | OperatorAnswer | Rule
 Arguments: TypeAlias = Mapping[str, str]
@@ -44,7 +44,7 @@ class Reading(msgspec.Struct, frozen=True):
 def readings(word: str, own: Registry) -> list[Reading]:
     """Everything a word may mean, the likeliest first: what has exactly this name, an operator in its exact spelling, a
     formula or figure under another of its names, an operator in another spelling."""
-    formula, figure = _formula(word), figures.find(word)
+    formula, figure = formulas.named(word), figures.find(word)
     found: dict[tuple[str, str], Reading] = {}
 
     def add(reading: Reading) -> None:
@@ -72,7 +72,7 @@ def readings(word: str, own: Registry) -> list[Reading]:
 def near(word: str, own: Registry) -> list[str]:
     """Names much like a word that means nothing."""
     names = [*figures.figures(), *(formula.name for formula in formulas.formulas()), *RULES]
-    return [*difflib.get_close_matches(word.lower()[:100], names, 3, 0.6), *lookup.near(word, own)][:3]
+    return [*nearest(word.lower(), names), *lookup.near(word, own)][:3]
 
 
 def _nothing(arguments: Arguments) -> bool:
@@ -97,7 +97,3 @@ def _operator(found: Operator, own: Registry) -> Reading:
         return calculate_operator(name, arguments, own) if arguments else card(found)
 
     return Reading(OPERATOR, name, lambda given: takes_arguments(found, given), explain)
-
-
-def _formula(word: str) -> formulas.Formula | None:
-    return next((one for one in formulas.formulas() if one.name == word.lower()), None)

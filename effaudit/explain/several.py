@@ -10,7 +10,7 @@ import msgspec
 
 from effaudit.audited import Audited
 from effaudit.explain.lookup import DEFAULT_DOMAIN, Operator
-from effaudit.explain.node import NodeExplanation, explain_node
+from effaudit.explain.node import NodeExplanation, explain_node, surroundings
 from effaudit.explain.operator import InputCard, OperatorCard, card
 from effaudit.graph import Graph
 from effaudit.ops._registry import Rules, rules_for
@@ -57,10 +57,8 @@ def nodes_of(graph: Graph, word: str) -> tuple[list[int], bool]:
 
 def explain_nodes(audited: Audited, places: Sequence[int]) -> tuple[NodeExplanation, ...]:
     """Everything about these nodes."""
-    graph, rules = audited.graph, rules_for(audited.graph)
-    return tuple(
-        explain_node(graph, audited.table, i, weights=audited.weights, known=audited.flow, rules=rules) for i in places
-    )
+    around = surroundings(audited.graph, audited.table, audited.weights, audited.kinds)
+    return tuple(explain_node(around, i) for i in places)
 
 
 def _card(graph: Graph, row: Row, rules: Mapping[tuple[str, str], Rules]) -> OperatorCard:

@@ -21,6 +21,7 @@ from effaudit.explain.operator import OperatorAnswer, OperatorCard
 from effaudit.explain.readings import Reading, near, readings
 from effaudit.explain.several import Several, explain_nodes, nodes_of
 from effaudit.load.files import SAMPLE, SCHEMES
+from effaudit.nearest import suggested
 from effaudit.printable import printable
 
 Subject: TypeAlias = (
@@ -72,11 +73,10 @@ def _without_model(word: str, arguments: Mapping[str, str], own: Registry) -> Ex
     """The first thing of that name that takes the arguments, if there are any."""
     found = readings(word, own)
     if not found:
-        close = near(word, own)
         raise UsageError(
-            f"{printable(word, 60)!r} is no figure, formula, operator or note; "
-            + (f"did you mean {' or '.join(close)}? " if close else "")
-            + f"{COMMAND} {LIST} names all there is; "
+            f"{printable(word, 60)!r} is no figure, formula, operator or note"
+            + (suggested(near(word, own)) or ";")
+            + f" {COMMAND} {LIST} names all there is; "
             + ("an operator of your own needs --operators FILE, " if "::" in word else "")
             + f"a node needs its model: {COMMAND} MODEL NODE"
         )

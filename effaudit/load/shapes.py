@@ -158,8 +158,8 @@ class _Engine:
                     if not 0 <= dim <= MAX_DIM:
                         what = "a negative dim" if dim < 0 else "a dim past 2^63"
                         return self._unranked(node, f"invalid {node.op} {node.label}: {what}")
-                elif len(dim.terms) > FEW_TERMS:  # type: ignore[union-attr]
-                    self.terms += len(dim.terms)  # type: ignore[union-attr]
+                elif type(dim) is Expr and len(dim.terms) > FEW_TERMS:
+                    self.terms += len(dim.terms)
                     if self.terms > MAX_TERM_WORK:
                         return self._unranked(node, f"{node.op} {node.label}: the model has too many dims this long")
         return outputs

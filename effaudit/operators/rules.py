@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from effaudit import dims
 from effaudit.dims import Dim
@@ -42,28 +42,21 @@ def define(spec: OperatorSpec, built_in: Rules | None, path: str) -> Definition:
     """
     inputs = _at(".inputs", partial(inputs_of, spec.inputs))
     base = built_in or Rules(unpriced=f"{path} gives {spec.op} no macs and ops")
-    made = Definition(
-        shape=base.shape,
-        shape_takes=base.shape_takes,
-        partial=base.partial,
-        cost=base.cost,
-        cost_takes=base.cost_takes,
-        kind=base.kind,
-        view=base.view,
-        overwrites=base.overwrites,
-        unpriced=base.unpriced,
-        roles=_roles(spec, inputs),
+    kept = {field: getattr(base, field) for field in Rules.__struct_fields__}
+    formulas = _formulas(spec)
+    stated = {
+        "roles": _roles(spec, inputs),
+        **_shape_fields(spec, inputs),
+        **_cost_fields(spec, inputs, formulas, base.kind),
+    }
+    return Definition(
+        **(kept | stated),
         inputs=spec.inputs,
-        formulas=_formulas(spec),
+        formulas=formulas,
         source=spec.source,
         path=path,
         replace=spec.replace,
     )
-    if spec.outputs:
-        outputs = [_output(spec, i, inputs) for i in range(len(spec.outputs))]
-        made.shape, made.shape_takes, made.partial = _shape_rule(inputs, outputs), _TAKES, False
-    _price(made, spec, inputs)
-    return made
 
 
 def _formulas(spec: OperatorSpec) -> dict[str, str]:
@@ -81,6 +74,14 @@ def _roles(spec: OperatorSpec, inputs: Inputs) -> tuple[str, ...]:
 
 
 # ---- shapes
+def _shape_fields(spec: OperatorSpec, inputs: Inputs) -> dict[str, Any]:
+    """The fields of Rules that the stated outputs decide."""
+    if not spec.outputs:
+        return {}
+    outputs = [_output(spec, i, inputs) for i in range(len(spec.outputs))]
+    return {"shape": _shape_rule(inputs, outputs), "shape_takes": _TAKES, "partial": False}
+
+
 def _output(spec: OperatorSpec, i: int, inputs: Inputs) -> _Output:
     out, key = spec.outputs[i], f".outputs[{i}]"
     if (out.shape is None) == (not out.like):
@@ -125,25 +126,26 @@ def _shape_rule(inputs: Inputs, outputs: list[_Output]) -> Callable[..., tuple[V
 
 
 # ---- costs
-def _price(made: Definition, spec: OperatorSpec, inputs: Inputs) -> None:
-    """Gives `made` its cost rule and kind."""
+def _cost_fields(
+    spec: OperatorSpec, inputs: Inputs, formulas: dict[str, str], base_kind: str | Callable[..., str]
+) -> dict[str, Any]:
+    """The fields of Rules that the stated formulas of cost decide."""
     if spec.kind and spec.kind not in KINDS:
         raise ValueError(f".kind: {spec.kind[:60]!r} is none of {', '.join(sorted(KINDS))}")
-    formulas = made.formulas
     if not formulas:
         if spec.kind:
             raise ValueError(".kind: it goes with macs and ops, which are missing")
-        return
+        return {}
     for one, other in (("macs", "ops"), ("ops", "macs")):
         if one not in formulas:
             there = other if other in formulas else next(iter(formulas))
             raise ValueError(f": {there} is given and {one} is not; write `{one}: 0` where it has none")
-    kind = spec.kind or (made.kind if isinstance(made.kind, str) else "other")
+    kind = spec.kind or (base_kind if isinstance(base_kind, str) else "other")
     if kind not in MAC_KINDS and formulas["macs"].strip() != "0":
         raise ValueError(f".kind: {kind} has no MACs, but macs is no 0; kinds with MACs: {', '.join(_WITH_MACS)}")
     counts = {figure: _at(f".{figure}", partial(count, text, inputs.in_costs)) for figure, text in formulas.items()}
-    made.cost, made.cost_takes = _cost_rule(inputs, counts, formulas), _TAKES_OUTPUTS
-    made.kind, made.unpriced = kind, ""
+    rule = _cost_rule(inputs, counts, formulas)
+    return {"cost": rule, "cost_takes": _TAKES_OUTPUTS, "kind": kind, "unpriced": ""}
 
 
 _WITH_MACS: Final = sorted(MAC_KINDS & KINDS)

@@ -37,6 +37,7 @@ MAC_KINDS: Final = frozenset(
     """conv grouped depthwise pointwise transposed gemm attention attention-scores attention-values recurrent control
     function other""".split()
 )
+CONV_KINDS: Final = frozenset("conv grouped depthwise pointwise transposed".split())
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
@@ -301,6 +302,7 @@ def _written(annotation: Any) -> str:
 
 
 __all__ = [
+    "CONV_KINDS",
     "MICROSOFT",
     "ML",
     "NCHWC",

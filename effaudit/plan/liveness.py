@@ -114,18 +114,18 @@ def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
         items = value.content if type(value.content) is tuple else None
         if items is None or any(v.shape is None for v in items):
             return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are not known'}")
-        return _sized(name, start, end, items)
+        return _sized(name, start, end, lambda: dims.total(v.nbytes for v in items))
     if value.shape is None and value.extent is None:
         return Buffer(name, start, end, None, f"{name}: {value.why}")
     if value.encoding.bits == 0:
         what = "strings have no fixed size" if value.encoding == STRING else "its element type is not known"
         return Buffer(name, start, end, None, f"{name}: {what}")
-    return _sized(name, start, end, (value,))
+    return _sized(name, start, end, lambda: value.nbytes)
 
 
-def _sized(name: str, start: int, end: int, values: Iterable[Value]) -> Buffer:
+def _sized(name: str, start: int, end: int, size: Callable[[], Dim]) -> Buffer:
     try:
-        return Buffer(name, start, end, dims.total(v.nbytes for v in values))
+        return Buffer(name, start, end, size())
     except Undecided as doubt:
         return Buffer(name, start, end, None, f"{name}: {doubt}")
 

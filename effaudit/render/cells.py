@@ -20,13 +20,22 @@ def text(cell: Cell, column: Column, limit: int | None = None) -> str:
     return _number(cell, column.kind)
 
 
-def _span(low: int, high: int | None, kind: str) -> str:
+def _span(low: float, high: float | None, kind: str) -> str:
     """LOW..HIGH in three digits, the unit once where both have the same."""
-    show = human_bytes if kind == BYTES else human
+    one = _short(low, kind)
     if high is None:
-        return f">= {show(low, 3)}"
-    (a, *unit), (b, *other) = show(low, 3).split(" "), show(high, 3).split(" ")
-    return " ".join([f"{a}..{b}", *other]) if unit == other else f"{show(low, 3)}..{show(high, 3)}"
+        return f">= {one}"
+    other = _short(high, kind)
+    (a, *unit), (b, *same) = one.split(" "), other.split(" ")
+    return " ".join([f"{a}..{b}", *same]) if unit == same else f"{one}..{other}"
+
+
+def _short(value: float, kind: str) -> str:
+    if kind == SHARE:
+        return f"{100 * value:.1f} %"
+    if kind == RATIO:
+        return f"{value:.3g}"
+    return human_bytes(int(value), 3) if kind == BYTES else human(int(value), 3)
 
 
 def _number(value: int | float, kind: str) -> str:

@@ -10,6 +10,7 @@ from effaudit.report import ModelReport
 from effaudit.tables.hot import TITLES
 from effaudit.units import human, human_bytes
 from effaudit.views.groups import Group
+from effaudit.views.hot import IN_BYTES
 
 LABEL = 24
 REST = 24  # what stands between the label and the bar, and its end
@@ -22,7 +23,7 @@ def chart(model: ModelReport, figure: str, width: int) -> Iterator[str]:
     """
     hot = next(hot for hot in model.hot if hot.figure == figure)
     by = "kind" if model.groups is None else ", ".join(model.groups.by)
-    show = human_bytes if figure in ("bytes", "activations") else human
+    show = human_bytes if figure in IN_BYTES else human
     least = "at least " if hot.least else ""
     yield f"\n{TITLES[figure]} by {printable(by, 40)}, {least}{show(hot.total)} in all\n"
     shares = hot.kinds if model.groups is None else _of_groups(model, figure, hot.total)
@@ -35,8 +36,8 @@ def chart(model: ModelReport, figure: str, width: int) -> Iterator[str]:
 
 
 def _of_groups(model: ModelReport, figure: str, total: int) -> dict[str, float]:
-    if figure == "activations":
-        raise UsageError("--chart activations: groups have macs, params, bytes and ops; leave --group-by out")
+    if figure == "activation_bytes":
+        raise UsageError("--chart activation_bytes: groups have macs, params, bytes and ops; leave --group-by out")
     groups = model.groups.groups if model.groups is not None else ()
     sums = {" ".join(group.key): _value(group, figure) for group in groups}
     ranked = sorted(sums.items(), key=lambda item: -item[1])

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterable, Iterator
 
 from effaudit.printable import printable
-from effaudit.report import ModelReport, Report
-from effaudit.tables import of
+from effaudit.report import Report
+from effaudit.tables import joined, listed
 from effaudit.tables.summary import summary
-from effaudit.tables.table import NONE, Cell, Shown, Span, Table, arranged
+from effaudit.tables.table import NONE, Cell, Shown, Span
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
@@ -23,16 +23,13 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
         return
     header = False
     for model in document.models:
-        for found in _first(model, name):
-            chosen = arranged(found, shown) if name in ("nodes", "groups") else found
-            if not header:
-                yield line(["model", *(column.key for column in chosen.columns)])
-                header = True
-            yield from (line([model.path, *row]) for row in chosen.rows())
-
-
-def _first(model: ModelReport, name: str) -> tuple[Table, ...]:
-    return of(model, name)[:1]
+        found = joined(listed(model, name, shown))
+        if found is None:
+            continue
+        if not header:
+            yield line(["model", *(column.key for column in found.columns)])
+            header = True
+        yield from (line([model.path, *row]) for row in found.rows())
 
 
 def line(cells: Iterable[Cell]) -> str:

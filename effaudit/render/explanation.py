@@ -1,8 +1,8 @@
-"""An explanation as text for a terminal, or as JSON."""
+"""An explanation as a document: text for a terminal, or JSON. Here are the texts of what is no operator and no node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -11,26 +11,29 @@ from effaudit import __version__
 from effaudit.explain.catalogue import Catalogue, Section
 from effaudit.explain.figures import Explanation
 from effaudit.explain.formulas import Answer, Formula
+from effaudit.explain.node import NodeExplanation
 from effaudit.explain.notes import Rule
+from effaudit.explain.operator import OperatorAnswer, OperatorCard
 from effaudit.explain.several import Several
 from effaudit.explain.subject import Explained, Subject
-from effaudit.explain.text import lines
 from effaudit.printable import printable
+from effaudit.render.explained import lines
 from effaudit.render.json import encode
 from effaudit.table import COUNTING
 from effaudit.wrapping import WIDTH, wrapped
 
 SCHEMA: Final = "effaudit.explain/1"
-_SUBJECTS: Final = {
-    "Explanation": "figure",
-    "Formula": "formula",
-    "Answer": "answer",
-    "OperatorCard": "operator",
-    "OperatorAnswer": "call",
-    "NodeExplanation": "node",
-    "Rule": "finding",
-    "Several": "nodes",
-    "Catalogue": "list",
+# What a document calls each kind of subject.
+SUBJECTS: Final[Mapping[type, str]] = {
+    Explanation: "figure",
+    Formula: "formula",
+    Answer: "answer",
+    OperatorCard: "operator",
+    OperatorAnswer: "call",
+    NodeExplanation: "node",
+    Rule: "finding",
+    Several: "nodes",
+    Catalogue: "list",
 }
 
 
@@ -39,11 +42,11 @@ def render(form: str, explained: Explained) -> Iterator[str]:
     subject, also = explained.subject, explained.see_also
     if form == "json":
         head = {"schema": SCHEMA, "version": __version__, "counting": COUNTING}
-        kind = {"subject": _SUBJECTS[type(subject).__name__]}
+        kind = {"subject": SUBJECTS[type(subject)]}
         yield encode({**head, **kind, **_fields(subject), "see_also": also}) + "\n"
         return
     seen = [line for command in also for line in wrapped("see also ", command)]
-    yield "\n".join([*_text(subject), *([""] if seen else []), *seen]) + "\n"
+    yield "\n".join([*lines(subject), *([""] if seen else []), *seen]) + "\n"
 
 
 def _fields(subject: Subject) -> dict[str, Any]:
@@ -52,22 +55,7 @@ def _fields(subject: Subject) -> dict[str, Any]:
     return made
 
 
-def _text(subject: Subject) -> list[str]:
-    if isinstance(subject, Explanation):
-        return _figure(subject)
-    if isinstance(subject, Formula):
-        return _formula(subject)
-    if isinstance(subject, Answer):
-        return _answer(subject)
-    if isinstance(subject, Rule):
-        return _note(subject)
-    if isinstance(subject, Several):
-        return _several(subject)
-    if isinstance(subject, Catalogue):
-        return _catalogue(subject)
-    return lines(subject)
-
-
+@lines.register
 def _note(found: Rule) -> list[str]:
     made = [found.rule, *wrapped("  ", found.meaning)]
     if not found.model:
@@ -82,6 +70,7 @@ def _note(found: Rule) -> list[str]:
     return [*made, f"    and {more:,} more"] if more > 0 and found.where else made
 
 
+@lines.register
 def _several(found: Several) -> list[str]:
     made = [line for i, node in enumerate(found.nodes) for line in ([""] if i else []) + lines(node)]
     more = found.total - len(found.nodes)
@@ -91,6 +80,7 @@ def _several(found: Several) -> list[str]:
     return made
 
 
+@lines.register
 def _catalogue(found: Catalogue) -> list[str]:
     """A line per entry of one kind; of all kinds, names only."""
     made = [line for section in found.sections for line in ["", *_section(section, len(found.kinds) == 1)]]
@@ -110,6 +100,7 @@ def _section(section: Section, full: bool) -> list[str]:
     return made
 
 
+@lines.register
 def _figure(found: Explanation) -> list[str]:
     made = [f"{found.title}" + (f" ({found.unit})" if found.unit else ""), *wrapped("  ", found.definition)]
     if found.formula:
@@ -128,11 +119,15 @@ def _value(found: Explanation) -> str:
         return f"{low or 0:,} .. {high:,}" if high is not None else f"unknown, at least {low or 0:,}"
     if found.value is None:
         return "none" if found.name in ("formulas", "crossovers") else "unknown"
-    if isinstance(found.value, str):
-        return printable(found.value)
-    if isinstance(found.value, bool) or not isinstance(found.value, int | float):
-        return "" if found.steps else "none"
-    return f"{found.value:,} {found.unit}".rstrip()
+    if isinstance(found.value, int | float | str):
+        return _measured(found.value, found.unit)
+    return "" if found.steps else "none"
+
+
+def _measured(value: float | str, unit: str) -> str:
+    """A value with its unit: numbers with separators, words as they are."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,} {unit}".rstrip() if number else f"{printable(str(value))} {unit}".rstrip()
 
 
 def _step(step: str) -> list[str]:
@@ -140,6 +135,7 @@ def _step(step: str) -> list[str]:
     return [f"  {step}"] if len(step) <= WIDTH - 2 else wrapped("  ", step)
 
 
+@lines.register
 def _formula(found: Formula) -> list[str]:
     made = [f"{found.name} ({found.unit})", *wrapped("  = ", found.text), *wrapped("  ", found.about)]
     for parameter in found.parameters:
@@ -152,15 +148,11 @@ def _formula(found: Formula) -> list[str]:
     return [*made, f"try    effaudit explain {found.name} {numbers}".rstrip()]
 
 
+@lines.register
 def _answer(found: Answer) -> list[str]:
     made = [found.name, *wrapped("  = ", found.formula), *wrapped("  = ", found.substituted)]
     made += [line for step in found.steps for line in wrapped("    ", step)]
-    value = (
-        f"{found.value:,}"
-        if isinstance(found.value, int | float) and not isinstance(found.value, bool)
-        else found.value
-    )
-    made += [f"  = {value} {found.unit}".rstrip()]
+    made += [f"  = {_measured(found.value, found.unit)}"]
     defaults = ", ".join(f"{a.name}={a.value}" for a in found.arguments if a.origin != "given")
     if defaults:
         made += wrapped("with   ", defaults)

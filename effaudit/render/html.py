@@ -9,9 +9,9 @@ from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
 from effaudit.report import Report
-from effaudit.tables import of
+from effaudit.tables import listed, lists
 from effaudit.tables.summary import summary
-from effaudit.tables.table import Shown, Table, arranged
+from effaudit.tables.table import Shown, Table
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
@@ -21,18 +21,13 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     for model in document.models:
         for finding in model.findings:
             yield f"<p>{_safe(finding.message)}: {_safe(finding.remedy)}</p>\n"
-        for name in _lists(shown):
-            for made in of(model, name):
+        for name in lists(shown):
+            for made in listed(model, name, shown):
                 yield f"<h4>{_safe(made.title)}</h4>\n"
-                yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)
+                yield from _table(made)
                 if made.note:
                     yield f"<p>{_safe(made.note)}</p>\n"
     yield f"<p>counted under {_safe(document.counting)}: FLOPs = 2 MACs + other ops</p>\n</div>\n"
-
-
-def _lists(shown: Shown) -> tuple[str, ...]:
-    """The tables of each model, below that of all models."""
-    return tuple(name for name in shown.tables if name != "totals") if shown.tables else ("hot",)
 
 
 def _table(made: Table) -> Iterator[str]:

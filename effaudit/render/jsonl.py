@@ -13,8 +13,8 @@ import msgspec
 
 from effaudit.render.json import encode
 from effaudit.report import ModelReport, Report
-from effaudit.tables import of
-from effaudit.tables.table import NONE, Shown, Span, arranged
+from effaudit.tables import listed
+from effaudit.tables.table import NONE, Shown, Span
 
 _LEFT_OUT = ("nodes", "groups", "transformer", "receptive_field", "winograd", "weights", "movement", "against", "hot")
 
@@ -34,11 +34,11 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
 
 def _rows(model: ModelReport, name: str, shown: Shown, head: dict[str, str]) -> Iterator[str]:
     record = name.removesuffix("s") if name in ("nodes", "groups") else name
-    for made in of(model, name):
-        found = arranged(made, shown) if name in ("nodes", "groups") else made
+    for found in listed(model, name, shown):
+        part = {"table": found.part} if found.part else {}
         keys = [column.key for column in found.columns]
         for row in found.rows():
-            yield _line({"record": record, **head, **dict(zip(keys, map(_cell, row), strict=True))})
+            yield _line({"record": record, **head, **part, **dict(zip(keys, map(_cell, row), strict=True))})
 
 
 def _cell(cell: Any) -> Any:

@@ -8,9 +8,9 @@ from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
 from effaudit.report import ModelReport, Report, size
-from effaudit.tables import of
+from effaudit.tables import listed, lists
 from effaudit.tables.summary import summary
-from effaudit.tables.table import Shown, Table, arranged
+from effaudit.tables.table import Shown, Table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -29,10 +29,10 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     if not shown.tables or "totals" in shown.tables:
         yield from _table(scaled(summary(document)))
     for model in document.models:
-        for name in (name for name in shown.tables if name != "totals"):
-            for made in of(model, name):
+        for name in lists(shown) if shown.tables else ():
+            for made in listed(model, name, shown):
                 yield f"% {printable(model.path, None)}: {printable(made.title, None)}\n"
-                yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)
+                yield from _table(made)
 
 
 def _comment(model: ModelReport) -> str:

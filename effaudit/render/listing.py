@@ -11,13 +11,11 @@ from effaudit.printable import printable
 from effaudit.render.chart import chart
 from effaudit.render.plain import table
 from effaudit.report import ModelReport, Report
-from effaudit.tables import of
-from effaudit.tables.groups import BRIEF as GROUPS
-from effaudit.tables.nodes import BRIEF as NODES
+from effaudit.tables import listed, lists
 from effaudit.tables.nodes import outline
 from effaudit.tables.summary import BRIEF as SUMMARY
 from effaudit.tables.summary import summary
-from effaudit.tables.table import Cell, Shown
+from effaudit.tables.table import Cell, Shown, Table, arranged
 from effaudit.wrapping import wrapped
 
 
@@ -32,7 +30,8 @@ def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
 
     count = f"{len(document.models)} model{'' if len(document.models) == 1 else 's'}"
     yield f"{document.counting}   {count}{f' in {printable(folder, 60)}' if folder else ''}"
-    yield from table(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY, width=shown.width))
+    chosen = arranged(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY))
+    yield from table(chosen, shown.width)
     by_rule: dict[str, list[str]] = {}
     for model in document.models:
         for finding in model.findings:
@@ -53,21 +52,22 @@ def _folder(paths: list[str]) -> str:
 
 
 def details(model: ModelReport, shown: Shown) -> Iterator[str]:
-    """The tables that are asked for. Raises UsageError for a column that does not exist."""
-    for name in (name for name in shown.tables if name != "totals"):
-        listed = (outline(model),) if name == "nodes" and not shown.sort else of(model, name)
-        for made in listed:
-            yield from table(made, _chosen(model, name, shown))
+    """The tables that are asked for."""
+    for name in lists(shown) if shown.tables else ():
+        for made in _tables(model, name, shown):
+            yield from table(made, shown.width)
             if made.note:
-                yield "\n".join(wrapped("", printable(made.note, None))) + "\n"
+                yield "\n".join(wrapped("", made.note)) + "\n"
     if shown.chart:
         yield from chart(model, shown.chart, shown.width)
 
 
-def _chosen(model: ModelReport, name: str, shown: Shown) -> Shown:
-    """The columns and order of a table: `--columns` and `--sort` are about nodes where there are any, else groups."""
-    brief = {"nodes": NODES, "groups": (*(model.groups.by if model.groups else ()), *GROUPS)}.get(name, ())
-    if name == ("nodes" if "nodes" in shown.tables else "groups"):
-        return msgspec.structs.replace(shown, columns=shown.columns or brief)
-    top = None if name == "hot" else shown.top
-    return Shown(top=top, columns=brief, width=shown.width)
+def _tables(model: ModelReport, name: str, shown: Shown) -> Iterator[Table]:
+    """The tables of a list: the nodes as an outline, unless they are sorted; few columns, unless some are chosen."""
+    if name == "nodes" and not shown.sort:
+        whole = outline(model)
+        yield arranged(whole, msgspec.structs.replace(shown, columns=shown.columns or whole.brief))
+        return
+    for made in listed(model, name, shown):
+        chosen = shown.columns and name == ("nodes" if "nodes" in shown.tables else "groups")
+        yield made if chosen or not made.brief else arranged(made, Shown(columns=made.brief))

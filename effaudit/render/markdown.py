@@ -9,9 +9,9 @@ from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
 from effaudit.report import Report
-from effaudit.tables import of
+from effaudit.tables import listed, lists
 from effaudit.tables.summary import summary
-from effaudit.tables.table import Shown, Table, arranged
+from effaudit.tables.table import Shown, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
@@ -29,17 +29,12 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
             words = f"{finding.message}. What to do: {finding.remedy}."
             yield f"\n- **{finding.rule}** ({escape(model.path)}): {escape(words)}\n"
     for model in document.models:
-        for name in _lists(shown):
-            for made in of(model, name):
+        for name in lists(shown):
+            for made in listed(model, name, shown):
                 yield f"\n#### {escape(model.path)}: {escape(made.title)}\n\n"
-                yield from _table(arranged(made, shown) if name in ("nodes", "groups") else made)
+                yield from _table(made)
                 if made.note:
                     yield f"\n{escape(made.note)}\n"
-
-
-def _lists(shown: Shown) -> tuple[str, ...]:
-    """The tables of each model, below that of all models."""
-    return tuple(name for name in shown.tables if name != "totals") if shown.tables else ("hot",)
 
 
 def _table(made: Table) -> Iterator[str]:

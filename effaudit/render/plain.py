@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from textwrap import wrap
 
-import msgspec
-
 from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.tables.table import TEXT, Cell, Column, Shown, Table, arranged
@@ -17,18 +15,17 @@ LOOK_AHEAD = 200  # rows that decide how wide a column is
 NARROW = 8  # what is left of a text column at least
 
 
-def table(made: Table, shown: Shown) -> Iterator[str]:
+def table(found: Table, width: int) -> Iterator[str]:
     """A table under its title; a cell wider than its column is cut in the middle (text) or widens its row (numbers)."""
-    found = arranged(made, shown)
     rows = iter(found.rows())
     first = list(islice(rows, LOOK_AHEAD))
-    kept = _kept(found.columns, first, shown.width)
+    kept = _kept(found.columns, first, width)
     if len(kept) < len(found.columns):
         keys = tuple(found.columns[i].key for i in kept)
-        yield from table(made, msgspec.structs.replace(shown, columns=keys))
+        yield from table(arranged(found, Shown(columns=keys)), width)
         return
-    widths = _widths(found.columns, first, shown.width)
-    yield f"\n{printable(found.title, shown.width)}\n" if found.title else "\n"
+    widths = _widths(found.columns, first, width)
+    yield f"\n{printable(found.title, width)}\n" if found.title else "\n"
     if not first:
         yield "  none\n"
         return

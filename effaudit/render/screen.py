@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from effaudit.printable import printable
 from effaudit.report import DimReport, ModelReport, TensorType, Totals, size
 from effaudit.units import human, human_bytes, rounded
-from effaudit.views.hot import Hot
+from effaudit.views.hot import IN_BYTES, Hot
 from effaudit.wrapping import WIDTH, wrapped
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 HEIGHT: Final = 40
 # What stands side by side, and its heading.
-_PAIRS: Final = (("macs", "params"), ("bytes", "activations"))
-_HEADS: Final = {"macs": "MACs", "params": "params", "bytes": "moved", "activations": "activations"}
+_PAIRS: Final = (("macs", "params"), ("bytes", "activation_bytes"))
+_HEADS: Final = {"macs": "MACs", "params": "params", "bytes": "moved", "activation_bytes": "activations"}
 
 
 def screen(model: ModelReport, counting: str, more: bool, width: int = WIDTH) -> list[str]:
@@ -31,7 +31,9 @@ def screen(model: ModelReport, counting: str, more: bool, width: int = WIDTH) ->
         lines = _lines(model, counting, max(width, WIDTH), *level)
         if len(lines) <= HEIGHT - 2:
             break
-    return [*lines[: HEIGHT - 2], *([] if more else _next(model))]
+    if len(lines) > HEIGHT - 2:
+        lines = [*lines[: HEIGHT - 3], "...    more in -f json"]
+    return [*lines, *([] if more else _next(model))]
 
 
 # (hot spots of each cost, notes in full, whether what lowers each cost is said), the most talkative first
@@ -141,7 +143,9 @@ def _ratio(value: float | None, bounds: list[float | None]) -> str | None:
     low, high = bounds
     if value is not None or low is None:
         return None if value is None else f"{value:,.2f}"
-    return f"{low:,.2f} .. {high:,.2f}" if high is not None else f"unknown (at least {low:,.2f})"
+    if high is not None:
+        return f"{low:,.2f} .. {high:,.2f}"
+    return f"at least {low:,.2f}" if low else "unknown"
 
 
 def _formulas(model: ModelReport) -> list[str]:
@@ -205,7 +209,7 @@ def _blocks(model: ModelReport) -> list[str]:
     more = len(found.blocks) - sum(count for count, _ in runs(found.blocks)[:2])
     if found.patches is not None:
         kinds.append(f"{found.patches.tokens} tokens from {'x'.join(map(str, found.patches.image))} pixels")
-    return [*lines, *wrapped("blocks ", "; ".join([*kinds, *([f"+{more} more"] if more else [])]))]
+    return [*lines, *wrapped("       ", "; ".join([*kinds, *([f"+{more} more"] if more else [])]))]
 
 
 def _block(count: int, block: Block) -> str:
@@ -215,8 +219,11 @@ def _block(count: int, block: Block) -> str:
     keys = "" if block.kv_tokens == block.tokens else f" x {_or(block.kv_tokens)} keys"
     windows = f" in {block.windows:,} windows" if block.windows not in (1, None) else ""
     kind = "" if block.attention == "self" else f" {block.attention}"
-    sizes = f"{heads} of {_or(block.head_size)}, width {_or(block.width)}, ffn {_or(block.ffn_width)}"
-    return f"{count} x{kind} {_or(block.tokens)} tokens{keys}{windows}, {sizes}"
+    sizes = f"{heads} of {_or(block.head_size)}, width {_or(block.width)}"
+    if block.ffn_width is not None:
+        sizes += f", ffn {block.ffn_width:,}"
+    blocks = "1 block" if count == 1 else f"{count} blocks"
+    return f"{blocks} of{kind} {_or(block.tokens)} tokens{keys}{windows}, {sizes}"
 
 
 def _or(value: int | None) -> str:
@@ -246,9 +253,9 @@ def _column(hot: Hot, top: int, width: int) -> list[str]:
     """Value, share, share so far, node; of a range, with its lower end."""
     if not hot.nodes:
         return []
-    show = human_bytes if hot.figure in ("bytes", "activations") else human
+    show = human_bytes if hot.figure in IN_BYTES else human
     head = f"{_HEADS[hot.figure]}{' >=' if hot.least else ''}"
-    lines = [f"{head:<11} %  sum  node"] if len(head) < 12 else [f"{head} %"]
+    lines = [f"{head:<11} %  cum  node"] if len(head) < 12 else [f"{head} %"]
     for node in hot.nodes[:top]:
         share = f"{show(node.value, 3):>8} {100 * node.share:4.1f} {100 * node.cumulative:4.0f}"
         lines.append(f"{share}  {short(node.name, width - len(share) - 3)}")

@@ -54,7 +54,7 @@ LARGEST = 10**6
 
 def _size(cell: Cell) -> int:
     if isinstance(cell, Span):
-        return cell.low
+        return int(cell.low)
     return cell if isinstance(cell, int) else 0
 
 
@@ -63,8 +63,8 @@ def _scaled(cell: Cell, unit: tuple[int, str] | None) -> Cell:
         return cell
     factor = unit[0]
     if isinstance(cell, Span):
-        high = "" if cell.high is None else _digits(cell.high, factor)
-        return f"{_digits(cell.low, factor)}..{high}"
+        high = "" if cell.high is None else _digits(int(cell.high), factor)
+        return f"{_digits(int(cell.low), factor)}..{high}"
     return _digits(int(cell), factor)
 
 

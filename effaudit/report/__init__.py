@@ -1,6 +1,6 @@
 """Report: everything a renderer may see of one or several audited models; `audit` is the whole pipeline."""
 
-from effaudit.report.model import audit, describe, report
+from effaudit.report.model import audit, check, describe, report
 from effaudit.report.types import (
     SCHEMA,
     TOP,
@@ -33,6 +33,7 @@ __all__ = [
     "TensorType",
     "Totals",
     "audit",
+    "check",
     "describe",
     "report",
     "size",

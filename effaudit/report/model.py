@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from effaudit import __version__
+from effaudit import __version__, dims
 from effaudit.audited import Audited, examine
 from effaudit.dims import Dim
 from effaudit.findings import findings
 from effaudit.graph import Graph
 from effaudit.load import NOTHING_GIVEN, Given
+from effaudit.ops._registry import rules_for
 from effaudit.plan.liveness import Liveness
 from effaudit.quantity import Quantity, add
 from effaudit.report.formulas import crossovers, formulas
-from effaudit.report.nodes import Scope, activation_elements, intensity, node_report, tensor_type
+from effaudit.report.nodes import Scope, intensity, node_report, tensor_type
 from effaudit.report.types import (
     SCHEMA,
     Asked,
@@ -31,8 +32,9 @@ from effaudit.report.types import (
     Totals,
 )
 from effaudit.table import COUNTING, CostTable, Row
+from effaudit.views.activations import activation_elements
 from effaudit.views.attends import attends
-from effaudit.views.groups import groups
+from effaudit.views.groups import groups, key_of
 from effaudit.views.hot import hot
 from effaudit.views.owners import Claims, Own, by_row, owners
 from effaudit.views.sizes import sizes
@@ -53,6 +55,22 @@ def report(models: Sequence[ModelReport], baselines: Sequence[str] = ()) -> Repo
     return Report(SCHEMA, __version__, COUNTING, tuple(models), _baselines(models, baselines) if baselines else ())
 
 
+def check(asked: Asked, baselines: Sequence[str] = ()) -> None:
+    """Raises UsageError for a group key, a published figure or an architecture that does not exist: before any work."""
+    for name in asked.group_by:
+        key_of(name)
+    if asked.against or baselines:
+        from effaudit.views.published.architectures import find, known
+        from effaudit.views.published.figure import parse
+
+        for text in asked.against:
+            if known(text) is None:
+                parse(text)
+        for name in baselines:
+            if name != "nearest":
+                find(name)
+
+
 def audit(
     name: str | os.PathLike[str],
     given: Given = NOTHING_GIVEN,
@@ -70,8 +88,8 @@ def audit(
 def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
     """The report of an audited model. Raises UsageError for an unknown group key or published figure."""
     raw, given, table, weights = audited.raw, audited.given, audited.table, audited.weights
-    own = weights.by_reader()
-    per_row = by_row(table, own)
+    own, places = weights.by_reader(), owners(table)
+    per_row = by_row(table, own, places)
     parts, part_formulas, blocks = _transformer(audited)
     optional = _optional(audited, asked)
     read = optional["weights"]
@@ -87,19 +105,20 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
         inputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.inputs),
         outputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.outputs),
         totals=_totals(audited),
-        sizes=sizes(weights),
+        sizes=sizes(weights, rules_for(audited.graph)),
         formulas=formulas(audited),
+        part_formulas=None if part_formulas is None else {part: dims.text(f) for part, f in part_formulas.items()},
         crossovers=crossovers(audited, part_formulas),
         memory=_memory(audited.memory, table),
         hot=hot(audited, [params for params, _ in per_row], asked.top),
         transformer=blocks,
         groups=groups(audited, asked.group_by, per_row, parts) if asked.group_by else None,
         **optional,
-        nodes=_nodes(audited, own, parts),
+        nodes=_nodes(audited, own, places, parts),
         unpriced=tuple(
             {"node": r.node.label, "op": r.node.op, "domain": r.node.domain, "reason": r.why} for r in table.unpriced
         ),
-        findings=(*findings(audited.graph, table, weights, audited.flow), *(read.findings if read else ())),
+        findings=(*findings(audited), *(read.findings if read else ())),
     )
 
 
@@ -155,8 +174,8 @@ def _optional(audited: Audited, asked: Asked) -> dict[str, Any]:
     return {"against": (), **made}
 
 
-def _nodes(audited: Audited, own: Own, parts: Mapping[int, str]) -> NodeReports:
-    rows, places = audited.table.rows, owners(audited.table)
+def _nodes(audited: Audited, own: Own, places: Mapping[int, int], parts: Mapping[int, str]) -> NodeReports:
+    rows = audited.table.rows
     scope = Scope(audited.symbolic, audited.graph, audited.flow.varying)
 
     def node(i: int) -> NodeReport:

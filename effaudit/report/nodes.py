@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from effaudit import dims
-from effaudit.audited import Audited
 from effaudit.dataflow import flow
-from effaudit.errors import Undecided
 from effaudit.graph import Graph, Value
 from effaudit.kinds import attention_kinds
 from effaudit.quantity import add
 from effaudit.report.types import NodeReport, TensorType
 from effaudit.table import Row
-from effaudit.views.extents import elements, nbytes, written
+from effaudit.views.activations import made_bytes
+from effaudit.views.extents import written
 from effaudit.views.groups import kernel
 from effaudit.views.owners import Claims
 
@@ -63,7 +61,7 @@ def node_report(row: Row, scope: Scope, claims: Claims, kind: str | None, part: 
         intensity=intensity(flops.value, read, written),
         unpriced=row.why or None,
         why=row.why or macs.why or ops.why or read_.why or written_.why or None,
-        activation_bytes=_made(row, scope),
+        activation_bytes=made_bytes(node, scope.graph, scope.varying),
         kernel=kernel(node, scope.graph, kind or row.kind) or None,
         part=part,
         live=row.live,
@@ -80,37 +78,3 @@ def intensity(flops: int | None, read: int | None, written: int | None) -> float
     if flops is None or read is None or written is None or not read + written:
         return None
     return round(flops / (read + written), 4)
-
-
-def activation_elements(audited: Audited) -> int | None:
-    """Elements of all activations, the graph inputs that are read included: those of `sum_bytes`; None if unknown."""
-    known, values = audited.flow, audited.graph.values
-    outside, varying = frozenset(audited.graph.inputs), known.varying
-    fed: set[str] = set()
-    made: list[Value] = []
-    for node, names, runs in zip(audited.graph.nodes, known.reads, known.live, strict=True):
-        if runs:
-            fed.update(outside.intersection(names))
-            made.extend(values[name] for name in node.outputs if name in varying)
-    made.extend(values[name] for name in fed)
-    sizes = [elements(value) for value in made if value.shape is not None]
-    if None in sizes or len(sizes) < len(made):
-        return None
-    try:
-        total = dims.total(size for size in sizes if size is not None)
-    except Undecided:  # more open dims than an expression holds
-        return None
-    return total if isinstance(total, int) else None
-
-
-def _made(row: Row, scope: Scope) -> int | None:
-    """Bytes of the activations among a node's outputs; None where a size is not known."""
-    total = 0
-    for name in row.node.outputs:
-        if name in scope.varying:
-            value = scope.graph.values[name]
-            size = nbytes(value) if value.shape is not None else None
-            if not isinstance(size, int):
-                return None
-            total += size
-    return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import eq
 from typing import TYPE_CHECKING, Any, Final, overload
 
 import msgspec
@@ -138,6 +139,11 @@ class NodeReports(Sequence[NodeReport]):
     def __len__(self) -> int:
         return self._count
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NodeReports) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _listed, (tuple(self),)
 
@@ -172,6 +178,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     totals: Totals
     sizes: dict[str, int]
     formulas: dict[str, str | None] | None
+    part_formulas: dict[str, str] | None
     crossovers: tuple[Crossover, ...]
     memory: MemoryReport
     hot: tuple[Hot, ...]

@@ -9,10 +9,11 @@ from effaudit.tables.table import COUNT, SHARE, Cell, Column, Table
 from effaudit.views.against import Against, Candidate, Explanation
 
 _COLUMNS = (
+    Column("figure", "figure", width=10),
     Column("name", "this counts", width=20),
     Column("value", "value", COUNT, 8),
     Column("difference", "off", COUNT, 8),
-    Column("percent", "off %", SHARE, 8),
+    Column("share", "off %", SHARE, 8),
     Column("formula", "which is", width=24),
 )
 _ROWS = (
@@ -45,9 +46,16 @@ def _figure(found: Against, figure: Explanation) -> Table:
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for c in candidates:
-            yield c.name, c.value, c.difference, None if c.percent is None else c.percent / 100, _formula(c)
+            yield (
+                figure.figure.text,
+                c.name,
+                c.value,
+                c.difference,
+                c.share,
+                _formula(c),
+            )
 
-    return Table("against", title, _COLUMNS, rows, _tried(figure))
+    return Table("against", title, _COLUMNS, rows, _tried(figure), "counts")
 
 
 def _formula(candidate: Candidate) -> str:
@@ -78,4 +86,4 @@ def _shares(found: Against) -> Table:
         for row in found.rows:
             yield row.node, row.kind, row.macs, row.share
 
-    return Table("against", "every node that has MACs", _ROWS, rows)
+    return Table("against", "every node that has MACs", _ROWS, rows, part="nodes")

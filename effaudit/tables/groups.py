@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from effaudit.report import ModelReport
-from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number, plus
+from effaudit.tables.table import BYTES, COUNT, SHARE, Cell, Column, Table, number, part_of, plus
 
 _NUMBERS = (
     Column("nodes", "nodes", COUNT, 6),
@@ -31,17 +31,19 @@ def groups(model: ModelReport) -> Table:
     found = model.groups
     if found is None:
         raise ValueError("no groups were asked for")
+    total = number(model.totals.macs, model.totals.macs_bounds)
     keys = tuple(Column(key, key, width=10) for key in found.by)
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for g in found.groups:
             read, written = number(g.read_bytes, g.read_bounds), number(g.write_bytes, g.write_bounds)
+            macs = number(g.macs, g.macs_bounds)
             yield (
                 *g.key,
                 g.nodes,
                 g.params,
-                number(g.macs, g.macs_bounds),
-                g.share,
+                macs,
+                part_of(macs, total),
                 number(g.ops, g.ops_bounds),
                 g.weight_bytes,
                 read,
@@ -49,4 +51,4 @@ def groups(model: ModelReport) -> Table:
                 plus(read, written),
             )
 
-    return Table("groups", f"by {', '.join(found.by)}", (*keys, *_NUMBERS), rows)
+    return Table("groups", f"by {', '.join(found.by)}", (*keys, *_NUMBERS), rows, brief=(*found.by, *BRIEF))

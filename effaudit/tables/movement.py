@@ -38,6 +38,6 @@ def movement(model: ModelReport) -> tuple[Table, ...]:
     if found.unknown:
         note += f" Of {len(found.unknown):,} nodes it is not known."
     return (
-        Table("movement", "nodes that only move", _ROWS, rows, note),
-        Table("movement", "by operator", _BY_OP, by_op),
+        Table("movement", "nodes that only move", _ROWS, rows, note, "nodes"),
+        Table("movement", "by operator", _BY_OP, by_op, part="by_op"),
     )

@@ -6,7 +6,21 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from effaudit.report import ModelReport, NodeReport, size
-from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, TEXT, Cell, Column, Table, number, plus
+from effaudit.tables.table import (
+    BYTES,
+    COUNT,
+    NONE,
+    RATIO,
+    SHARE,
+    TEXT,
+    Cell,
+    Column,
+    Span,
+    Table,
+    number,
+    part_of,
+    plus,
+)
 
 Getter = Callable[[NodeReport, ModelReport], Cell]
 
@@ -16,10 +30,9 @@ def _first_shape(node: NodeReport) -> str:
 
 
 def _share(node: NodeReport, model: ModelReport) -> Cell:
-    total = model.totals.macs
-    if not node.live or total == 0:
-        return 0.0
-    return None if total is None or node.macs is None else node.macs / total
+    """Of the model's MACs; of a node that never runs, none."""
+    total = number(model.totals.macs, model.totals.macs_bounds)
+    return part_of(_macs(node), total) if node.live else 0.0
 
 
 def _macs(node: NodeReport) -> Cell:
@@ -44,16 +57,25 @@ def _flops(node: NodeReport) -> Cell:
 
 def _weight_intensity(node: NodeReport) -> Cell:
     """ "-" for a node without weights."""
-    if not node.weight_bytes:
-        return "-"
-    flops = _flops(node)
-    return round(flops / node.weight_bytes, 4) if isinstance(flops, int) else None
+    return _over(_flops(node), node.weight_bytes)
 
 
 def _intensity(node: NodeReport) -> Cell:
     """ "-" for a node that moves nothing."""
-    moved = plus(_read(node), _written(node))
-    return "-" if moved == 0 else node.intensity
+    return _over(_flops(node), plus(_read(node), _written(node)))
+
+
+def _over(flops: Cell, size: Cell) -> Cell:
+    """Operations per byte, a span where either is one."""
+    if size == 0:
+        return NONE
+    if flops is None or size is None or isinstance(flops, str) or isinstance(size, str):
+        return None
+    low, high = (flops.low, flops.high) if isinstance(flops, Span) else (flops, flops)
+    least, most = (size.low, size.high) if isinstance(size, Span) else (size, size)
+    bottom = round(low / most, 4) if most else 0.0
+    top = round(high / least, 4) if high is not None and least else None
+    return bottom if bottom == top else Span(bottom, top) if bottom or top is not None else None
 
 
 # key -> (title, kind, width, cell)
@@ -98,12 +120,13 @@ def nodes(model: ModelReport) -> Table:
         f"nodes of {model.path}",
         COLUMNS,
         lambda: (tuple(getter(node, model) for getter in getters) for node in model.nodes),
+        brief=BRIEF,
     )
 
 
 def outline(model: ModelReport) -> Table:
     """As `nodes`, for people: below each node those of its bodies, indented, for one run of each."""
-    return Table("nodes", f"nodes of {model.path}", COLUMNS, lambda: _outlined(model))
+    return Table("nodes", f"nodes of {model.path}", COLUMNS, lambda: _outlined(model), brief=BRIEF)
 
 
 def _outlined(model: ModelReport) -> Iterator[tuple[Cell, ...]]:

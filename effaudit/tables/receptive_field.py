@@ -30,8 +30,14 @@ def receptive_field(model: ModelReport) -> tuple[Table, ...]:
     )
     places = list(dict.fromkeys((*found.last, *found.outputs)))
     return (
-        Table("receptive-field", "receptive fields", _COLUMNS, lambda: map(_row, found.rows), note),
-        Table("receptive-field", "last windows and outputs", _COLUMNS, lambda: (_row(found.rows[i]) for i in places)),
+        Table("receptive-field", "receptive fields", _COLUMNS, lambda: map(_row, found.rows), note, "maps"),
+        Table(
+            "receptive-field",
+            "last windows and outputs",
+            _COLUMNS,
+            lambda: (_row(found.rows[i]) for i in places),
+            part="last",
+        ),
     )
 
 

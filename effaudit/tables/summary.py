@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from effaudit.report import ModelReport, Report
-from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, Cell, Column, Table, number, plus
+from effaudit.tables.table import BYTES, COUNT, RATIO, SHARE, Cell, Column, Table, number, plus, ratio
 
 if TYPE_CHECKING:
     from effaudit.views.published.architectures import Architecture
@@ -29,7 +29,7 @@ BRIEF = ("model", "params", "macs", "ops", "weight_bytes", "bytes", "live_bytes"
 def summary(document: Report) -> Table:
     """A row per model, in the order given, and one per published architecture to compare with."""
     rows = [*map(_row, document.models), *(_published(b) for b in document.baselines)]
-    return Table("summary", "models", COLUMNS, lambda: iter(rows))
+    return Table("summary", "models", COLUMNS, lambda: iter(rows), brief=BRIEF)
 
 
 def _row(model: ModelReport) -> tuple[Cell, ...]:
@@ -45,7 +45,7 @@ def _row(model: ModelReport) -> tuple[Cell, ...]:
         number(t.flops, t.flops_bounds),
         t.activations,
         moved,
-        t.intensity,
+        ratio(t.intensity, t.intensity_bounds),
         number(memory.live_bytes, memory.live_bounds),
         t.priced / running if running else 1.0,
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from effaudit.errors import UsageError
 from effaudit.quantity import Quantity
 
 
 class Span(msgspec.Struct, frozen=True, order=True):
     """A number between `low` and `high` (None: nothing bounds it)."""
 
-    low: int
-    high: int | None
+    low: int | float
+    high: int | float | None
 
 
 Cell: TypeAlias = str | int | float | Span | None  # None: unknown
@@ -41,13 +41,16 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """`rows()` makes the rows; `note` is a sentence about all of them."""
+    """`rows()` makes the rows; `note` is a sentence about all of them. `name` is the list it belongs to; `part` tells
+    the tables of a list apart for programs: those of one part have the same columns."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: Callable[[], Iterator[tuple[Cell, ...]]]
     note: str = ""
+    part: str = ""
+    brief: tuple[str, ...] = ()  # the columns that fit a terminal
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -75,7 +78,8 @@ def plus(*cells: Cell) -> Cell:
     unbounded = False
     for cell in cells:
         if isinstance(cell, Span):
-            low, high, unbounded = low + cell.low, high + (cell.high or 0), unbounded or cell.high is None
+            low, high = low + int(cell.low), high + int(cell.high or 0)
+            unbounded = unbounded or cell.high is None
         elif isinstance(cell, int):
             low, high = low + cell, high + cell
         else:
@@ -83,46 +87,56 @@ def plus(*cells: Cell) -> Cell:
     return Span(low, None if unbounded else high) if unbounded or low != high else low
 
 
+def ratio(value: float | None, bounds: list[float | None]) -> Cell:
+    """A ratio, or the span that is known of it; "-" where there is nothing to divide by."""
+    low, high = bounds
+    if value is not None or low is None:
+        return NONE if value is None else value
+    return Span(low, high) if low or high is not None else None
+
+
+def part_of(part: Cell, whole: Cell) -> Cell:
+    """The share of a part in a whole, both numbers or spans: least where the rest is most, and the other way round."""
+    if part == 0 or whole == 0:
+        return 0.0
+    if part is None or whole is None or isinstance(part, str) or isinstance(whole, str):
+        return None
+    low, high = (part.low, part.high) if isinstance(part, Span) else (part, part)
+    least, most = (whole.low, whole.high) if isinstance(whole, Span) else (whole, whole)
+    top = 1.0 if high is None else min(high / (least - low + high), 1.0) if least - low + high else 1.0
+    bottom = 0.0 if most is None else low / (most if high is None else most - high + low) if low else 0.0
+    return bottom if bottom == top else Span(bottom, top)
+
+
 def of_quantity(quantity: Quantity) -> Cell:
     """A quantity as a cell."""
     return number(quantity.value, quantity.bounds)
 
 
-def select(columns: Iterable[Column], wanted: tuple[str, ...], what: str) -> list[int]:
-    """The places of the columns with the keys `wanted`. Raises UsageError for one that does not exist."""
-    keys = [column.key for column in columns]
-    for key in wanted:
-        if key not in keys:
-            raise UsageError(f"--columns {key!r}: {what} have {', '.join(keys)}")
-    return [keys.index(key) for key in wanted]
-
-
 def arranged(table: Table, shown: Shown) -> Table:
     """The table with the columns, the order and the number of rows that are asked for.
 
-    Numbers sort downwards, text upwards; what is unknown comes last. Raises UsageError for an unknown column.
+    Numbers sort downwards, text upwards; what is unknown or does not apply comes last. The columns are there:
+    `effaudit.tables.check` has seen to it.
     """
     keys = [column.key for column in table.columns]
-    if shown.sort and shown.sort not in keys:
-        raise UsageError(f"--sort {shown.sort!r}: {table.name} have {', '.join(keys)}")
-    places = select(table.columns, shown.columns, table.name) if shown.columns else list(range(len(keys)))
+    places = [keys.index(key) for key in shown.columns] or list(range(len(keys)))
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         made: Iterable[tuple[Cell, ...]] = table.rows()
         if shown.sort:
             at = keys.index(shown.sort)
             made = sorted(made, key=lambda row: _order(row[at]))
-        for i, row in enumerate(made):
-            if shown.top is not None and i >= shown.top:
-                break
+        for row in islice(made, shown.top):
             yield tuple(row[place] for place in places)
 
-    return Table(table.name, table.title, tuple(table.columns[place] for place in places), rows, table.note)
+    note = " ".join(filter(None, (table.note, f"At most {shown.top} rows are listed." if shown.top else "")))
+    return msgspec.structs.replace(table, columns=tuple(table.columns[place] for place in places), rows=rows, note=note)
 
 
 def _order(cell: Cell) -> tuple[Any, ...]:
+    if cell is None or cell == NONE:
+        return (2, 0)
     if isinstance(cell, str):
         return (0, cell)
-    if cell is None:
-        return (2, 0)
     return (1, -(cell.low if isinstance(cell, Span) else cell))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effaudit.report import ModelReport
-from effaudit.tables.table import COUNT, EXACT, SHARE, Cell, Column, Table, of_quantity
+from effaudit.tables.table import COUNT, EXACT, NONE, SHARE, Cell, Column, Table, of_quantity
 from effaudit.views.transformer import Block, Part, Transformer, runs
 
 _PARTS = (
@@ -43,11 +43,24 @@ def transformer(model: ModelReport) -> tuple[Table, ...]:
     """Totals of the parts, the sizes of each block, and the parts of each; blocks that follow alike are one."""
     found = model.transformer
     if found is None:
-        return (Table("transformer", "parts of the model", _PARTS, lambda: iter(()), "This model has no attention."),)
+        return (
+            Table(
+                "transformer", "parts of the model", _PARTS, lambda: iter(()), "This model has no attention.", "parts"
+            ),
+        )
     return (
-        Table("transformer", "parts of the model", _PARTS, lambda: map(_part, found.parts), _note(found)),
-        Table("transformer", "blocks", _SIZES, lambda: (_sizes(*run, name) for run, name in _named(found))),
-        Table("transformer", "parts of a block", _BLOCKS, lambda: _blocks(found)),
+        Table(
+            "transformer",
+            "parts of the model",
+            _PARTS,
+            lambda: map(_part, found.parts),
+            _note(found, model.part_formulas),
+            "parts",
+        ),
+        Table(
+            "transformer", "blocks", _SIZES, lambda: (_sizes(*run, name) for run, name in _named(found)), part="blocks"
+        ),
+        Table("transformer", "parts of a block", _BLOCKS, lambda: _blocks(found), part="block_parts"),
     )
 
 
@@ -83,7 +96,7 @@ def _sizes(count: int, block: Block, name: str) -> tuple[Cell, ...]:
         block.kv_heads,
         block.head_size,
         block.width,
-        block.ffn_width,
+        block.ffn_width if any(part.name == "ffn" and part.nodes for part in block.parts) else NONE,
         block.operator or "spelled out",
     )
 
@@ -97,11 +110,13 @@ def _blocks(found: Transformer) -> Iterator[tuple[Cell, ...]]:
                 yield name, part.name, part.nodes, of_quantity(part.macs), share, part.params
 
 
-def _note(found: Transformer) -> str:
+def _note(found: Transformer, formulas: dict[str, str] | None) -> str:
     patches = found.patches
     notes = [found.why] if found.why else []
     if patches is not None:
         (h, w), (ph, pw), (gh, gw) = patches.image, patches.stride, patches.grid
         extra = f" + {patches.extra}" if patches.extra else ""
         notes.append(f"{patches.tokens} tokens: {h}x{w} pixels in patches of {ph}x{pw} = {gh} x {gw}{extra}.")
+    if formulas:
+        notes.append("MACs: " + "; ".join(f"{part} = {text}" for part, text in formulas.items() if text != "0") + ".")
     return " ".join(notes)

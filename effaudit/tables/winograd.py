@@ -54,8 +54,8 @@ def winograd(model: ModelReport) -> tuple[Table, ...]:
     names = "F2 is F(2x2, 3x3) and F4 is F(4x4, 3x3), of a convolution along one axis F(2, 3) and F(4, 3)"
     note = f"{eligible}. {names}. Counted are {found.counts}."
     return (
-        Table("winograd", "eligible convolutions: 3 taps, stride 1, no dilation", _ROWS, rows),
-        Table("winograd", "the whole model", _TOTALS, totals, note),
+        Table("winograd", "eligible convolutions: 3 taps, stride 1, no dilation", _ROWS, rows, part="nodes"),
+        Table("winograd", "the whole model", _TOTALS, totals, note, "totals"),
     )
 
 

@@ -31,8 +31,9 @@ class Candidate(msgspec.Struct, frozen=True):
 
     `group`: "figure" (a total as this program counts), "convention" (another way to count), "variant" (another graph)
     or "subset" (some rows). `counts`: "compute", "params", "bytes" or "elements". `difference` is value - published,
-    `percent` the same of the published value. `reading` says how the digits must be read for a hit, "" for no hit.
-    `left_out` and `kept` are the labels of the rows out of and in the sum, as in the file (not made printable).
+    `share` the same over the published value (0.01: one percent more; null where that is 0). `reading` says how the
+    digits must be read for a hit, "" for no hit. `kept` is the number of nodes in the sum (0: it is no sum over nodes),
+    `left_out` the labels of those that a hit leaves out, as in the file (not made printable).
     """
 
     name: str
@@ -41,10 +42,10 @@ class Candidate(msgspec.Struct, frozen=True):
     value: int
     formula: str
     difference: int
-    percent: float | None
+    share: float | None
     reading: str
     left_out: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    kept: int = 0
 
 
 class RowShare(msgspec.Struct, frozen=True):
@@ -164,12 +165,6 @@ def _hit(count: Count, figure: Figure) -> Candidate | None:
 
 def _candidate(count: Count, figure: Figure, reading: str) -> Candidate:
     difference = count.value - figure.value
-    percent = 100 * difference / figure.value if figure.value else None
-    out = count.left_out
-    kept: tuple[str, ...] = ()
-    if reading:
-        dropped = {id(row) for row in out}
-        kept = tuple(row.node.label for row in count.rows if id(row) not in dropped)
     return Candidate(
         count.name,
         count.group,
@@ -177,10 +172,10 @@ def _candidate(count: Count, figure: Figure, reading: str) -> Candidate:
         count.value,
         count.formula,
         difference,
-        percent,
+        difference / figure.value if figure.value else None,
         reading,
-        tuple(row.node.label for row in out) if reading else (),
-        kept,
+        tuple(row.node.label for row in count.left_out) if reading else (),
+        len(count.rows) - len(count.left_out),
     )
 
 
@@ -192,7 +187,7 @@ def _exact(hit: Candidate, figure: Figure) -> bool:
 def _rank(hit: Candidate, figure: Figure) -> tuple[int, int, int, int]:
     """Strict readings first, then totals (in their order), conventions, variants and subsets; of these the one with
     the fewest rows left out, then the closest."""
-    loose = [reading.how for reading in figure.strict].count(hit.reading) == 0
+    loose = hit.reading not in {reading.how for reading in figure.strict}
     off = 0 if hit.group == FIGURE else abs(hit.difference)
     return int(loose), _ORDER[hit.group], len(hit.left_out), off
 

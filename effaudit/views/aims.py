@@ -61,7 +61,7 @@ AIMS: Final[dict[str, dict[str, str]]] = {
         "movement": "layouts that need no transpose, views, fused gathers",
         "control": "fusion inside the body",
     },
-    "activations": {
+    "activation_bytes": {
         "conv": "a smaller input, earlier strides, patches, int8 activations",
         "depthwise": "in-place depthwise, patches, fewer expanded channels",
         "pointwise": "a smaller expansion, patches, int8 activations",

@@ -7,6 +7,7 @@ from typing import Final
 
 from effaudit.audited import Audited
 from effaudit.graph import Graph, Node
+from effaudit.ops._registry import MICROSOFT, ONNX
 
 SOFTMAX: Final = frozenset(("Softmax", "BiasSoftmax", "QLinearSoftmax"))
 FUSED: Final = frozenset(
@@ -15,8 +16,7 @@ FUSED: Final = frozenset(
     SparseAttention PagedAttention SparsePagedAttention DynamicSparseAttention LongformerAttention
     QOrderedLongformerAttention LinearAttention GatedDeltaNet""".split()
 )
-_DOMAINS: Final = frozenset(("", "ai.onnx.preview", "com.microsoft"))
-MAX_DEPTH: Final = 8  # bodies inside bodies
+_DOMAINS: Final = frozenset((ONNX, "ai.onnx.preview", MICROSOFT))
 # Matrix products of two operands that may both be activations, with the places of the operands.
 PRODUCTS: Final[Mapping[str, tuple[int, int]]] = {
     "MatMul": (0, 1),
@@ -38,20 +38,38 @@ def attends(audited: Audited) -> bool:
     """False where a model cannot hold attention. A softmax alone, as classifiers end with, is none: nothing multiplies
     two activations."""
     graph, varying = audited.graph, audited.flow.varying
-    if not holds(graph, 0, {}):
+    if not holds(graph, {}):
         return False
     return any(node.bodies or is_fused(node.op, node.domain) or is_product(node, varying) for node in graph.nodes)
 
 
-def holds(graph: Graph, depth: int, memory: dict[int, bool]) -> bool:
-    """True where a graph or one of its bodies has an operator that attention is made of."""
+def holds(graph: Graph, memory: dict[int, bool]) -> bool:
+    """True where a graph or one of its bodies, at any depth, has an operator that attention is made of.
+
+    `memory` holds the answers so far, by identity: bodies that calls share are looked at once.
+    """
     if id(graph) in memory:
         return memory[id(graph)]
-    found = any(node.op in SOFTMAX or node.op in FUSED or node.op == "Exp" for node in graph.nodes)
-    if not found and depth <= MAX_DEPTH:
-        found = any(holds(body, depth + 1, memory) for node in graph.nodes for body in node.bodies.values())
-    memory[id(graph)] = found
-    return found
+    around: dict[int, list[int]] = {id(graph): []}  # a body -> the graphs it stands in
+    pending, holding = [graph], []
+    while pending:
+        here = pending.pop()
+        if any(node.op in SOFTMAX or node.op in FUSED or node.op == "Exp" for node in here.nodes):
+            holding.append(id(here))
+        for body in (body for node in here.nodes for body in node.bodies.values()):
+            if memory.get(id(body)):
+                holding.append(id(here))
+            elif id(body) not in memory:
+                if id(body) not in around:
+                    pending.append(body)
+                around.setdefault(id(body), []).append(id(here))
+    memory.update(dict.fromkeys(around, False))
+    while holding:
+        found = holding.pop()
+        if not memory[found]:
+            memory[found] = True
+            holding.extend(around[found])
+    return memory[id(graph)]
 
 
 def is_fused(op: str, domain: str) -> bool:

@@ -79,7 +79,7 @@ def _group(
         read_bounds=sums["reads"].bounds,
         write_bytes=sums["writes"].value,
         write_bounds=sums["writes"].bounds,
-        share=None if macs.value is None or not total else macs.value / total,
+        share=0.0 if total == 0 else None if macs.value is None or total is None else macs.value / total,
         why=_why(sums.values()),
     )
 

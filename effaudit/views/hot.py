@@ -10,9 +10,11 @@ import msgspec
 
 from effaudit.audited import Audited
 from effaudit.table import Row
+from effaudit.views.activations import made_bytes
 from effaudit.views.aims import aim
 
-FIGURES: Final = ("macs", "params", "bytes", "activations", "ops")
+FIGURES: Final = ("macs", "params", "bytes", "activation_bytes", "ops")
+IN_BYTES: Final = frozenset(("bytes", "activation_bytes"))
 
 
 class HotNode(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
     values: tuple[list[int], ...] = tuple([] for _ in FIGURES)
     places: list[int] = []
     by_kind: dict[str, list[int]] = {}
+    unknown = False  # an activation without a known size
     for i, row in enumerate(audited.table.rows):
         if not row.live:
             continue
@@ -54,8 +57,9 @@ def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
         macs, ops, read, written = (
             n if type(n) is int else _low(row, f) for n, f in zip(low.figures, _OF, strict=True)
         )
-        made = written if not varying.isdisjoint(row.node.outputs) else 0
-        found = (macs, params[i], read + written, made, ops)
+        made = made_bytes(row.node, audited.graph, varying)
+        unknown = unknown or made is None
+        found = (macs, params[i], read + written, made or 0, ops)
         places.append(i)
         sums = by_kind.setdefault(kinds.get(i) or row.kind, [0] * len(FIGURES))
         for j, value in enumerate(found):
@@ -65,7 +69,8 @@ def hot(audited: Audited, params: Sequence[int], top: int) -> tuple[Hot, ...]:
     figures = []
     for j, figure in enumerate(FIGURES):
         held = {kind: sums[j] for kind, sums in by_kind.items() if sums[j]}
-        figures.append(_hot(audited, figure, values[j], places, held, top, not open_.isdisjoint(_PARTS[figure])))
+        least = not open_.isdisjoint(_PARTS[figure]) or (unknown and figure == "activation_bytes")
+        figures.append(_hot(audited, Measure(figure, values[j], places, held, least), top))
     return tuple(figures)
 
 
@@ -74,7 +79,7 @@ _PARTS: Final = {
     "macs": ("macs",),
     "params": (),
     "bytes": ("reads", "writes"),
-    "activations": ("writes",),
+    "activation_bytes": (),
     "ops": ("ops",),
 }
 
@@ -83,22 +88,25 @@ def _low(row: Row, figure: str) -> int:
     return row.quantity(figure).low
 
 
-def _hot(
-    audited: Audited,
-    figure: str,
-    values: list[int],
-    places: list[int],
-    kinds: dict[str, int],
-    top: int,
-    least: bool,
-) -> Hot:
-    total, so_far = sum(values), 0
+class Measure(msgspec.Struct, frozen=True):
+    """One figure: its value in the rows at `places`, its sum by kind, and whether it is a range's lower end."""
+
+    figure: str
+    values: list[int]
+    places: list[int]
+    kinds: dict[str, int]
+    least: bool
+
+
+def _hot(audited: Audited, measure: Measure, top: int) -> Hot:
+    total, so_far = sum(measure.values), 0
     nodes = []
-    for value, i in heapq.nlargest(top, zip(values, map(int.__neg__, places), strict=True)):
+    # equal values in the order of the nodes: the places are ranked negated
+    for value, i in heapq.nlargest(top, zip(measure.values, map(int.__neg__, measure.places), strict=True)):
         if value:
             so_far += value
             name = audited.table.rows[-i].node.label
             nodes.append(HotNode(name, audited.kind(-i), value, value / total, so_far / total))
-    ranked = sorted(kinds.items(), key=lambda item: -item[1])
+    ranked = sorted(measure.kinds.items(), key=lambda item: -item[1])
     shares = {kind: value / total for kind, value in ranked}
-    return Hot(figure, total, tuple(nodes), shares, aim(figure, shares), least)
+    return Hot(measure.figure, total, tuple(nodes), shares, aim(measure.figure, shares), measure.least)

@@ -28,12 +28,9 @@ def owners(table: CostTable) -> dict[int, int]:
     return found
 
 
-def by_row(table: CostTable, own: Own) -> list[tuple[int, int]]:
-    """(params, weight bytes) of each row, those of its bodies included; each tensor once."""
+def by_row(table: CostTable, own: Own, places: Mapping[int, int]) -> list[tuple[int, int]]:
+    """(params, weight bytes) of each row, those of its bodies included; each tensor once. `places` are `owners`."""
     found = [(0, 0)] * len(table.rows)
-    if not own:
-        return found
-    places = owners(table)
     for reader, (params, size) in own.items():
         place = places.get(reader)
         if place is not None:

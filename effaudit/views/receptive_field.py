@@ -18,6 +18,7 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.dims import Dim
 from effaudit.graph import Graph, Shape
+from effaudit.ops._registry import rules_for
 from effaudit.views.reach import steps
 from effaudit.views.reach.reach import Field, Reach
 from effaudit.views.reach.steps import Steps
@@ -113,7 +114,7 @@ class ReceptiveFields(msgspec.Struct, frozen=True):
 def receptive_field(audited: Audited) -> ReceptiveFields:
     """The receptive fields of a model. Linear in its nodes; work past a bound becomes "unknown", with that reason."""
     graph = audited.graph
-    walk = Walk(len(graph.nodes))
+    walk = Walk(rules_for(graph), len(graph.nodes))
     seen = walk.graph(graph, sources(graph))[0] if slides(graph) else [_blind(len(n.outputs)) for n in graph.nodes]
     spatial: dict[str, list[int]] = {}
     for name, axis in sorted(walk.slides):
@@ -214,7 +215,9 @@ def _apart(axes: tuple[AxisField, ...]) -> tuple[AxisField, ...]:
     """Axes of the input that lie on one axis of the output (flattened maps) have no stride of their own."""
     places = [axis.carried for axis in axes if axis.carried is not None]
     return tuple(
-        msgspec.structs.replace(axis, stride=None) if places.count(axis.carried or 0) > 1 and axis.carried else axis
+        msgspec.structs.replace(axis, stride=None)
+        if axis.carried is not None and places.count(axis.carried) > 1
+        else axis
         for axis in axes
     )
 

@@ -8,20 +8,22 @@ a scheme adds are not counted, they depend on the scheme. Buffers go with the ve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from effaudit.ops._registry import MAC_KINDS, registered
+from effaudit.ops._registry import MAC_KINDS, Rules
 from effaudit.weights import BUFFER, PARAM, Tensor, Weights
 
+RulesByName = Mapping[tuple[str, str], Rules]
 WIDTHS: Final = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4, "int2": 2}
 KEPT_BITS: Final = 32  # of a vector beside quantized matrices
 
 
-def sizes(weights: Weights) -> dict[str, int]:
-    """Bytes of parameters and buffers at each width."""
+def sizes(weights: Weights, rules: RulesByName) -> dict[str, int]:
+    """Bytes of parameters and buffers at each width; `rules` are those of the graph."""
     matrices = vectors = 0
     for tensor in weights.of(PARAM):
-        if is_matrix(tensor):
+        if is_matrix(tensor, rules):
             matrices += tensor.logical
         else:
             vectors += tensor.logical
@@ -32,7 +34,7 @@ def sizes(weights: Weights) -> dict[str, int]:
     }
 
 
-def is_matrix(tensor: Tensor) -> bool:
+def is_matrix(tensor: Tensor, rules: RulesByName) -> bool:
     """True for a parameter that quantization narrows: two of its axes are no unit, or it multiplies and accumulates."""
     shape = tensor.constant.shape
     if len(shape) < 2:
@@ -40,5 +42,5 @@ def is_matrix(tensor: Tensor) -> bool:
     if sum(dim > 1 for dim in shape) > 1:
         return True
     node = tensor.reader
-    rules = None if node is None else registered().get((node.domain, node.op))
-    return rules is not None and (not isinstance(rules.kind, str) or rules.kind in MAC_KINDS - {"other"})
+    own = None if node is None else rules.get((node.domain, node.op))
+    return own is not None and (not isinstance(own.kind, str) or own.kind in MAC_KINDS - {"other"})

@@ -34,6 +34,7 @@ def test_a_formula_and_how_to_calculate_it() -> None:
     assert "try    effaudit explain kv-cache-bytes" in text
     answer = out("kv-cache-bytes", "layers=32", "kv_heads=32", "head_dim=128", "tokens=512")
     assert "268,435,456" in answer
+    assert out("kv_cache_bytes", "layers=32", "kv_heads=32", "head_dim=128", "tokens=512") == answer
 
 
 def test_a_node_of_a_model() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 
 from effaudit.audited import Audited, examine
-from effaudit.errors import UsageError
-from effaudit.explain.figures import explain_figure, figure, figures, find
+from effaudit.explain.figures import explain_figure, figures, find
 from effaudit.load import Given
 from effaudit.load.files import sample_names
+from effaudit.quantity import Quantity
 from effaudit.render import render
 from effaudit.report import Asked, audit, describe, report
+from effaudit.table import COUNTING
 from effaudit.tables.table import Shown
 
 SAMPLES = {name: examine(f"sample:{name}") for name in sample_names()}
@@ -113,11 +115,29 @@ def test_arithmetic_lines_are_true() -> None:
 
 def test_a_range_is_shown_as_one() -> None:
     audited: Audited = examine("sample:control-flow", Given(dims={"batch": 1, "sequence": 20}))
-    found = explain_figure(figure("macs"), audited)
+    found = explain_figure(figures()["macs"], audited)
     assert (found.value, found.bounds) == (None, [144_000, 172_672])
     assert found.why is not None and "values fed decide" in found.why
 
 
-def test_near_misses_are_suggested() -> None:
-    with pytest.raises(UsageError, match="did you mean macs"):
-        figure("mcas")
+@pytest.mark.parametrize(
+    ("macs", "shown"),
+    [
+        (Quantity(7_000, 7_000), "7,000"),
+        (Quantity(7_000, 9_000, "a branch"), "7,000..9,000"),
+        (Quantity(7_000, None, "a loop"), "7,000.."),
+    ],
+)
+def test_a_part_of_a_transformer_keeps_both_ends_of_its_range(macs: Quantity, shown: str) -> None:
+    audited = SAMPLES["bert-base"]
+    model = describe(audited, Asked())
+    assert model.transformer is not None
+    part = structs.replace(model.transformer.parts[0], macs=macs)
+    changed = structs.replace(model, transformer=structs.replace(model.transformer, parts=(part,)))
+    line = figures()["transformer"].derive(audited, changed).steps[0]
+    assert line.split()[:3] == [part.name, shown, "MACs"]
+
+
+def test_the_convention_is_the_one_of_the_table() -> None:
+    assert explain_figure(figures()["counting"], SAMPLES["ic"]).value == COUNTING
+    assert find(COUNTING) is figures()["counting"]

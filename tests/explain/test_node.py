@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from effaudit.audited import examine
 from effaudit.dataflow import flow
 from effaudit.errors import UsageError
-from effaudit.explain.node import NodeExplanation, explain_node, find_node
-from effaudit.explain.text import lines
+from effaudit.explain.node import NodeExplanation, Surroundings, explain_node, find_node, surroundings
+from effaudit.explain.several import MAX_NODES, explain_nodes, nodes_of
 from effaudit.graph import Graph
+from effaudit.kinds import SCORES, VALUES, attention_kinds
 from effaudit.load import NOTHING_GIVEN, Given, load
+from effaudit.render.explained import lines
 from effaudit.table import CostTable, price
 from effaudit.weights import PARAM, classify
 from tests.examples.graphs import Net
@@ -34,13 +40,17 @@ def opened(name: str, batch: int = 0) -> tuple[Graph, CostTable]:
 
 def explained(name: str, node: str, batch: int = 0) -> NodeExplanation:
     graph, table = opened(name, batch)
-    return explain_node(graph, table, find_node(graph, node))
+    return explain_node(around(graph, table), find_node(graph, node))
+
+
+def around(graph: Graph, table: CostTable) -> Surroundings:
+    known = flow(graph)
+    return surroundings(graph, table, classify(graph, known), attention_kinds(graph, known))
 
 
 def every(graph: Graph) -> list[NodeExplanation]:
-    table, known = price(graph), flow(graph)
-    weights = classify(graph, known)
-    return [explain_node(graph, table, i, known=known, weights=weights) for i in range(len(graph.nodes))]
+    shared = around(graph, price(graph))
+    return [explain_node(shared, i) for i in range(len(graph.nodes))]
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "decoder-7b"])  # 3,000 nodes: slow
@@ -249,14 +259,40 @@ def test_a_node_of_a_body_leads_to_its_holder() -> None:
 
 def test_names_of_a_file_do_not_reach_a_terminal_raw() -> None:
     graph = named("evil\x1b[2J\u202e", "b")
-    node = explain_node(graph, price(graph), 0)
+    (node, _) = every(graph)
     assert all(text.isprintable() for text in lines(node))
 
 
 def test_a_long_chain_is_quick() -> None:
     """Nothing is quadratic: the last of 20,000 nodes is explained as the first."""
     graph = named(*(f"n{i}" for i in range(20_000)))
-    table = price(graph)
-    assert explain_node(graph, table, find_node(graph, "n19999")).ops == 1
+    shared = around(graph, price(graph))
+    assert explain_node(shared, find_node(graph, "n19999")).ops == 1
     with pytest.raises(UsageError):
         find_node(graph, "n20000x")
+
+
+def test_what_nodes_share_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explaining twenty nodes walks the graph as often as explaining one: once for the makers, never for the kinds."""
+    audited = examine("sample:bert-base")
+    places, exact = nodes_of(audited.graph, "MatMul")
+    assert exact and len(places) >= MAX_NODES
+    calls: Counter[str] = Counter()
+
+    def counted(module: str, name: str) -> None:
+        original = getattr(sys.modules[module], name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls[name] += 1
+            return original(*arguments, **named)
+
+        for other in [m for n, m in list(sys.modules.items()) if n.startswith("effaudit") and hasattr(m, name)]:
+            if getattr(other, name) is original:
+                monkeypatch.setattr(other, name, call)
+
+    counted("effaudit.kinds", "attention_kinds")
+    counted("effaudit.explain.node", "surroundings")
+    found = explain_nodes(audited, places[:MAX_NODES])
+    assert calls == {"surroundings": 1}
+    assert {node.kind for node in found} == {"gemm", SCORES, VALUES}
+    assert [node.kind for node in found] == [audited.kind(i) for i in places[:MAX_NODES]]

@@ -15,8 +15,8 @@ from effaudit.errors import UsageError
 from effaudit.explain.formulas import calculate
 from effaudit.explain.lookup import operator
 from effaudit.explain.operator import calculate_operator, explain_operator
-from effaudit.explain.text import lines
 from effaudit.ops._registry import load_families, registered
+from effaudit.render.explained import lines
 from effaudit.table import price
 from tests.explain.arithmetic import calculate as value_of
 from tests.ops import oracle

@@ -119,6 +119,21 @@ def test_every_operator_is_reached_by_its_own_name() -> None:
             assert asked(op).subject == found
 
 
+@pytest.mark.parametrize("word", ["kv_cache_bytes", "KV-Cache_Bytes", "kv cache bytes"])
+def test_a_formula_in_other_spellings(word: str) -> None:
+    assert asked(f"'{word}'").subject == asked("kv-cache-bytes").subject
+    numbers = "layers=32 kv_heads=32 head_dim=128 tokens=512"
+    answer = asked(f"'{word}' {numbers}").subject
+    assert isinstance(answer, Answer) and answer.value == 2 * 32 * 32 * 128 * 512 * 2
+
+
+def test_a_figure_goes_before_a_formula_that_differs_in_spelling() -> None:
+    found = asked("weight_bytes")
+    assert isinstance(found.subject, Explanation)
+    assert found.see_also == ("effaudit explain weight-bytes (the formula)",)
+    assert isinstance(asked("weight_bytes params=7B bits=16").subject, Answer)
+
+
 def test_every_figure_formula_and_note_is_reached_by_its_name() -> None:
     assert all(isinstance(asked(name).subject, Explanation) for name in figures())
     assert all(isinstance(asked(formula.name).subject, Formula) for formula in formulas())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
@@ -11,10 +12,10 @@ from effaudit.explain.derivation import Step
 from effaudit.explain.figures import explain_figure, figures
 from effaudit.explain.node import NodeExplanation
 from effaudit.explain.several import explain_nodes
-from effaudit.explain.subject import Explained
-from effaudit.explain.text import grouped, lines
+from effaudit.explain.subject import Explained, Subject
 from effaudit.load import Given
-from effaudit.render.explanation import render
+from effaudit.render.explained import grouped, lines
+from effaudit.render.explanation import SUBJECTS, render
 from tests.explain.arithmetic import calculate
 
 
@@ -77,7 +78,7 @@ def test_a_formula_is_shown_whole() -> None:
 
 
 def test_a_long_substitution_is_shown_whole() -> None:
-    from effaudit.explain.text import _costs
+    from effaudit.render.explained import _costs
 
     put = " + ".join(["1000"] * 2_000)
     shown = " ".join(line.strip() for line in _costs([Step("macs", "a sum", put, 2_000_000)], None))
@@ -93,3 +94,11 @@ def test_figures_without_a_number(name: str) -> None:
     assert head == "in sample:ic:" or len(head) > len("in sample:ic: ")
     if head == "in sample:ic:":
         assert shown.split(head)[1].startswith("\n  ")
+
+
+def test_every_subject_has_a_name_and_a_text() -> None:
+    kinds = set(get_args(Subject))
+    assert set(SUBJECTS) == kinds and len(set(SUBJECTS.values())) == len(kinds)
+    assert kinds <= set(lines.registry)
+    with pytest.raises(TypeError, match="no text for str"):
+        lines("macs")

@@ -8,8 +8,9 @@ import pytest
 
 from effaudit import operators
 from effaudit.errors import UsageError
-from effaudit.operators.schema import KINDS
-from effaudit.ops._registry import MAC_KINDS, find, load_families, registered
+from effaudit.operators.rules import define
+from effaudit.operators.schema import KINDS, OperatorSpec, OutputSpec
+from effaudit.ops._registry import MAC_KINDS, Rules, find, load_families, registered
 
 from .models import DENSE, HEAD, defined
 
@@ -145,6 +146,21 @@ def test_every_built_in_kind_may_be_used() -> None:
     built_in = {rules.kind for rules in registered().values() if isinstance(rules.kind, str)}
     assert built_in - KINDS <= {"control", "function", "unpriced"}
     assert KINDS - built_in <= MAC_KINDS
+
+
+def test_a_definition_keeps_every_field_it_does_not_state() -> None:
+    """Whatever fields rules have: each has a value of its own here, and none gets lost."""
+    marked = {field: f"the {field} of the built-in rule" for field in Rules.__struct_fields__}
+    built_in = Rules(**marked)  # type: ignore[arg-type]
+    bare = define(OperatorSpec("Mine", ("x",), replace=True), built_in, "ops.yaml")
+    assert {field for field in marked if getattr(bare, field) != marked[field]} == {"roles"}
+    shaped = define(OperatorSpec("Mine", ("x",), (OutputSpec(like="x"),), replace=True), built_in, "ops.yaml")
+    changed = {field for field in marked if getattr(shaped, field) != marked[field]}
+    assert changed == {"roles", "shape", "shape_takes", "partial"}
+    priced = define(OperatorSpec("Mine", ("x",), macs=0, ops=1, kind="norm", replace=True), built_in, "ops.yaml")
+    changed = {field for field in marked if getattr(priced, field) != marked[field]}
+    assert changed == {"roles", "cost", "cost_takes", "kind", "unpriced"}
+    assert {field: getattr(built_in, field) for field in marked} == marked
 
 
 def test_the_registry_stays_as_it_is(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def bars(text: str) -> list[tuple[str, float, int]]:
     return [(label.strip(), float(share), len(bar)) for label, share, bar in found]
 
 
-@pytest.mark.parametrize("figure", ["macs", "params", "bytes", "activations", "ops"])
+@pytest.mark.parametrize("figure", ["macs", "params", "bytes", "activation_bytes", "ops"])
 def test_by_kind(figure: str) -> None:
     model = audit("sample:mobilenetv2")
     found = bars("".join(chart(model, figure, 80)))
@@ -37,4 +37,4 @@ def test_by_group(figure: str) -> None:
 
 def test_groups_have_no_activations() -> None:
     with pytest.raises(UsageError, match="leave --group-by out"):
-        list(chart(audit("sample:ic", asked=Asked(group_by=("op",))), "activations", 80))
+        list(chart(audit("sample:ic", asked=Asked(group_by=("op",))), "activation_bytes", 80))

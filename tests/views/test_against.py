@@ -17,6 +17,7 @@ from effaudit.audited import Audited, examine
 from effaudit.errors import UsageError
 from effaudit.graph import Node
 from effaudit.views.against import Against, Candidate, against
+from effaudit.views.published.conventions import conventions
 from effaudit.views.published.figure import parse
 from effaudit.views.published.parts import Part, parts
 from effaudit.views.published.subsets import CHANCE, WINDOW, Search, searches
@@ -184,7 +185,8 @@ def test_3_8_giga_is_another_resnet(sample: Callable[[str], Audited]) -> None:
 def test_rows_in_and_out(sample: Callable[[str], Audited]) -> None:
     hit = best(against(sample("resnet50"), "3.73G"))
     assert hit.left_out == tuple(f"layer{i}/0/downsample/0/Conv" for i in (1, 2, 3, 4))
-    assert len(hit.kept) == 50 and "fc/Gemm" in hit.kept
+    assert hit.kept == 50  # of 53 convolutions and the classifier
+    assert hit.share == pytest.approx(hit.value / 3_730_000_000 - 1)
 
 
 def test_an_architecture_is_its_figures(sample: Callable[[str], Audited]) -> None:
@@ -223,8 +225,6 @@ def audit(net: Net, folder: Path, name: str = "net") -> Audited:
 
 
 def counted(audited: Audited, name: str) -> int:
-    from effaudit.views.published.conventions import conventions
-
     return next(count.value for count in conventions(parts(audited)) if count.name == name)
 
 
@@ -277,6 +277,23 @@ def test_norms_and_biases(tmp_path: Path) -> None:
     every = counted(plain, "macs + biases + 2 x normalization + activations + pooling")
     relus = 2 * (16 * 32 * 32 + 8 * 32 * 32 + 8 * 16 * 16 + 32 * 16 * 16)
     assert every == macs(plain) + 2 * positions + relus + 2 * 32 * 16 * 16
+
+
+def test_no_convention_over_a_size_that_is_not_known(tmp_path: Path) -> None:
+    """The rows that are not zero are data: nothing that adds their norm or pooling is a count of this model."""
+    net = Net()
+    x = net.input(1, 3, 8, 8)
+    y = net.relu(net.conv(x, 4, 3, bias=True))
+    places = net.node("Cast", [net.node("NonZero", [y], ())], (), to=1)
+    rows = net.node("Transpose", [places], (9, 4), perm=[1, 0])
+    normal = net.layer_norm(rows)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(net.model(y, normal).SerializeToString())
+    model = examine(path)
+    named = {count.name for count in conventions(parts(model))}
+    assert macs(model) == 4 * 3 * 9 * 64
+    assert counted(model, "macs + biases") == macs(model) + 4 * 64
+    assert not any(name.startswith("macs +") and "normalization" in name for name in named)
 
 
 def test_norms_unfolded(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_alexnet_holds_its_parameters_in_two_layers() -> None:
     assert (first.kind, second.kind) == ("gemm", "gemm")
     weights = 60_954_656
     assert (first.value - 4096 + second.value - 4096) / weights == pytest.approx(0.8945330115553438)
-    assert hot["activations"].nodes[0].name.startswith("conv1")
+    assert hot["activation_bytes"].nodes[0].name.startswith("conv1")
 
 
 def test_what_lowers_a_cost_depends_on_who_holds_it() -> None:
@@ -58,6 +58,6 @@ def test_what_lowers_a_cost_depends_on_who_holds_it() -> None:
 
 def test_every_kind_that_matters_has_advice() -> None:
     groups = set(GROUPS.values())
-    for figure in ("macs", "params", "bytes", "activations"):
+    for figure in ("macs", "params", "bytes", "activation_bytes"):
         assert set(AIMS[figure]) <= groups
     assert {"conv", "gemm", "attention", "recurrent"} <= set(AIMS["macs"])

@@ -15,6 +15,7 @@ from onnx import ModelProto, numpy_helper
 
 from effaudit.audited import examine
 from effaudit.errors import Undecided
+from effaudit.ops._registry import registered
 from effaudit.views.reach.reach import Reach
 from effaudit.views.reach.steps import Budget, Steps, hull, merged, parted, union
 from effaudit.views.reach.walk import Walk, sources
@@ -188,7 +189,7 @@ def test_every_element_depends_on_what_it_is_said_to(name: str, tmp_path: Path) 
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
     graph = examine(path).graph
-    seen = Walk().graph(graph, sources(graph))[1][out][x]
+    seen = Walk(registered()).graph(graph, sources(graph))[1][out][x]
     changed = dependencies(model, x)
     places = changed.shape[:-2]
     assert places == tuple(graph.values[out].shape or ())
@@ -218,7 +219,7 @@ def test_the_widest_element_sees_all(op: str, size: int, tmp_path: Path) -> None
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
     graph = examine(path).graph
-    assert Walk().graph(graph, sources(graph))[1][out][x][axis].whole
+    assert Walk(registered()).graph(graph, sources(graph))[1][out][x][axis].whole
     if op != "LSTM":  # its gates saturate: a distant change is lost in single precision
         changed = dependencies(weighted(model), x)
         assert changed.any(axis=tuple(range(changed.ndim - 1)))[[0, size - 1]].all()
@@ -278,6 +279,6 @@ def test_rows_and_columns_are_taken_together(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(net.model(out).SerializeToString())
     graph = examine(path).graph
-    seen, found = Walk().graph(graph, sources(graph))
+    seen, found = Walk(registered()).graph(graph, sources(graph))
     assert "different axes" in seen[-1].notes[0]
     assert all(interval(found[out][x][axis], (0, 0, 2, 3)) == (0, HEIGHT - 1) for axis in (2, 3))

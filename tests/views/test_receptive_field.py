@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from effaudit import operators
 from effaudit.audited import Audited, examine
+from effaudit.ops._registry import registered
 from effaudit.views.reach import steps
 from effaudit.views.reach.sliding import SAME
 from effaudit.views.reach.walk import Walk, sources
@@ -68,7 +70,7 @@ def test_every_position_sees_what_it_is_said_to(build: Build, tmp_path: Path) ->
     hot = run(plain.model(out), np.eye(LENGTH)[:, None, :]).sum(axis=1) > 0  # pixel x position
     edge = run(tainted.model(border), np.zeros((LENGTH, 1, LENGTH)))[0].sum(axis=0) > 0
     found = audited(plain.model(out), tmp_path)
-    seen = Walk().graph(found.graph, sources(found.graph))[1][out]["x"][2]
+    seen = Walk(registered()).graph(found.graph, sources(found.graph))[1][out]["x"][2]
     if seen.why:  # folding in two what does not add up over the two axes
         assert "Reshape parts an axis" in seen.why
         return
@@ -106,7 +108,7 @@ def test_padding_that_the_size_decides(op: str, attrs: dict[str, Any], kernel: i
     out = chain.node(op, ["x", *weights], (1, 0), **attrs)
     hot = run(chain.model(out), np.eye(LENGTH)[:, None, :]).sum(axis=1) > 0
     found = audited(chain.model(out), tmp_path)
-    seen = Walk().graph(found.graph, sources(found.graph))[1][out]["x"][2]
+    seen = Walk(registered()).graph(found.graph, sources(found.graph))[1][out]["x"][2]
     for position in range(hot.shape[1]):
         low, high = _interval(seen, 2, position)
         pixels = np.flatnonzero(hot[:, position])
@@ -306,6 +308,48 @@ def test_unknown_says_why(tmp_path: Path) -> None:
     found = row(fields(net, tmp_path, after), after)
     assert found.scope == "unknown" and sizes(found) == [None, None]
     assert found.why.startswith("DeformConv ") and "the offsets fed decide" in found.why
+
+
+@pytest.mark.parametrize("fed", [True, False])
+def test_indices_are_fed_or_in_the_file(fed: bool, tmp_path: Path) -> None:
+    net = Net()
+    x = net.input(1, 1, 8, 8)
+    y = net.conv(x, 1, 3)
+    if fed:
+        indices = net.node("Cast", [net.conv(x, 1, 3)], (1, 1, 8, 8), to=TensorProto.INT64)
+    else:
+        indices = net.constant(np.zeros((1, 1, 8, 8)))
+    out = net.node("GatherElements", [y, indices], (1, 1, 8, 8), axis=2)
+    found = row(fields(net, tmp_path, out), out)
+    assert found.scope == "unknown"
+    assert ("the indices fed decide" in found.why) == fed
+    assert ("its indices decide" in found.why) != fed
+
+
+@pytest.mark.parametrize("shape", [(36,), (1, 36)])
+def test_flattened_maps_have_no_stride(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Rows and columns on one axis of the output, be it the first one."""
+    net = Net()
+    out = net.reshape(net.conv(net.input(1, 1, 6, 6), 1, 3), *shape)
+    found = row(fields(net, tmp_path, out), out)
+    assert [(a.carried, a.size, a.stride) for a in found.axes] == [(len(shape) - 1, 3, None)] * 2
+
+
+def test_operators_of_ones_own(tmp_path: Path) -> None:
+    """A definition's kind says that its operator works position by position."""
+    (tmp_path / "ops.yaml").write_text(
+        "schema: effaudit.operators/1\noperators:\n"
+        "  - {op: 'acme::Swish', inputs: [x], outputs: [{like: x}], macs: 0, ops: numel(x), kind: activation}\n"
+    )
+    net = Net()
+    y = net.conv(net.input(1, 1, 16, 16), 2, 3)
+    out = net.conv(net.node("Swish", [y], (1, 2, 16, 16), domain="acme"), 2, 3)
+    model = renamed(net.model(out), "acme")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    known = receptive_field(examine(path, operators=operators.read(tmp_path / "ops.yaml")))
+    assert (row(known, out).scope, sizes(row(known, out))) == ("window", [5, 5])
+    assert row(receptive_field(examine(path)), out).scope == "unknown"
 
 
 def renamed(model: ModelProto, domain: str) -> ModelProto:

@@ -17,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from effaudit import operators
 from effaudit.audited import Audited, examine
 from effaudit.views.weights import TensorWeights, Values, WeightsReport, inspect
 from effaudit.views.weights import slabs as slabs_module
+from effaudit.views.weights.measure import CODES, DAMAGED, READ, Wanted, measure
 from effaudit.views.weights.slabs import cut, slabs
 from effaudit.weights import BUFFER, PARAM, QUANTIZATION
 
@@ -614,6 +616,36 @@ def test_floats_left_in_a_quantized_model(tmp_path: Path) -> None:
     assert "float-left" in rules(found)
 
 
+def test_operators_of_ones_own(tmp_path: Path) -> None:
+    """A definition says that an operator multiplies by its weights, and which input holds their zero points."""
+    (tmp_path / "ops.yaml").write_text(
+        "schema: effaudit.operators/1\noperators:\n"
+        "  - {op: 'acme::Dense', inputs: [x, w, bias?], outputs: [{shape: '(*x[:-1], w[1])', dtype: x}],\n"
+        "     macs: 'numel(out) * x[-1]', ops: 0, kind: gemm}\n"
+        "  - {op: 'acme::QDense', inputs: [x, w, w_scale, w_zero_point], macs: 'numel(out) * x[-1]', ops: 0,\n"
+        "     outputs: [{shape: '(*x[:-1], w[1])', dtype: x}], kind: gemm, roles: {w_scale: quantization}}\n"
+    )
+    codes = np.full((6, 6), 7, np.int8)
+    codes[0, 0] = 0
+    tensors = [tensor(codes, "codes"), tensor(np.array(0.1, np.float32), "s"), tensor(np.array(7, np.int8), "z")]
+    tensors += [tensor(random(6, 4), "floats"), tensor(random(1, 4), "shift")]
+    nodes = [
+        helper.make_node("QDense", ["x", "codes", "s", "z"], ["a"], domain="acme"),
+        helper.make_node("Dense", ["a", "floats", "shift"], ["b"], domain="acme", name="own"),
+        helper.make_node("QuantizeLinear", ["b", "s", "z"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, tensors, {"x": (TensorProto.FLOAT, [1, 6])})
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("acme", 1))
+    onnx.save(model, path)
+    found = inspect(examine(path, operators=operators.read(tmp_path / "ops.yaml")))
+    assert named(found, "codes").values.zeros == 35  # type: ignore[union-attr]
+    left = found.float_left
+    assert left is not None
+    assert [(t.name, t.reader) for t in left.tensors] == [("floats", "own")]
+    assert {a.what: a.names for a in left.apart} == {"bias": ("shift",)}
+
+
 def test_planted_faults_are_found(tmp_path: Path) -> None:
     nan = random(9, 9)
     nan[1, 1] = np.nan
@@ -673,6 +705,24 @@ def test_packed_codes_have_a_reason(tmp_path: Path) -> None:
     assert t.values is None and t.missing == "it holds packed codes, 2 to a byte"
     assert found.float_left is not None
     assert "unreadable-weights" not in rules(found)
+
+
+def test_what_became_of_a_tensor_is_a_state(tmp_path: Path) -> None:
+    path = chain(
+        tmp_path / "m.onnx", {"a": random(40, 40)}, save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    (a,) = examine(path).weights.of(PARAM)
+    nothing = Wanted(content=False, turned=False)
+    assert measure(a.constant, None, 1, nothing).state == READ
+    assert measure(a.constant, None, 2, nothing).state == CODES
+    (tmp_path / "w.bin").write_bytes(b"")
+    assert measure(a.constant, None, 1, nothing).state == DAMAGED
+
+
+@pytest.mark.parametrize(("tensors", "words"), [(1, "the only tensor was read"), (2, "all 2 tensors were read")])
+def test_coverage_in_words(tensors: int, words: str, tmp_path: Path) -> None:
+    found = report(chain(tmp_path / "m.onnx", {f"w{i}": random(8, 8, seed=i) for i in range(tensors)}))
+    assert found.totals.coverage == words
 
 
 # ---- bodies and functions
@@ -760,6 +810,7 @@ def test_tensors_over_each_other_are_not_read_for_hours(tmp_path: Path) -> None:
     read = [t for t in found.tensors if t.values is not None]
     assert len(read) == (4 * 8_000_000 + 64 * 1024 * 1024) // 8_000_000
     assert found.unread[0].reason == "the tensors of its file lie over each other, more than 4 deep"
+    assert "unreadable-weights" not in rules(found)  # none was tried
 
 
 PEAK = """

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from effaudit.audited import Audited
-from effaudit.errors import UsageError
 from effaudit.explain.figures._registry import Derivation, Figure, registered
-from effaudit.printable import printable
 from effaudit.report import ModelReport, describe
 
-__all__ = ["Explanation", "Figure", "explain_figure", "figure", "figures", "find"]
+__all__ = ["Explanation", "Figure", "explain_figure", "figures", "find"]
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -29,7 +26,7 @@ class Explanation(msgspec.Struct, frozen=True):
     page: str
     model: str = ""
     value: Any = None
-    bounds: list[int | None] | None = None
+    bounds: Sequence[float | None] | None = None
     why: str | None = None
     steps: tuple[str, ...] = ()
 
@@ -46,16 +43,6 @@ def find(text: str) -> Figure | None:
         if wanted in {_key(name) for name in (made.name, made.title, *made.labels)}:
             return made
     return None
-
-
-def figure(text: str) -> Figure:
-    """As `find`. Raises UsageError, with the nearest names, where there is none."""
-    made = find(text)
-    if made is None:
-        near = difflib.get_close_matches(text.lower(), list(figures()), 3, 0.5)
-        hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(figures())}"
-        raise UsageError(f"{printable(text, 60)!r} is no figure{hint}")
-    return made
 
 
 def explain_figure(made: Figure, audited: Audited | None = None) -> Explanation:

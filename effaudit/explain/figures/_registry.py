@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ class Derivation(msgspec.Struct, frozen=True):
 
     value: Any
     steps: tuple[str, ...] = ()
-    bounds: list[int | None] | None = None
+    bounds: Sequence[float | None] | None = None
     why: str | None = None
 
 

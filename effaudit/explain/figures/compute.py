@@ -78,7 +78,7 @@ def intensity(audited: Audited, report: ModelReport) -> Derivation:
     device's ridge point (peak operations / bandwidth) memory is the limit, above it the arithmetic."""
     t = report.totals
     if t.intensity is None:
-        return Derivation(None, why=t.why or "nothing moves")
+        return Derivation(None, (), _known(t.intensity_bounds), t.why or "nothing moves")
     return Derivation(
         t.intensity, (f"{t.flops:,} / ({t.read_bytes:,} + {t.write_bytes:,}) = {t.intensity:,.4f} FLOP/B",)
     )
@@ -96,8 +96,13 @@ def weight_intensity(audited: Audited, report: ModelReport) -> Derivation:
     one; it can be ten times the other."""
     t = report.totals
     if t.weight_intensity is None:
-        return Derivation(None, why=t.why or "the model has no weights")
+        return Derivation(None, (), _known(t.weight_intensity_bounds), t.why or "the model has no weights")
     return Derivation(t.weight_intensity, (f"{t.flops:,} / {t.weight_bytes:,} = {t.weight_intensity:,.4f} FLOP/B",))
+
+
+def _known(bounds: list[float | None]) -> list[float | None] | None:
+    """The bounds of a ratio; None where there is nothing to divide by."""
+    return None if bounds[0] is None else bounds
 
 
 def _q(bounds: list[int | None]) -> Quantity:

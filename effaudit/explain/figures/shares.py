@@ -9,9 +9,9 @@ from effaudit.report import ModelReport
 from effaudit.tables.hot import TITLES
 
 
-@figure("hot", "hot spots", "", labels=("%", "node", "share", "activations %", "hot"))
+@figure("hot", "hot spots", "", labels=("%", "cum", "node", "share", "cumulative", "activations %", "hot"))
 def hot(audited: Audited, report: ModelReport) -> Derivation:
-    """The nodes that hold most of each cost, with their share of its total and the share so far (sum). A range
+    """The nodes that hold most of each cost, with their share of its total and the cumulative one (cum). A range
     counts with its lower end. The activations a node makes are the bytes of its outputs, unless they are views."""
     steps = []
     for found in report.hot:

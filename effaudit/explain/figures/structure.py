@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from effaudit.audited import Audited
 from effaudit.explain.figures._registry import Derivation, figure
+from effaudit.explain.figures.compute import shown
 from effaudit.printable import printable
 from effaudit.report import ModelReport, size
+from effaudit.table import COUNTING
 
 
 @figure("inputs", "inputs and outputs", "tensors", page="docs/input.md", labels=("in", "out", "outputs"))
@@ -28,7 +30,7 @@ def dims(audited: Audited, report: ModelReport) -> Derivation:
     return Derivation({name: info.value for name, info in report.dims.items()}, tuple(steps))
 
 
-@figure("nodes", "nodes and coverage", "nodes", labels=("nodes", "priced", "opset"))
+@figure("nodes", "nodes and coverage", "nodes", labels=("nodes", "priced", "opset", "coverage"))
 def nodes(audited: Audited, report: ModelReport) -> Derivation:
     """Operator calls of the graph. A node without a price is unknown, not free: totals are then lower bounds. A node
     that no output depends on never runs and is in no total."""
@@ -54,7 +56,8 @@ def formulas(audited: Audited, report: ModelReport) -> Derivation:
 @figure("crossovers", "crossovers", "sizes", page="docs/dims.md", labels=("above",))
 def crossovers(audited: Audited, report: ModelReport) -> Derivation:
     """Sizes of an open dim from which one cost exceeds another: where terms of a higher degree overtake those of a
-    lower one, and where attention overtakes the layers around it."""
+    lower one, and where attention overtakes the layers around it. Formulas do not say up to which size a model is
+    valid: a table of positions may end before."""
     steps = [
         f"{c.greater} outweigh {c.less} above {printable(c.dim, 40)} = {c.formula}"
         + ("" if c.at is None else f" = {c.at:,.6g}")
@@ -74,14 +77,20 @@ def findings(audited: Audited, report: ModelReport) -> Derivation:
     return Derivation(len(report.findings), tuple(steps))
 
 
-@figure("counting", "counting convention", "", labels=("effaudit-macs/1", "convention"))
+@figure("counting", "counting convention", "", labels=(COUNTING, "convention"))
 def counting(audited: Audited, report: ModelReport) -> Derivation:
     """What is counted as what is fixed by a named convention. A change of what is counted changes the name, so two
     reports that name the same one can be compared."""
-    return Derivation("effaudit-macs/1")
+    return Derivation(COUNTING)
 
 
-@figure("transformer", "parts of a transformer", "", page="docs/transformer.md", labels=("parts", "blocks"))
+@figure(
+    "transformer",
+    "parts of a transformer",
+    "",
+    page="docs/transformer.md",
+    labels=("parts", "blocks", "block", "qkv", "scores", "values", "ffn"),
+)
 def transformer(audited: Audited, report: ModelReport) -> Derivation:
     """The blocks of a model with attention, told by the flow of data and not by names: projections to queries, keys and
     values (qkv), scores, values, output projection, feed-forward part (ffn), norms, embedding and head. The parts add
@@ -92,7 +101,26 @@ def transformer(audited: Audited, report: ModelReport) -> Derivation:
     steps = []
     for part in found.parts:
         share = "" if part.macs_share is None else f"{100 * part.macs_share:5.1f} % of MACs"
-        macs = f"{part.macs.low:,}" if part.macs.value is not None else f"{part.macs.low:,}.."
-        steps.append(f"{part.name:<10} {macs:>18} MACs {share:<16} {part.params:,} params")
+        steps.append(f"{part.name:<10} {shown(part.macs):>18} MACs {share:<16} {part.params:,} params")
     steps.append(f"{len(found.blocks)} blocks")
     return Derivation(len(found.blocks), tuple(steps), None, found.why or None)
+
+
+@figure(
+    "keys",
+    "columns and keys of nodes",
+    "",
+    page="docs/report.md",
+    labels=("kind", "scope", "kernel", "depth", "part", "dtype", "shape", "step", "columns", "group-by"),
+)
+def keys(audited: Audited, report: ModelReport) -> Derivation:
+    """What nodes are listed and summed by: op; kind, what an operator does with these inputs (a convolution may be
+    depthwise or pointwise); scope, the module path in the node's name; kernel, its window; dtype and shape; depth, how
+    many layers with MACs lie on the longest way from an input; part, of a transformer. A step is a node's place among
+    those that run."""
+    kinds: dict[str, int] = {}
+    for i, row in enumerate(audited.table.rows):
+        if row.live:
+            kinds[audited.kind(i)] = kinds.get(audited.kind(i), 0) + 1
+    steps = [f"{count:>8,}  {kind}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0]))]
+    return Derivation(len(kinds), tuple(steps))

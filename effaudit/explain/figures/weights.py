@@ -6,8 +6,10 @@ from collections import Counter
 
 from effaudit.audited import Audited
 from effaudit.explain.figures._registry import Derivation, figure
+from effaudit.ops._registry import rules_for
 from effaudit.printable import printable
 from effaudit.report import ModelReport
+from effaudit.report import size as shape_text
 from effaudit.views.sizes import KEPT_BITS, WIDTHS, is_matrix
 from effaudit.weights import BUFFER, OTHER, PARAM, QUANTIZATION, UNUSED, Tensor
 
@@ -68,7 +70,8 @@ def size(audited: Audited, report: ModelReport) -> Derivation:
     """What the weights take at each width. At 32 and 16 bits all have that width; below, matrices, kernels and tables
     do, while vectors (biases, norms) and buffers keep 32 bits. The scales a scheme adds are not counted. MiB are
     2^20 bytes; figures in MB are 4.9 % larger."""
-    matrices = sum(t.logical for t in audited.weights.of(PARAM) if is_matrix(t))
+    rules = rules_for(audited.graph)
+    matrices = sum(t.logical for t in audited.weights.of(PARAM) if is_matrix(t, rules))
     vectors = audited.weights.params + audited.weights.buffers - matrices
     steps = [f"{matrices:,} elements in matrices, {vectors:,} in vectors and buffers"]
     for name, bits in WIDTHS.items():
@@ -80,8 +83,7 @@ def size(audited: Audited, report: ModelReport) -> Derivation:
 def _largest(tensors: tuple[Tensor, ...], total: int) -> tuple[str, ...]:
     ranked = sorted(tensors, key=lambda t: (-t.logical, t.constant.name))
     steps = [
-        f"{t.logical:>16,}  {' x '.join(map(str, t.constant.shape)) or 'scalar'}  {printable(t.constant.name, 44)}"
-        for t in ranked[:SHOWN]
+        f"{t.logical:>16,}  {shape_text(t.constant.shape)}  {printable(t.constant.name, 44)}" for t in ranked[:SHOWN]
     ]
     rest = ranked[SHOWN:]
     if rest:

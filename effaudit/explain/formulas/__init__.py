@@ -5,7 +5,7 @@ from __future__ import annotations
 from effaudit.explain.formulas._calculate import calculate, takes_arguments
 from effaudit.explain.formulas._model import Answer, Argument, Formula, Parameter
 from effaudit.explain.formulas._page import page
-from effaudit.explain.formulas._registry import find, formulas, topics
+from effaudit.explain.formulas._registry import find, formulas, named, topics
 
 __all__ = [
     "Answer",
@@ -15,6 +15,7 @@ __all__ = [
     "calculate",
     "find",
     "formulas",
+    "named",
     "page",
     "takes_arguments",
     "topics",

@@ -16,6 +16,7 @@ from effaudit.explain.formulas._numbers import MAX_AXES, Quantity, bounded, plai
 from effaudit.explain.formulas._registry import find
 from effaudit.explain.formulas._text import substituted, symbols
 from effaudit.explain.formulas._units import converted
+from effaudit.nearest import did_you_mean
 from effaudit.printable import printable
 
 COMMAND: Final = "effaudit explain"
@@ -282,11 +283,8 @@ def _atom(value: Quantity) -> str:
 
 
 def _unknown(formula: Formula, key: str, known: tuple[str, ...]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(key[:60], [*known, UNIT, VERSUS], n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"no argument {printable(key, 40)!r}; {hint}it takes {', '.join(known)}"
+    hint = did_you_mean(key, (*known, UNIT, VERSUS), most=1, alike=0.5)
+    return f"no argument {printable(key, 40)!r}{hint or ';'} it takes {', '.join(known)}"
 
 
 def _missing(

@@ -9,6 +9,7 @@ from typing import Final
 
 from effaudit.errors import UsageError
 from effaudit.explain.formulas._model import Formula
+from effaudit.nearest import nearest, suggested
 from effaudit.printable import printable
 
 TOPICS: Final = {
@@ -52,21 +53,28 @@ def formulas() -> tuple[Formula, ...]:
     return tuple(formula for group in topics().values() for formula in group)
 
 
+def named(name: str) -> Formula | None:
+    """A formula by name, any case, `_`, `-` and blanks alike; None where there is none."""
+    wanted = _key(name)
+    return next((formula for formula in formulas() if formula.name == wanted), None)
+
+
 def find(name: str) -> Formula:
-    """A formula by name, any case, `_` and `-` alike. Raises UsageError with near misses."""
-    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
-    known = {formula.name: formula for formula in formulas()}
-    if wanted in known:
-        return known[wanted]
-    raise UsageError(f"no formula {printable(name, 60)!r}; {_near(wanted, tuple(known))}")
+    """As `named`. Raises UsageError, with near misses, where there is none."""
+    found = named(name)
+    if found is None:
+        raise UsageError(f"no formula {printable(name, 60)!r}{_hint(_key(name))}")
+    return found
 
 
-def _near(wanted: str, known: tuple[str, ...]) -> str:
-    import difflib
+def _key(name: str) -> str:
+    return name.strip().lower().replace("_", "-").replace(" ", "-")
 
-    words = set(wanted[:100].split("-"))
+
+def _hint(wanted: str) -> str:
+    """The formulas whose name is much like it, and those that share most words with it."""
+    known, words = [formula.name for formula in formulas()], set(wanted[:100].split("-"))
     shared = sorted(known, key=lambda name: -len(words & set(name.split("-"))))
-    alike = difflib.get_close_matches(wanted[:100], known, n=3, cutoff=0.7)
+    alike = nearest(wanted, known, alike=0.7)
     alike += [name for name in shared[:3] if words & set(name.split("-"))]
-    close = list(dict.fromkeys(alike))[:4]
-    return f"did you mean {', '.join(close)}?" if close else "`effaudit explain --list formulas` names them all"
+    return suggested(list(dict.fromkeys(alike))[:4]) or "; `effaudit explain --list formulas` names them all"

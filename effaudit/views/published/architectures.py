@@ -18,7 +18,6 @@ from effaudit.views.published.figure import Figure, parse
 _FILE: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "data", "architectures.csv"
 )
-PLAIN: Final = "macs"
 MAX_NAME: Final = 200
 
 
@@ -100,12 +99,10 @@ class Near(msgspec.Struct, frozen=True):
 
     architecture: Architecture
     distance: float
-    params_ratio: float | None
-    macs_ratio: float | None
 
 
 def nearest(params: int | None, macs: int | None, n: int = 3) -> tuple[Near, ...]:
-    """The `n` published architectures closest in size, closest first; ratios are model / published.
+    """The `n` published architectures closest in size, closest first.
 
     A figure that is None is not compared; where `macs` is given, architectures without published MACs are left out.
     """
@@ -117,7 +114,7 @@ def nearest(params: int | None, macs: int | None, n: int = 3) -> tuple[Near, ...
         if (params and by_params is None) or (macs and by_macs is None) or (by_params is None and by_macs is None):
             continue
         distance = sum(log(ratio) ** 2 for ratio in (by_params, by_macs) if ratio is not None) ** 0.5
-        found.append(Near(a, distance, by_params, by_macs))
+        found.append(Near(a, distance))
     return tuple(sorted(found, key=lambda near: (near.distance, near.architecture.name))[: max(n, 0)])
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
+from effaudit.ops._registry import CONV_KINDS
 from effaudit.views.published.candidate import CONVENTION, VARIANT, Count, doubled
 from effaudit.views.published.figure import COMPUTE, PARAMS
-from effaudit.views.published.parts import ATTENTION, CONVOLUTIONS, FULLY_CONNECTED, Part, Parts
+from effaudit.views.published.parts import ATTENTION, FULLY_CONNECTED, Part, Parts, known_sum, total
 from effaudit.views.published.topology import early_strides, shortcut_projections
 from effaudit.weights import PARAM, Tensor
 
@@ -36,10 +37,10 @@ def _selections(parts: Parts) -> list[Count]:
     shortcuts = {id(row) for row in shortcut_projections(parts)}
     last = id(_classifier(rows))
     named: list[tuple[str, Callable[[Part], bool], str]] = [
-        ("convolutions alone", lambda r: r.kind in CONVOLUTIONS, "macs of all convolutions"),
+        ("convolutions alone", lambda r: r.kind in CONV_KINDS, "macs of all convolutions"),
         (
             "convolutions and fully connected layers",
-            lambda r: r.kind in CONVOLUTIONS | FULLY_CONNECTED,
+            lambda r: r.kind in CONV_KINDS | FULLY_CONNECTED,
             "macs of all convolutions and products with weights",
         ),
         ("fully connected layers alone", lambda r: r.kind in FULLY_CONNECTED, "macs of all products with weights"),
@@ -55,7 +56,7 @@ def _selections(parts: Parts) -> list[Count]:
         ),
         (
             "convolutions alone, without shortcut projections",
-            lambda r: r.kind in CONVOLUTIONS and id(r) not in shortcuts,
+            lambda r: r.kind in CONV_KINDS and id(r) not in shortcuts,
             "macs of all convolutions but the 1x1 beside a branch",
         ),
     ]
@@ -72,28 +73,32 @@ def _classifier(rows: tuple[Part, ...]) -> Part | None:
 
 
 def _adjustments(parts: Parts) -> list[Count]:
-    """Counts of all nodes, some of them by another rule."""
+    """Counts of all nodes, some of them by another rule; not those that need a size that is not known."""
     rows, macs = parts.computing, parts.macs.low
     norms, activations = _elements(parts, "norm"), _elements(parts, "activation")
     biases, pooled = _biases(parts), _pooled(parts)
-    ungrouped = sum(row.macs * (_groups(row) - 1) for row in rows if row.kind in CONVOLUTIONS)
+    ungrouped = sum(row.macs * (_groups(row) - 1) for row in rows if row.kind in CONV_KINDS)
     attention = sum(row.macs for row in rows if row.kind in ATTENTION)
-    named = [
+    named: list[tuple[str, int | None, str]] = [
         ("groups ignored", macs + ungrouped, "every convolution as if each output channel saw all input channels"),
-        ("transposed convolutions by outputs", macs + _transposed(parts), "every output element sees the whole kernel"),
+        (
+            "transposed convolutions by outputs",
+            known_sum(macs, _transposed(parts)),
+            "every output element sees the whole kernel",
+        ),
         ("attention halved", macs - attention // 2, "causal attention: half of QK^T and AV"),
-        ("macs + biases", macs + biases, "one more for each element a bias is added to"),
-        ("macs + normalization", macs + norms, "one more for each normalized element"),
-        ("macs + 2 x normalization", macs + 2 * norms, "two more for each normalized element"),
+        ("macs + biases", known_sum(macs, biases), "one more for each element a bias is added to"),
+        ("macs + normalization", known_sum(macs, norms), "one more for each normalized element"),
+        ("macs + 2 x normalization", known_sum(macs, norms, norms), "two more for each normalized element"),
         (
             "macs + biases + 2 x normalization + activations + pooling",
-            macs + biases + 2 * norms + activations + pooled,
+            known_sum(macs, biases, norms, norms, activations, pooled),
             "more for each element: 1 a bias, 2 a norm, 1 an activation, 1 a pooled input",
         ),
     ]
     if parts.batch > 1 and macs % parts.batch == 0:
         named.append(("one sample", macs // parts.batch, f"macs / {parts.batch}, the leading dim of the first input"))
-    return [Count(name, CONVENTION, COMPUTE, value, words, rows) for name, value, words in named]
+    return [Count(name, CONVENTION, COMPUTE, value, words, rows) for name, value, words in named if value is not None]
 
 
 def _groups(row: Part) -> int:
@@ -101,42 +106,40 @@ def _groups(row: Part) -> int:
     return group if isinstance(group, int) and group > 0 else 1
 
 
-def _elements(parts: Parts, kind: str) -> int:
-    return sum(row.elements or 0 for row in parts.rows if row.kind == kind)
+def _elements(parts: Parts, kind: str) -> int | None:
+    return known_sum(*(row.elements for row in parts.rows if row.kind == kind))
 
 
-def _pooled(parts: Parts) -> int:
+def _pooled(parts: Parts) -> int | None:
     """The elements that pooling reads."""
-    return sum(_numel(parts, row.node.inputs[0]) for row in parts.rows if row.kind == "pooling" and row.node.inputs)
+    values = parts.audited.graph.values
+    return total(values.get(row.node.inputs[0]) for row in parts.rows if row.kind == "pooling" and row.node.inputs)
 
 
-def _numel(parts: Parts, name: str) -> int:
-    shape = parts.shape(name)
-    return prod(d for d in shape if isinstance(d, int)) if shape and all(isinstance(d, int) for d in shape) else 0
-
-
-def _biases(parts: Parts) -> int:
+def _biases(parts: Parts) -> int | None:
     """The elements a bias is added to: the third input of a convolution or Gemm, or a constant added to a product."""
     products = {row.node.outputs[0] for row in parts.rows if row.node.op in _PRODUCTS and row.node.outputs}
-    varying, found = parts.audited.flow.varying, 0
+    varying = parts.audited.flow.varying
+    found: list[int | None] = []
     for row in parts.rows:
         names = row.node.inputs
         fused = row.node.op in ("Conv", "ConvTranspose", "Gemm") and len(names) > 2 and names[2]
         added = row.node.op == "Add" and not products.isdisjoint(names) and not varying.issuperset(names)
         if fused or added:
-            found += row.elements or 0
-    return found
+            found.append(row.elements)
+    return known_sum(*found)
 
 
-def _transposed(parts: Parts) -> int:
+def _transposed(parts: Parts) -> int | None:
     """What transposed convolutions cost more if each output element saw every weight of its filter."""
     more = 0
     for row in parts.computing:
-        if row.node.op == "ConvTranspose" and row.elements is not None:
+        if row.node.op == "ConvTranspose":
             kernel = parts.shape(row.node.inputs[1]) or ()
-            if kernel and all(isinstance(d, int) for d in kernel):
-                sizes = [d for d in kernel if isinstance(d, int)]
-                more += row.elements * sizes[0] // _groups(row) * prod(sizes[2:]) - row.macs
+            sizes = [d for d in kernel if isinstance(d, int)]
+            if row.elements is None or not sizes or len(sizes) < len(kernel):
+                return None
+            more += row.elements * sizes[0] // _groups(row) * prod(sizes[2:]) - row.macs
     return more
 
 
@@ -147,8 +150,8 @@ def _variants(parts: Parts) -> list[Count]:
     if not saved:
         return []
     words = (
-        f"another graph: {len(cheaper)} 1x1 convolutions take over the stride of the convolution after them, as in the "
-        "first ResNet"
+        f"another graph: 1x1 convolutions ({len(cheaper)}) take over the stride of the convolution after them, as in "
+        "the first ResNet"
     )
     name = "strides in the 1x1 convolutions"
     return [Count(name, VARIANT, COMPUTE, parts.macs.low - saved, words, parts.computing)]
@@ -168,7 +171,7 @@ def _params(parts: Parts) -> list[Count]:
             lambda t: last is None or t.reader is not last.node,
             "params less those of the last fully connected layer",
         ),
-        ("params of convolutions", lambda t: _kind(t, kinds) in CONVOLUTIONS, "params of all convolutions"),
+        ("params of convolutions", lambda t: _kind(t, kinds) in CONV_KINDS, "params of all convolutions"),
         ("params of fully connected layers", lambda t: _kind(t, kinds) in FULLY_CONNECTED, "params of all products"),
     ]
     found = []
@@ -183,7 +186,7 @@ def _params(parts: Parts) -> list[Count]:
 
 def _unfolded(parts: Parts) -> list[Count]:
     """The params before batch norms were folded away: where a convolution has a bias, a scale and a shift were."""
-    convolutions = {id(row.node) for row in parts.rows if row.kind in CONVOLUTIONS}
+    convolutions = {id(row.node) for row in parts.rows if row.kind in CONV_KINDS}
     if not convolutions or any(row.node.op == "BatchNormalization" for row in parts.rows):
         return []
     tensors = parts.audited.weights.of(PARAM)

@@ -10,9 +10,7 @@ from effaudit.audited import Audited
 from effaudit.graph import Node, Shape, Value
 from effaudit.quantity import Quantity
 from effaudit.views.extents import elements
-from effaudit.weights import PARAM
 
-CONVOLUTIONS = frozenset("conv grouped depthwise pointwise transposed".split())
 ATTENTION = frozenset(("attention", "attention-scores", "attention-values"))
 FULLY_CONNECTED = frozenset(("gemm",))
 
@@ -32,7 +30,8 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 class Parts(msgspec.Struct, frozen=True):
     """The nodes that run, in execution order, and the totals that are not theirs alone.
 
-    `macs` is the exact total or a range; `values` are the tensors by name; `batch` the leading dim of the first input.
+    `macs` and `ops` are the exact totals or ranges; `batch` is the leading dim of the first input (1 where that is no
+    number).
     """
 
     rows: tuple[Part, ...]
@@ -59,9 +58,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 def parts(audited: Audited) -> Parts:
     """The parts of a model."""
-    held: dict[int, int] = {}
-    for tensor in audited.weights.of(PARAM):
-        held[id(tensor.reader)] = held.get(id(tensor.reader), 0) + tensor.logical
+    held = audited.weights.by_reader()
     values = audited.graph.values
     rows = tuple(
         Part(
@@ -69,7 +66,7 @@ def parts(audited: Audited) -> Parts:
             audited.kind(i),
             row.quantity("macs").low,
             row.quantity("ops").low,
-            held.get(id(row.node), 0),
+            held.get(id(row.node), (0, 0))[0],
             total(values.get(name) for name in row.node.outputs if name),
         )
         for i, row in enumerate(audited.table.rows)
@@ -83,10 +80,11 @@ def parts(audited: Audited) -> Parts:
 
 def total(values: Iterable[Value | None]) -> int | None:
     """The elements of some values together; None where one is not known."""
-    count = 0
-    for value in values:
-        size = elements(value)
-        if not isinstance(size, int):
-            return None
-        count += size
-    return count
+    sizes = (elements(value) for value in values)
+    return known_sum(*(size if isinstance(size, int) else None for size in sizes))
+
+
+def known_sum(*counts: int | None) -> int | None:
+    """The sum of counts; None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

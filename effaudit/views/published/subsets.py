@@ -221,7 +221,7 @@ def _every(
             kept = kept[: 32 * MAX_HITS]
     n, distinct = len(rows), len(left) * len(right)
     tried = f"{2**n:,}" if n <= 40 else f"2^{n}"
-    what = f"{unit}: all {tried} subsets of the {n} nodes that have {unit}"
+    what = f"{unit}: all {tried} subsets of the {n} node{'' if n == 1 else 's'} that have {unit}"
     if distinct < 2**n:
         what += f" ({distinct:,} different ones)"
     search = _judged(what, distinct, near, met, reading, spent)

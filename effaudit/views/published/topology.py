@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Final
 
-from effaudit.views.published.parts import CONVOLUTIONS, Part, Parts
+from effaudit.ops._registry import CONV_KINDS
+from effaudit.views.published.parts import Part, Parts
 
 _NORMS: Final = frozenset("BatchNormalization Identity QuantizeLinear DequantizeLinear Cast Dropout".split())
 _BETWEEN: Final = _NORMS | frozenset("Relu Clip LeakyRelu PRelu HardSwish Sigmoid Elu Gelu".split())
@@ -26,7 +27,7 @@ def shortcut_projections(parts: Parts) -> tuple[Part, ...]:
         row
         for row in parts.rows
         if row.kind == "pointwise"
-        and any(other is not row and other.kind in CONVOLUTIONS for other in readers.get(row.node.inputs[0], ()))
+        and any(other is not row and other.kind in CONV_KINDS for other in readers.get(row.node.inputs[0], ()))
         and (end := _next(row, readers, _NORMS)) is not None
         and end.node.op in _ADDS
     )

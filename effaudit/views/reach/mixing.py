@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from effaudit.errors import Undecided
-from effaudit.ops._registry import Rules
+from effaudit.ops._registry import MICROSOFT, Rules
 from effaudit.ops._shapes import axis_of
+from effaudit.ops.microsoft_nhwc import NHWC
 from effaudit.views.reach.call import Call, Rule
 from effaudit.views.reach.reach import Field
 
-MS: Final = "com.microsoft"
-NHWC: Final = "com.ms.internal.nhwc"
 Axes = Callable[[Call, int], Iterable[int]]  # of an input of a given rank
 
 
@@ -31,11 +30,13 @@ def nothing(call: Call, out: int) -> Field:
     return {}
 
 
-def fed(what: str) -> Rule:
-    """An operator whose inputs' values decide which positions it reads."""
+def chosen_by(what: str, place: int = 1) -> Rule:
+    """An operator of which the elements of input `place` decide which positions it reads."""
 
     def rule(call: Call, out: int) -> Field:
-        raise Undecided(f"{what} decide which positions it reads")
+        if call.field(place):
+            raise Undecided(f"the {what} fed decide which positions it reads")
+        raise Undecided(f"its {what} decide which positions it reads, and this view does not look into them")
 
     return rule
 
@@ -257,18 +258,18 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "Size"): nothing,
     ("", "DynamicQuantizeLinear"): mixing(lambda call, rank: range(rank)),
     **{("", op): mixing(_softmax) for op in ("Softmax", "LogSoftmax", "Hardmax")},
-    (MS, "QLinearSoftmax"): mixing(_one_axis),
+    (MICROSOFT, "QLinearSoftmax"): mixing(_one_axis),
     ("", "LayerNormalization"): mixing(_from_axis),
     ("", "RMSNormalization"): mixing(_from_axis),
     ("", "SimplifiedLayerNormalization"): mixing(_from_axis),
-    (MS, "SimplifiedLayerNormalization"): mixing(_from_axis),
-    (MS, "SkipLayerNormalization"): mixing(_kept_last),
-    (MS, "SkipSimplifiedLayerNormalization"): mixing(_kept_last),
+    (MICROSOFT, "SimplifiedLayerNormalization"): mixing(_from_axis),
+    (MICROSOFT, "SkipLayerNormalization"): mixing(_kept_last),
+    (MICROSOFT, "SkipSimplifiedLayerNormalization"): mixing(_kept_last),
     ("", "InstanceNormalization"): mixing(_spatial),
     (NHWC, "InstanceNormalization"): mixing(_spatial),
     ("", "GroupNormalization"): mixing(_but_batch),
-    (MS, "GroupNorm"): mixing(_but_batch),
-    (MS, "SkipGroupNorm"): mixing(_but_batch),
+    (MICROSOFT, "GroupNorm"): mixing(_but_batch),
+    (MICROSOFT, "SkipGroupNorm"): mixing(_but_batch),
     ("", "LpNormalization"): mixing(_one_axis),
     ("", "MeanVarianceNormalization"): mixing(_variance),
     ("", "LRN"): mixing(_channels),
@@ -283,34 +284,36 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "MatMul"): product(),
     ("", "MatMulInteger"): product(),
     ("", "QLinearMatMul"): product(0, 3),
-    (MS, "FusedMatMul"): product(),
-    (MS, "TransposeMatMul"): product(),
-    (MS, "MatMulIntegerToFloat"): product(),
+    (MICROSOFT, "FusedMatMul"): product(),
+    (MICROSOFT, "TransposeMatMul"): product(),
+    (MICROSOFT, "MatMulIntegerToFloat"): product(),
     ("", "Gemm"): product(0, 1, [2]),
-    (MS, "FusedGemm"): product(0, 1, [2]),
-    (MS, "QGemm"): product(0, 3),
-    (MS, "GemmFastGelu"): product(),
-    (MS, "MatMulNBits"): last_axis,
-    (MS, "MatMulBnb4"): last_axis,
+    (MICROSOFT, "FusedGemm"): product(0, 1, [2]),
+    (MICROSOFT, "QGemm"): product(0, 3),
+    (MICROSOFT, "GemmFastGelu"): product(),
+    (MICROSOFT, "MatMulNBits"): last_axis,
+    (MICROSOFT, "MatMulBnb4"): last_axis,
     ("", "Einsum"): einsum,
     **{("", op): attention for op in ("Attention", "RotaryEmbedding", "LinearAttention")},
     **{
-        (MS, op): attention
+        (MICROSOFT, op): attention
         for op in """Attention QAttention MultiHeadAttention GroupQueryAttention DecoderMaskedMultiHeadAttention
         DecoderMaskedSelfAttention RotaryEmbedding LinearAttention SparseAttention QOrderedAttention""".split()
     },
     **{("", op): recurrent for op in ("LSTM", "GRU", "RNN")},
-    (MS, "DynamicQuantizeLSTM"): recurrent,
+    (MICROSOFT, "DynamicQuantizeLSTM"): recurrent,
     ("", "SwiGLU"): gated,
-    (MS, "BiasSplitGelu"): gated,
+    (MICROSOFT, "BiasSplitGelu"): gated,
     ("", "NonMaxSuppression"): everything,
-    (MS, "IsAllFinite"): everything,
+    (MICROSOFT, "IsAllFinite"): everything,
     ("", "Det"): everything,
-    **{("", op): fed("the offsets fed") for op in ("DeformConv", "GridSample")},
-    **{("", op): fed("the regions fed") for op in ("RoiAlign", "MaxRoiPool")},
-    **{("", op): fed("the indices fed") for op in ("GatherElements", "GatherND", "ScatterElements", "ScatterND")},
-    **{("", op): fed("the values fed") for op in ("NonZero", "Unique", "Compress")},
-    ("", "MaxUnpool"): fed("the indices fed"),
+    ("", "DeformConv"): chosen_by("offsets", 2),
+    ("", "GridSample"): chosen_by("offsets"),
+    **{("", op): chosen_by("regions") for op in ("RoiAlign", "MaxRoiPool")},
+    **{("", op): chosen_by("indices") for op in ("GatherElements", "GatherND", "ScatterElements", "ScatterND")},
+    **{("", op): chosen_by("values", 0) for op in ("NonZero", "Unique")},
+    ("", "Compress"): chosen_by("conditions"),
+    ("", "MaxUnpool"): chosen_by("indices"),
 }
 
 

@@ -9,14 +9,13 @@ import msgspec
 
 from effaudit.dims import Dim
 from effaudit.errors import Undecided
+from effaudit.ops._registry import MICROSOFT, NCHWC
 from effaudit.ops._shapes import axis_of, fixed_ints
 from effaudit.ops.movement import slice_dim
 from effaudit.views.reach import reach
 from effaudit.views.reach.call import Call, Rule
 from effaudit.views.reach.reach import Field, Reach
 from effaudit.views.reach.steps import MAX_TABLE, Taps
-
-MS: Final = "com.microsoft"
 
 
 def shifted(start: int, step: int = 1) -> Taps:
@@ -261,20 +260,20 @@ def reorder(call: Call, out: int) -> Field:
 RULES: Final[dict[tuple[str, str], Rule]] = {
     **{("", op): same for op in "Identity Expand Dropout Trilu MemcpyFromHost MemcpyToHost BitCast".split()},
     **{("", op): reshape for op in "Reshape Flatten Squeeze Unsqueeze".split()},
-    **{(MS, op): same for op in ("Trilu", "BitmaskDropout")},
-    (MS, "ExpandDims"): reshape,
+    **{(MICROSOFT, op): same for op in ("Trilu", "BitmaskDropout")},
+    (MICROSOFT, "ExpandDims"): reshape,
     ("", "Transpose"): transpose,
     ("", "Slice"): slice_,
     ("", "Split"): split,
     ("", "Pad"): pad,
-    (MS, "Pad"): pad,
+    (MICROSOFT, "Pad"): pad,
     ("", "Tile"): tile,
     ("", "OneHot"): expand_dims,
     ("", "Concat"): concat(axis_default=1),
-    (MS, "QLinearConcat"): concat(slice(2, None, 3)),
+    (MICROSOFT, "QLinearConcat"): concat(slice(2, None, 3)),
     ("", "Gather"): gather,
     ("", "DepthToSpace"): depth_to_space,
     ("", "SpaceToDepth"): space_to_depth,
-    ("com.microsoft.nchwc", "ReorderInput"): reorder,
-    ("com.microsoft.nchwc", "ReorderOutput"): reorder,
+    (NCHWC, "ReorderInput"): reorder,
+    (NCHWC, "ReorderOutput"): reorder,
 }

@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 
 from effaudit.dims import Dim
 from effaudit.errors import Undecided
+from effaudit.ops._registry import MICROSOFT, NCHWC
 from effaudit.ops._shapes import axis_of
 from effaudit.ops._windows import pad_pairs, per_axis
+from effaudit.ops.microsoft_nhwc import NHWC
 from effaudit.views.reach.call import Call, Rule
 from effaudit.views.reach.reach import Field
 from effaudit.views.reach.steps import MAX_TABLE, Budget, Taps
@@ -277,29 +279,26 @@ def _around(x: Fraction, mode: str, rounding: str) -> range:
     return range(at - 1, at + 3) if mode == "cubic" else range(at, at + 2)
 
 
-NHWC: Final = "com.ms.internal.nhwc"
-NCHWC: Final = "com.microsoft.nchwc"
-MS: Final = "com.microsoft"
 RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "Conv"): convolution(),
     ("", "ConvInteger"): convolution(),
     ("", "QLinearConv"): convolution(0, 3),
-    (MS, "FusedConv"): convolution(0, 1, 3),
-    (MS, "NhwcConv"): convolution(last=True),
-    (MS, "NhwcFusedConv"): convolution(0, 1, 3, last=True),
-    (MS, "QLinearConv"): convolution(0, 3, last=None),
+    (MICROSOFT, "FusedConv"): convolution(0, 1, 3),
+    (MICROSOFT, "NhwcConv"): convolution(last=True),
+    (MICROSOFT, "NhwcFusedConv"): convolution(0, 1, 3, last=True),
+    (MICROSOFT, "QLinearConv"): convolution(0, 3, last=None),
     (NCHWC, "Conv"): convolution(0, 1, 3),
     (NHWC, "Conv"): convolution(last=True),
     (NHWC, "QLinearConv"): convolution(0, 3, last=True),
     ("", "ConvTranspose"): transposed,
     **{("", op): pooling() for op in ("MaxPool", "AveragePool", "LpPool")},
-    (MS, "NhwcMaxPool"): pooling(last=True),
-    (MS, "QLinearAveragePool"): pooling(last=None),
+    (MICROSOFT, "NhwcMaxPool"): pooling(last=True),
+    (MICROSOFT, "QLinearAveragePool"): pooling(last=None),
     **{(NCHWC, op): pooling() for op in ("MaxPool", "AveragePool")},
     **{(NHWC, op): pooling(last=True) for op in ("MaxPool", "AveragePool", "LpPool")},
     (NHWC, "QLinearAveragePool"): pooling(last=None),
     **{("", op): global_pooling() for op in ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")},
-    (MS, "QLinearGlobalAveragePool"): global_pooling(last=None),
+    (MICROSOFT, "QLinearGlobalAveragePool"): global_pooling(last=None),
     **{(NCHWC, op): global_pooling() for op in ("GlobalMaxPool", "GlobalAveragePool")},
     **{(NHWC, op): global_pooling(last=True) for op in ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")},
     ("", "Resize"): resize,

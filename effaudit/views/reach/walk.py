@@ -10,7 +10,7 @@ import msgspec
 from effaudit.errors import Undecided
 from effaudit.graph import Graph, Node
 from effaudit.ops._call import INVALID
-from effaudit.ops._registry import Rules, registered
+from effaudit.ops._registry import Rules
 from effaudit.views.reach import mixing, reach, rearranging, sliding
 from effaudit.views.reach.call import Call, Rule
 from effaudit.views.reach.reach import Field
@@ -29,12 +29,15 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Walk:
-    """The state of one analysis: the budget, and the axes of graph inputs that an operator slides over."""
+    """The state of one analysis: the budget, and the axes of graph inputs that an operator slides over.
 
-    def __init__(self, nodes: int = 0) -> None:
+    `rules` are those of the whole graph (`rules_for`): bodies have no operators of their own.
+    """
+
+    def __init__(self, rules: Mapping[tuple[str, str], Rules], nodes: int = 0) -> None:
         self.budget = Budget(nodes)
         self.slides: set[tuple[str, int]] = set()
-        self.rules: Mapping[tuple[str, str], Rules] = registered()
+        self.rules = rules
 
     def graph(self, graph: Graph, given: Mapping[str, Field]) -> tuple[list[Seen], dict[str, Field]]:
         """What every node sees, in order, and the fields of all tensors; `given` are those of its inputs."""

@@ -10,6 +10,7 @@ from effaudit.dims import Dim
 from effaudit.errors import Undecided
 from effaudit.table import CostTable
 from effaudit.views.attends import is_fused
+from effaudit.views.expressions import agrees, sizes_used, total_or_none
 from effaudit.views.transformer.fused import Inside, projection
 from effaudit.views.transformer.fused import inside as sizes_inside
 from effaudit.views.transformer.signal import Signal, signal
@@ -29,9 +30,9 @@ def part_formulas(audited: Audited, view: Transformer | None = None) -> dict[str
     if view is None:
         return None
     found = _by_part(audited, audited.formulas, view)
-    at = {name: info.value for name, info in audited.graph.dims.items() if info.value is not None}
+    at = sizes_used(audited)
     numbers = {part.name: part.macs.value for part in view.parts}
-    return {part: value for part, value in found.items() if value is not None and _agrees(value, numbers[part], at)}
+    return {part: value for part, value in found.items() if value is not None and agrees(value, numbers[part], at)}
 
 
 def _by_part(audited: Audited, table: CostTable, view: Transformer) -> dict[str, Dim | None]:
@@ -52,7 +53,7 @@ def _by_part(audited: Audited, table: CostTable, view: Transformer) -> dict[str,
                 terms[name].append(value)
         else:
             terms[part].append(macs)
-    return {part: _sum(values) for part, values in terms.items()}
+    return {part: total_or_none(values) for part, values in terms.items()}
 
 
 def _split(audited: Audited, numeric: Signal, i: int, macs: Dim | None) -> dict[str, Dim | None]:
@@ -70,17 +71,3 @@ def _split(audited: Audited, numeric: Signal, i: int, macs: Dim | None) -> dict[
         return {QKV: qkv, SCORES: scores, VALUES: rest - scores}
     except Undecided:  # more terms than an expression holds
         return unknown
-
-
-def _sum(values: list[Dim | None]) -> Dim | None:
-    known = [value for value in values if value is not None]
-    try:
-        return dims.total(known) if len(known) == len(values) else None
-    except Undecided:
-        return None
-
-
-def _agrees(formula: Dim, number: int | None, at: dict[str, int]) -> bool:
-    if any(s.origin != "input" for s in dims.symbols(formula)):
-        return False
-    return dims.evaluate(formula, at) == number

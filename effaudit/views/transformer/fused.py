@@ -6,6 +6,7 @@ What is not a projection is split by the size of a key head and of a value head.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 import msgspec
@@ -14,7 +15,7 @@ from effaudit import dims
 from effaudit.dims import Dim
 from effaudit.errors import Undecided
 from effaudit.graph import Graph, Node
-from effaudit.ops._registry import numel
+from effaudit.ops._registry import MICROSOFT, numel
 from effaudit.views.transformer.signal import Signal
 
 # Where the projection weights of an operator stand.
@@ -51,7 +52,7 @@ NOTHING: Final = Inside(None, None, None)
 
 def projects(node: Node) -> bool:
     """True for an operator that holds its own projections."""
-    return node.op in _WEIGHTS and (node.op != "Attention" or node.domain == "com.microsoft")
+    return node.op in _WEIGHTS and (node.op != "Attention" or node.domain == MICROSOFT)
 
 
 def inside(s: Signal, i: int) -> Inside:
@@ -137,11 +138,8 @@ def _projections(s: Signal, i: int, q: tuple[int, ...]) -> int | None:
     node = s.nodes[i]
     if not projects(node):
         return 0
-    tokens = 1
-    for dim in q[:-1]:
-        tokens *= dim
     sizes = [s.size(s.input(i, place)) for place in _WEIGHTS[node.op]]
-    return None if None in sizes else tokens * sum(size for size in sizes if size)
+    return None if None in sizes else prod(q[:-1]) * sum(size for size in sizes if size)
 
 
 def projection(graph: Graph, node: Node) -> Dim | None:

@@ -7,6 +7,7 @@ not. Everything here is linear in the nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Final
 
 import msgspec
@@ -140,9 +141,4 @@ def _numbers(value: Value | None) -> tuple[int, ...] | None:
 
 def _numel(value: Value | None) -> int | None:
     shape = _numbers(value)
-    if shape is None:
-        return None
-    total = 1
-    for dim in shape:
-        total *= dim
-    return total
+    return None if shape is None else prod(shape)

@@ -10,7 +10,6 @@ from effaudit.views.transformer.residual import Branch
 from effaudit.views.transformer.signal import CONVS, Signal
 from effaudit.views.transformer.types import CHANNELS, CROSS, SELF, TOKENS, UNKNOWN
 
-_REPEATS = frozenset(("Expand", "Tile", "Gather", "Concat"))
 MAX_WALK = 64
 
 

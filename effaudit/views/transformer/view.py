@@ -12,7 +12,7 @@ from effaudit.audited import Audited
 from effaudit.dataflow import Flow, flow
 from effaudit.graph import Graph
 from effaudit.table import CostTable, Row
-from effaudit.views.attends import MAX_DEPTH, attends, holds, is_fused
+from effaudit.views.attends import attends, holds, is_fused
 from effaudit.views.transformer import pieces
 from effaudit.views.transformer.attention import cores
 from effaudit.views.transformer.fused import inside
@@ -36,6 +36,7 @@ from effaudit.views.transformer.types import (
     Transformer,
 )
 
+MAX_DEPTH: Final = 8  # of bodies inside bodies that are split
 MAX_BLOCKS: Final = 20_000  # inside bodies: a few short functions can call each other very often
 _RUNS_IN_ROW: Final = frozenset(("Loop", "Scan"))
 
@@ -131,7 +132,7 @@ class _Analysis:
         for i, row in enumerate(self.signal.table.rows):
             if not row.bodies or not row.live:
                 continue
-            attending = [name for name in row.bodies if holds(row.node.bodies[name], 0, self.whole.attending)]
+            attending = [name for name in row.bodies if holds(row.node.bodies[name], self.whole.attending)]
             if not attending:
                 continue
             single = "function" in row.bodies or (row.node.op in _RUNS_IN_ROW and not row.node.domain)
@@ -225,7 +226,7 @@ class _Analysis:
             else spelled_sizes(s, core, projections, self.whole.batch)
         )
         if len(group) > 1:
-            sizes = _several(s, sizes, len(group))
+            sizes = _several(sizes, len(group))
         node = s.nodes[core.end if core.fused is not None else core.softmax]
         wide = width(s, {} if len(group) > 1 else projections, made.output[b])
         if operator and wide is None and core.fused is not None:
@@ -235,7 +236,7 @@ class _Analysis:
         return Gathered(node.label, kind, operator, sizes, wide, ffn, [], Counter())
 
 
-def _several(s: Signal, sizes: Sizes, count: int) -> Sizes:
+def _several(sizes: Sizes, count: int) -> Sizes:
     """The sizes of a block whose heads are attentions of their own."""
     heads = None if sizes.heads is None else sizes.heads * count
     kv_heads = None if sizes.kv_heads is None else sizes.kv_heads * count

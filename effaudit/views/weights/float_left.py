@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from effaudit.graph import Graph, Node
-from effaudit.ops._registry import MAC_KINDS, registered
+from effaudit.graph import Graph
+from effaudit.ops._registry import MAC_KINDS, Rules, rules_for
 from effaudit.views.weights.layout import Layout, layout
 from effaudit.views.weights.types import Apart, FloatLeft, FloatTensor
 from effaudit.views.weights.uses import Use
@@ -46,6 +46,7 @@ def float_left(graph: Graph, tensors: Sequence[Tensor], uses: Mapping[int, Seque
     """
     if not is_quantized(graph):
         return None
+    rules = rules_for(graph)
     left: list[FloatTensor] = []
     apart: dict[str, list[Tensor]] = {what: [] for what in APART}
     for tensor in tensors:
@@ -53,9 +54,9 @@ def float_left(graph: Graph, tensors: Sequence[Tensor], uses: Mapping[int, Seque
         if tensor.role != PARAM or constant.encoding.dtype not in _FLOATS:
             continue
         read = uses.get(id(constant), ())
-        product = next((use for use in read if _is_product(use)), None)
+        product = next((use for use in read if _is_product(use, _rules(use, rules))), None)
         if product is None:
-            apart[_what(tensor, read)].append(tensor)
+            apart[_what(read, rules)].append(tensor)
             continue
         at_load = "QuantizeLinear" in product.view.steps
         node = product.node
@@ -68,26 +69,29 @@ def float_left(graph: Graph, tensors: Sequence[Tensor], uses: Mapping[int, Seque
     return FloatLeft(tuple(left), sum(t.bytes for t in left), groups)
 
 
-def _is_product(use: Use) -> bool:
+def _rules(use: Use, rules: Mapping[tuple[str, str], Rules]) -> Rules | None:
+    return rules.get((use.node.domain, use.node.op))
+
+
+def _is_product(use: Use, rules: Rules | None) -> bool:
     """True where a node multiplies and accumulates with a matrix or kernel of the constant."""
     if sum(dim > 1 for dim in use.view.constant.shape) < 1 or len(use.view.constant.shape) < 2:
         return False
     if isinstance(layout(use), Layout):
         return True
-    return use.input not in _BIASES and "bias" not in use.input and _multiplies(use.node)
+    return use.input not in _BIASES and "bias" not in use.input and _multiplies(rules)
 
 
-def _multiplies(node: Node) -> bool:
-    rules = registered().get((node.domain, node.op))
+def _multiplies(rules: Rules | None) -> bool:
     if rules is None:
         return False
     return not isinstance(rules.kind, str) or rules.kind in MAC_KINDS - _NO_PRODUCT
 
 
-def _what(tensor: Tensor, read: Sequence[Use]) -> str:
+def _what(read: Sequence[Use], known: Mapping[tuple[str, str], Rules]) -> str:
     """The kind of a float parameter that no product reads as its matrix."""
     for use in read:
-        rules = registered().get((use.node.domain, use.node.op))
+        rules = _rules(use, known)
         if (use.input in _BIASES and rules is not None and rules.kind != "norm") or "bias" in use.input:
             return "bias"
         if rules is not None and rules.kind == "norm":

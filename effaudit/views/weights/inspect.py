@@ -13,7 +13,7 @@ from effaudit.views.weights.duplicates import duplicates, wanted
 from effaudit.views.weights.findings import Material, findings
 from effaudit.views.weights.float_left import float_left
 from effaudit.views.weights.layout import Layout, layout
-from effaudit.views.weights.measure import Measured, Wanted, measure
+from effaudit.views.weights.measure import DAMAGED, REFUSED, Measured, Wanted, measure
 from effaudit.views.weights.quantization import BadQuantization, bad_scale, bad_zero_point, coded_input
 from effaudit.views.weights.totals import totals
 from effaudit.views.weights.types import TensorWeights, Tied, Unread, WeightsReport
@@ -49,7 +49,7 @@ def inspect(audited: Audited) -> WeightsReport:
         duplicates=twice,
         float_left=left,
         quantization=_bad_quantization(told, constants, used),
-        unreadable=tuple(t for t, c in zip(told, constants, strict=True) if t.missing and _was_tried(t, c)),
+        unreadable=tuple(t for t, m in zip(told, measured, strict=True) if m.state == DAMAGED),
     )
     return WeightsReport(
         tensors=told,
@@ -65,7 +65,7 @@ def inspect(audited: Audited) -> WeightsReport:
 def _measured(tensor: Tensor, use: Use | None, want: Wanted, refused: str) -> Measured:
     reason = tensor.constant.missing or refused
     if reason:
-        return Measured(None, reason, None, reason)
+        return Measured(REFUSED, None, reason, None, reason)
     return measure(tensor.constant, use, tensor.logical // max(tensor.constant.numel, 1), want)
 
 
@@ -96,11 +96,6 @@ def _told(tensor: Tensor, measured: Measured, found: Sequence[Use]) -> TensorWei
         channels=measured.channels,
         channels_why=measured.channels_why or None,
     )
-
-
-def _was_tried(tensor: TensorWeights, constant: Constant) -> bool:
-    """True where the values are in reach but wrong, and not only packed or of a type that has no order."""
-    return not constant.missing and bool(tensor.missing) and not str(tensor.missing).startswith("it holds ")
 
 
 def _overlapping(constants: Sequence[Constant]) -> Mapping[int, str]:

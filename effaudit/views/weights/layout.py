@@ -6,6 +6,7 @@ https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 import msgspec
@@ -57,7 +58,7 @@ def layout(use: Use) -> Layout | str:
         return f"no channels are known for input {use.input or use.place} of {node.op}"
     groups, split, outputs, inputs = found
     if groups > 1 and seen[split] % groups:
-        return f"{groups} groups do not divide its {seen[split]} channels"
+        return f"{groups} groups do not divide its axis of {seen[split]}"
     return _stored(use.view.axes, constant.shape, groups, split, outputs, inputs)
 
 
@@ -130,12 +131,5 @@ def _stored(
 
 def plain(shape: tuple[int, ...]) -> Layout:
     """A tensor no channels are known of, under its own shape (flat where that has too many axes for numpy)."""
-    dims = shape if 0 < len(shape) <= MAX_RANK else (_count(shape),)
+    dims = shape if 0 < len(shape) <= MAX_RANK else (prod(shape),)
     return Layout(dims, tuple(range(len(dims))), (), ())
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for dim in shape:
-        total *= dim
-    return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -28,9 +28,17 @@ class Wanted(msgspec.Struct, frozen=True):
     turned: bool
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """What was read of one tensor; `missing` says why nothing was. The digests are empty where none were wanted."""
+READ: Final = "read"
+REFUSED: Final = "refused"  # not opened: out of reach, or too much work
+CODES: Final = "codes"  # sound, but not numbers with an order: packed or complex
+DAMAGED: Final = "damaged"  # in reach, and could not be read
 
+
+class Measured(msgspec.Struct, frozen=True):
+    """What was read of one tensor; `missing` says why it has no figures where `state` is not READ. The digests are
+    empty where none were wanted."""
+
+    state: str
     values: Values | None
     missing: str
     channels: Channels | None
@@ -46,13 +54,13 @@ def measure(constant: Constant, use: Use | None, packed: int, wanted: Wanted) ->
         if packed > 1:
             content = _content(constant) if wanted.content else b""
             why = f"it holds packed codes, {packed} to a byte"
-            return Measured(None, why, None, why, content)
+            return Measured(CODES, None, why, None, why, content)
         if constant.encoding.dtype.startswith("complex"):
             content = _content(constant) if wanted.content else b""
-            return Measured(None, "it holds complex numbers", None, "it holds complex numbers", content)
+            return Measured(CODES, None, "it holds complex numbers", None, "it holds complex numbers", content)
         return _measure(constant, use, wanted)
     except LoadError as error:
-        return Measured(None, str(error), None, "its values could not be read")
+        return Measured(DAMAGED, None, str(error), None, "its values could not be read")
 
 
 def _content(constant: Constant) -> bytes:
@@ -88,7 +96,7 @@ def _measure(constant: Constant, use: Use | None, wanted: Wanted) -> Measured:
         made = channels.channels(use.node.label, values.zeros, zeros_why)
     straight, other = turned.digests if turned is not None else ((), ())
     why = found if isinstance(found, str) else ""
-    return Measured(values, "", made, why, content.digest if content is not None else b"", straight, other)
+    return Measured(READ, values, "", made, why, content.digest if content is not None else b"", straight, other)
 
 
 def _layout(constant: Constant, use: Use | None) -> Layout | str:

@@ -8,7 +8,7 @@ import msgspec
 
 from effaudit.graph import INTEGERS, Constant
 from effaudit.views.weights.types import TensorWeights
-from effaudit.views.weights.uses import Use, input_names
+from effaudit.views.weights.uses import Use
 from effaudit.weights import QUANTIZATION
 
 
@@ -70,6 +70,5 @@ def _range(dtype: str, bits: int) -> tuple[int, int]:
 
 def coded_input(use: Use) -> int | None:
     """The place of the input whose zero point an input holds: `w` for `w_zero_point`; None where there is none."""
-    names = input_names(use.node)
     wanted = use.input.removesuffix("_zero_point")
-    return names.index(wanted) if wanted != use.input and wanted in names else None
+    return use.names.index(wanted) if wanted != use.input and wanted in use.names else None

@@ -66,6 +66,7 @@ def _coverage(tensors: int, unread: Sequence[Unread]) -> str:
     if not tensors:
         return "the model has no weights"
     if not missing:
-        return f"all {tensors:,} tensors were read"
-    more = f" (and {len(unread) - 1} other reasons)" if len(unread) > 1 else ""
-    return f"{missing:,} of {tensors:,} tensors could not be read: {unread[0].reason}{more}"
+        return "the only tensor was read" if tensors == 1 else f"all {tensors:,} tensors were read"
+    others = len(unread) - 1
+    more = f" (and {others} other reason{'s' if others > 1 else ''})" if others else ""
+    return f"{missing:,} of {tensors:,} tensor{'s' if tensors > 1 else ''} could not be read: {unread[0].reason}{more}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from effaudit.dataflow import Flow, flow
 from effaudit.graph import INTEGERS, Constant, Graph, Node
-from effaudit.ops._registry import registered
+from effaudit.operators.rules import Definition
+from effaudit.ops._registry import Rules, rules_for
 
 _SAME: Final = frozenset(("Identity", "Cast", "QuantizeLinear", "DequantizeLinear"))
 _RESHAPES: Final = frozenset("Reshape Flatten Squeeze Unsqueeze".split())
@@ -38,39 +39,40 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Use(msgspec.Struct, frozen=True):
-    """Input `place` of a node reads a view of a constant; `zero_point` is what the graph has for the input's own zero
-    point, where the operator has one ("": it was left out). `passes_on`: the node's output shows the constant again."""
+    """Input `place` of a node reads a view of a constant; `names` are the names of the node's inputs, lower-case (none
+    where no rule names them). `zero_point` is what the graph has for the input's own zero point, where the operator has
+    one ("": it was left out). `passes_on`: the node's output shows the constant again."""
 
     node: Node
     place: int
     view: View
+    names: tuple[str, ...] = ()
     zero_point: Constant | str | None = None
     passes_on: bool = False
 
     @property
     def input(self) -> str:
-        """The input's name in the operator's schema, lower-case; "" where the rules do not tell."""
-        return input_name(self.node, self.place)
+        """The input's name, lower-case; "" where the rules do not tell."""
+        return self.names[self.place] if self.place < len(self.names) else ""
 
 
 # A chain of more operators than this is no path from a weight to its layer.
 MAX_STEPS: Final = 16
 
 
-def input_name(node: Node, place: int) -> str:
-    """The schema's name of an input, lower-case; "" where no rule names it."""
-    names = input_names(node)
-    return names[place] if place < len(names) else ""
-
-
-def input_names(node: Node) -> tuple[str, ...]:
-    rules = registered().get((node.domain, node.op))
-    return () if rules is None or rules.shape_takes is None else rules.shape_takes.inputs
+def input_names(rules: Rules | None) -> tuple[str, ...]:
+    """The names of an operator's inputs, lower-case, as its schema or else its definition has them."""
+    if rules is None:
+        return ()
+    named = rules.shape_takes.inputs if rules.shape_takes is not None else ()
+    if not named and isinstance(rules, Definition):
+        return tuple(name.rstrip("?*").lower() for name in rules.inputs)
+    return named
 
 
 def uses(graph: Graph, known: Flow | None = None) -> Mapping[int, tuple[Use, ...]]:
     """By identity of the constant: the inputs of running nodes that read it, bodies and functions included."""
-    found = _Uses()
+    found = _Uses(rules_for(graph))
     found.graph(graph, {}, known)
     return {key: tuple(listed) for key, listed in found.by_constant.items()}
 
@@ -78,7 +80,8 @@ def uses(graph: Graph, known: Flow | None = None) -> Mapping[int, tuple[Use, ...
 class _Uses:
     """Walks graphs in order; a body that was walked with the same constants handed in is not walked again."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Mapping[tuple[str, str], Rules]) -> None:
+        self.rules = rules
         self.by_constant: dict[int, list[Use]] = {}
         self.walked: set[tuple[int, tuple[tuple[str, int, tuple[int, ...] | None], ...]]] = set()
 
@@ -105,11 +108,12 @@ class _Uses:
         carried = _through(node, view, views) if view is not None else None
         if carried is not None and len(carried.steps) <= MAX_STEPS:
             views[node.outputs[0]] = carried
+        names = input_names(self.rules.get((node.domain, node.op)))
         for place, name in enumerate(node.inputs):
             shown = views.get(name) if name else None
             if shown is not None:
                 passes_on = place == 0 and carried is not None
-                use = Use(node, place, shown, _own_zero_point(node, place, views), passes_on)
+                use = Use(node, place, shown, names, _own_zero_point(node, place, names, views), passes_on)
                 self.by_constant.setdefault(id(shown.constant), []).append(use)
 
     def _body(self, node: Node, body: Graph, views: Mapping[str, View]) -> None:
@@ -167,9 +171,8 @@ def _dequantized(node: Node, view: View, views: Mapping[str, View]) -> Dequantiz
     return Dequantized(shown.constant, view.axes[axis] if view.axes else 0, block if isinstance(block, int) else 0)
 
 
-def _own_zero_point(node: Node, place: int, views: Mapping[str, View]) -> Constant | str | None:
+def _own_zero_point(node: Node, place: int, names: Sequence[str], views: Mapping[str, View]) -> Constant | str | None:
     """The zero point that the operator itself takes for an input: "" where left out, None where it takes none."""
-    names = input_names(node)
     if place >= len(names) or f"{names[place]}_zero_point" not in names:
         return None
     at = names.index(f"{names[place]}_zero_point")

@@ -1,4 +1,4 @@
-"""Explanations as lines of text, at most 80 columns, without colour."""
+"""Operators, calls and nodes explained, as lines of text of at most 80 columns, without colour."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Iterable
 from functools import singledispatch
 from typing import Final
 
-from effaudit.explain.derivation import Count, Step, shape_text
+from effaudit.explain.derivation import Count, Step
 from effaudit.explain.node import NodeExplanation, Operand, WeightReport
 from effaudit.explain.operator import OperatorAnswer, OperatorCard, Tensor
 from effaudit.printable import printable
-from effaudit.wrapping import WIDTH, wrapped
+from effaudit.render.screen import cut
+from effaudit.report import size
+from effaudit.wrapping import wrapped
 
 INDENT: Final = 9
 MAX_LISTED: Final = 12  # tensors of one list
 MAX_TEXT: Final = 2_000  # characters of one line of words; formulas are shown whole
 _NUMBER: Final = re.compile(r"(?<![\w.])\d{4,}(?![\w.])")
 _NAMES: Final = {"macs": "MACs", "ops": "ops", "flops": "FLOPs", "read_bytes": "read", "write_bytes": "written"}
-_BYTES: Final = frozenset(("read_bytes", "write_bytes"))
+_IN_BYTES: Final = frozenset(("read_bytes", "write_bytes"))
 
 
 @singledispatch
 def lines(explained: object) -> list[str]:
-    """An OperatorCard, OperatorAnswer or NodeExplanation as text."""
+    """What `effaudit explain` found as text; `effaudit.render.explanation` adds the subjects that are not here."""
     raise TypeError(f"no text for {type(explained).__name__}")
 
 
 @lines.register
 def _card(card: OperatorCard) -> list[str]:
-    found = [_cut(printable(f"{card.name}   {card.domain}   {card.kind}"))]
+    found = [cut(printable(f"{card.name}   {card.domain}   {card.kind}"))]
     if card.defined_in:
         found += _wrapped("from", card.defined_in)
     for item in card.inputs:
@@ -51,14 +53,14 @@ def _card(card: OperatorCard) -> list[str]:
 
 @lines.register
 def _answer(answer: OperatorAnswer) -> list[str]:
-    found = [_cut(f"{answer.operator}   {answer.domain}   {answer.kind}")]
+    found = [cut(f"{answer.operator}   {answer.domain}   {answer.kind}")]
     found += _listed("in", (_tensor(t) for t in answer.inputs))
     if answer.attributes:
         found += _wrapped("attr", "  ".join(f"{name}={value}" for name, value in answer.attributes.items()))
     found += _listed("out", (_tensor(t) for t in answer.outputs))
     found += _wrapped("params", _count(answer.params))
     found += _costs(answer.derivation, answer.unpriced)
-    found += _intensity(answer.intensity)
+    found += _per_byte(answer.intensity)
     for note in answer.notes:
         found += _wrapped("note", note)
     return found
@@ -89,10 +91,10 @@ def _node(node: NodeExplanation) -> list[str]:
     found += _costs(node.derivation, node.unpriced)
     for figure, (low, high) in node.bounds.items():
         top = f"{high:,}" if high is not None else "unbounded"
-        found += _wrapped(_NAMES[figure], f"{low:,} .. {top}" + (" B" if figure in _BYTES else ""))
+        found += _wrapped(_NAMES[figure], f"{low:,} .. {top}" + (" B" if figure in _IN_BYTES else ""))
     if node.why and not node.unpriced:
         found += _wrapped("because", node.why)
-    found += _intensity(node.intensity)
+    found += _per_byte(node.intensity)
     if node.advice:
         found += _wrapped("advice", node.advice)
     return found
@@ -103,7 +105,7 @@ def _costs(steps: Iterable[Step], unpriced: str | None) -> list[str]:
     for step in steps:
         if step.figure == "params":
             continue
-        name, unit = _NAMES[step.figure], " B" if step.figure in _BYTES else ""
+        name, unit = _NAMES[step.figure], " B" if step.figure in _IN_BYTES else ""
         result = f"= {_count(step.result)}{unit}"
         if step.result == 0 and (step.formula == "0" or step.figure == "flops"):
             found += _wrapped(name, "0")
@@ -118,26 +120,28 @@ def _costs(steps: Iterable[Step], unpriced: str | None) -> list[str]:
     return found
 
 
-def _intensity(value: float | None) -> list[str]:
+def _per_byte(value: float | None) -> list[str]:
     return [] if value is None else _wrapped("per byte", f"{value:,} FLOP/B")
 
 
 def _tensor(tensor: Tensor) -> str:
-    size = "" if tensor.bytes is None else f"  {_count(tensor.bytes)} B"
     role = "" if tensor.role in ("input", "output") else f"  {tensor.role}"
-    return f"{tensor.name}  {tensor.dtype} {shape_text(tensor.shape)}{size}{role}"
+    return f"{tensor.name}  {tensor.dtype} {size(tensor.shape)}{_bytes(tensor.bytes)}{role}"
 
 
 def _operand(operand: Operand) -> str:
-    size = "" if operand.bytes is None else f"  {_count(operand.bytes)} B"
     role = f"{operand.role}: " if operand.role else ""
     source = f"  {operand.source}" if operand.source else ""
-    return f"{role}{operand.name}  {operand.dtype} {shape_text(operand.shape)}{size}{source}"
+    return f"{role}{operand.name}  {operand.dtype} {size(operand.shape)}{_bytes(operand.bytes)}{source}"
+
+
+def _bytes(count: Count) -> str:
+    return "" if count is None else f"  {_count(count)} B"
 
 
 def _weight(weight: WeightReport) -> str:
     where = f", counted at {weight.counted_at}" if weight.counted_at else ""
-    return f"{weight.name}  {shape_text(weight.shape)}  {weight.elements:,} elements  {weight.role}{where}"
+    return f"{weight.name}  {size(weight.shape)}  {weight.elements:,} elements  {weight.role}{where}"
 
 
 def _listed(head: str, items: Iterable[str]) -> list[str]:
@@ -162,7 +166,3 @@ def grouped(arithmetic: str) -> str:
 def _wrapped(head: str, text: str, limit: int | None = MAX_TEXT) -> list[str]:
     """`text` behind `head`."""
     return wrapped(f"{head:<{INDENT}}", printable(text, limit))
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
