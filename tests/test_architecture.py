@@ -14,7 +14,7 @@ PACKAGE = Path(effaudit.__file__).parent
 ORDER = (
     ("errors",),
     ("units", "printable"),
-    ("schema_errors", "wrapping"),
+    ("schema_errors", "wrapping", "nearest"),
     ("strict_yaml",),
     ("dims",),
     ("graph",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -99,7 +99,8 @@ def against(audited: Audited, text: str) -> Against:
         architecture = find(text)
     figures = _figures(architecture) if architecture else (parse(text),)
     own = parts(audited)
-    found = tuple(_explain(figure, own) for figure in figures)
+    explain = _explain if architecture is None else _compare
+    found = tuple(explain(figure, own) for figure in figures)
     rows = tuple(_share(row, own) for row in own.computing)
     return Against(audited.name, text, architecture, all(e.reproduced for e in found), found, rows)
 
@@ -113,9 +114,14 @@ def _share(row: Part, own: Parts) -> RowShare:
     return RowShare(row.node.label, row.node.op, row.kind, row.macs, row.macs / total if total else 0.0)
 
 
+def _compare(figure: Figure, own: Parts) -> Explanation:
+    """With a published architecture: named counts only. Some part of any large graph has some architecture's count."""
+    named, hits = _named(figure, own)
+    return _explained(figure, named, hits, (), [*_notes(own), "subsets are not searched for an architecture"])
+
+
 def _explain(figure: Figure, own: Parts) -> Explanation:
-    named = [count for count in (*totals(own), *conventions(own)) if count.counts in _meant(figure)]
-    hits = [hit for count in named if (hit := _hit(count, figure)) is not None]
+    named, hits = _named(figure, own)
     notes = _notes(own)
     tried: list[Search] = []
     if figure.counts == BYTES:
@@ -125,7 +131,19 @@ def _explain(figure: Figure, own: Parts) -> Explanation:
     else:
         tried, counts = _search(figure, own, notes)
         hits += [hit for count in counts if (hit := _hit(count, figure)) is not None]
-    hits = _unique(sorted(hits, key=lambda hit: _rank(hit, figure)))
+    return _explained(figure, named, hits, tried, notes)
+
+
+def _named(figure: Figure, own: Parts) -> tuple[list[Count], list[Candidate]]:
+    """The counts with a name that the figure may mean, and those that meet it."""
+    named = [count for count in (*totals(own), *conventions(own)) if count.counts in _meant(figure)]
+    return named, [hit for count in named if (hit := _hit(count, figure)) is not None]
+
+
+def _explained(
+    figure: Figure, named: Sequence[Count], met: Sequence[Candidate], tried: Sequence[Search], notes: Sequence[str]
+) -> Explanation:
+    hits = _unique(sorted(met, key=lambda hit: _rank(hit, figure)))
     taken = {hit.name for hit in hits}
     missed = sorted((c for c in named if c.name not in taken), key=lambda c: abs(c.value - figure.value))
     nearest = tuple(_candidate(c, figure, "") for c in missed[:_NEAREST])

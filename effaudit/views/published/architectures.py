@@ -89,7 +89,7 @@ def find(name: str) -> Architecture:
     if found is not None:
         return found
     close = difflib.get_close_matches(key(name[:MAX_NAME]), _by_key(), n=3, cutoff=0.6)
-    hint = f"; did you mean {', '.join(_by_key()[k].name for k in close)}?" if close else ""
+    hint = suggested([_by_key()[k].name for k in close])
     raise UsageError(f"no published architecture is called {printable(name, 60)!r}{hint}")
 
 

@@ -148,9 +148,9 @@ class WeightTotals(msgspec.Struct, frozen=True):
     """Sums over the tensors; `coverage` says of how many. Where nothing could be read, figures of values are None.
 
     `elements`, `zeros`, `zero_share` and the counts are of parameters: `zeros` of the `zeros_of` elements of them whose
-    zeros are known. The bytes are those that the file would save: `lossless_16_bytes` with 16-bit floats for weights
-    whose numbers all are 16-bit floats, `duplicate_bytes` with one copy of equal tensors; `two_four_bytes` and
-    `float_left_bytes` are what such weights take now.
+    zeros are known. `lossless_16_bytes` and `duplicate_bytes` are what the file would save: the former with 16-bit
+    floats for weights whose numbers all are 16-bit floats, the latter with one copy of equal tensors. `two_four_bytes`
+    and `float_left_bytes` are what those weights take now.
     """
 
     tensors: int
