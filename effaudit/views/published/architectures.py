@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from functools import cache
@@ -12,6 +11,8 @@ from typing import Final
 import msgspec
 
 from effaudit.errors import UsageError
+from effaudit.nearest import nearest as nearest_names
+from effaudit.nearest import suggested
 from effaudit.printable import printable
 from effaudit.views.published.figure import Figure, parse
 
@@ -88,7 +89,7 @@ def find(name: str) -> Architecture:
     found = known(name)
     if found is not None:
         return found
-    close = difflib.get_close_matches(key(name[:MAX_NAME]), _by_key(), n=3, cutoff=0.6)
+    close = nearest_names(key(name[:MAX_NAME]), _by_key())
     hint = suggested([_by_key()[k].name for k in close])
     raise UsageError(f"no published architecture is called {printable(name, 60)!r}{hint}")
 
