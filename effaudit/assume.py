@@ -9,9 +9,10 @@ from typing import Final
 from effaudit import dims
 from effaudit.graph import Graph, Shape
 
-_BATCH: Final = re.compile(r"batch|^bs?$", re.IGNORECASE)
-_IMAGE: Final = re.compile(r"height|width|^(h|w)$", re.IGNORECASE)
-_LENGTH: Final = re.compile(r"seq|len|past|time|token|cache|context|frames|samples", re.IGNORECASE)
+# Patterns are compiled where they are first needed: most models leave no dim open.
+_BATCH: Final = r"(?i)batch|^bs?$"
+_IMAGE: Final = r"(?i)height|width|^(h|w)$"
+_LENGTH: Final = r"(?i)seq|len|past|time|token|cache|context|frames|samples"
 _CHANNELS: Final = (1, 3, 4)
 # Candidates for everything that is neither a batch nor an image side: a sequence, a number of samples.
 LENGTHS: Final = (128, 1024, 16_000, 1)
@@ -40,13 +41,13 @@ def assumptions(graph: Graph) -> Iterator[dict[str, int]]:
 
 def _role(name: str, axis: int, shape: Shape) -> int | None:
     """The size of a batch or of an image side; None for a length."""
-    if _BATCH.search(name):
+    if re.search(_BATCH, name):
         return BATCH
-    if _LENGTH.search(name):
+    if re.search(_LENGTH, name):
         return None
     if axis == 0 and len(shape) > 1:
         return BATCH
-    return SIDE if _IMAGE.search(name) or _is_side(axis, shape) else None
+    return SIDE if re.search(_IMAGE, name) or _is_side(axis, shape) else None
 
 
 def _is_side(axis: int, shape: Shape) -> bool:

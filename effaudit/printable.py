@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 # C0 and C1 controls, DEL, line separators, bidirectional overrides and isolates, byte-order marks, lone surrogates
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+# Compiled where it is first needed: most names are printable.
+_UNSAFE: Final = "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 MAX_NAME: Final = 200
 
 
@@ -17,4 +18,4 @@ def printable(text: str, limit: int | None = MAX_NAME) -> str:
         text = f"{text[:half]}...{text[-half:]}" if half > 0 else text[:limit]
     if text.isascii() and text.isprintable():
         return text
-    return _UNSAFE.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
+    return re.sub(_UNSAFE, lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)

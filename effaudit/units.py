@@ -11,14 +11,14 @@ from effaudit.printable import printable
 
 _DECIMAL: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_NUMBER: Final = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMGBT]|[KMGT]i)?")
+_NUMBER: Final = r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKMGBT]|[KMGT]i)?"
 MAX_DIGITS: Final = 40
 MAX_FIGURE: Final = 2**900  # the largest count that is followed: sums and ratios of such still fit a float
 
 
 def parse_count(text: str, what: str) -> int:
     """A whole number with an optional suffix. Raises UsageError naming `what`."""
-    match = _NUMBER.fullmatch(text.strip())
+    match = re.fullmatch(_NUMBER, text.strip())
     if match is None or len(match.group(1)) > MAX_DIGITS:
         raise UsageError(f"{what}: {printable(text, 40)!r} is no number; write it like 1, 224, 16k or 4Ki")
     digits, suffix = match.group(1).replace("_", ""), match.group(2) or ""

@@ -72,12 +72,12 @@ def models(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # A comma in a number (724,406,816) separates nothing.
-_COMMA: Final = re.compile(r",(?!(?<=\d,)\d{3}(?!\d))")
+_COMMA: Final = r",(?!(?<=\d,)\d{3}(?!\d))"
 
 
 def items(options: Iterable[str]) -> tuple[str, ...]:
     """The values of a list option: comma and repetition are equal."""
-    return tuple(item.strip() for option in options for item in _COMMA.split(option) if item.strip())
+    return tuple(item.strip() for option in options for item in re.split(_COMMA, option) if item.strip())
 
 
 def formats(

@@ -12,8 +12,9 @@ same where views share storage and an elementwise node may write over an input t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
+from operator import le
 
 import msgspec
 
@@ -304,19 +305,21 @@ def _formula(found: list[Buffer], steps: int) -> Dim | None:
 def _greatest(candidates: list[Dim]) -> Dim | None:
     """The maximum of expressions, None where too many remain undominated to be worth reading."""
     names = sorted({s.name for c in candidates for s in dims.symbols(c)})
-    leaders: dict[Dim, None] = {}
-    for scale in (1, 16, 256, 4096, 65536):  # those that win somewhere come first: they dominate most of the others
-        at: Mapping[str, int] = dict.fromkeys(names, scale)
-        leaders[max(candidates, key=lambda c: dims.evaluate(c, at) or 0)] = None
+    tried = [dict.fromkeys(names, scale) for scale in (1, 16, 256, 4096, 65536)]
+    tried += [dict.fromkeys(names, 1) | {name: 4096} for name in names[:MAX_CANDIDATES]]
+    values = {c: tuple(dims.evaluate(c, at) or 0 for at in tried) for c in candidates}
+    # Those that win somewhere come first: they dominate most of the others.
+    best = [max(column) for column in zip(*values.values(), strict=True)]
+    leaders = [next(c for c in candidates if values[c][i] == most) for i, most in enumerate(best)]
     kept: list[Dim] = []
-    for candidate in (*leaders, *candidates):
-        if not any(_dominated(candidate, other) for other in kept):
-            kept = [other for other in kept if not _dominated(other, candidate)]
+
+    def dominated(dim: Dim, by: Dim) -> bool:
+        return all(map(le, values[dim], values[by])) and dims.lower(by - dim) >= 0
+
+    for candidate in dict.fromkeys((*leaders, *candidates)):
+        if not any(dominated(candidate, other) for other in kept):
+            kept = [other for other in kept if not dominated(other, candidate)]
             kept.append(candidate)
         if len(kept) > MAX_CANDIDATES:
             return None
     return dims.maximum(*kept)
-
-
-def _dominated(dim: Dim, by: Dim) -> bool:
-    return dims.lower(by - dim) >= 0
