@@ -6,6 +6,7 @@ A `Graph` is the file as written. `load` fills it; `ops` rules read it; rewrites
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -23,9 +24,7 @@ TOO_LARGE: Final = "a tensor of more than 2^900 elements"
 
 def numel(shape: Iterable[Dim]) -> Dim:
     """The product of dims. Raises Undecided where it is larger than any count that is followed."""
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
+    total: Dim = prod(shape)
     if type(total) is int and total > MAX_FIGURE:
         raise Undecided(TOO_LARGE)
     return total

@@ -234,7 +234,10 @@ def _capped(low: Price, high: Price) -> tuple[Price, Price]:
 
 
 def _fits(price: Price) -> bool:
-    return not any(map(_is_too_large, price.figures))
+    for figure in (price.macs, price.ops, price.reads, price.writes):
+        if type(figure) is int and figure > MAX_FIGURE:
+            return False
+    return True
 
 
 def _is_too_large(figure: Dim | None) -> bool:

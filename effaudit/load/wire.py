@@ -80,7 +80,7 @@ def fields(buf: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
 def text(buf: bytes, start: int, stop: int) -> str:
     """A string field; invalid UTF-8 is spelled out as backslash escapes."""
     try:
-        return str(buf[start:stop], "utf-8")
+        return buf[start:stop].decode()
     except UnicodeDecodeError:
         return buf[start:stop].decode("utf-8", "backslashreplace")
 
