@@ -110,6 +110,21 @@ def operand(text: str, what: str, default: Operand) -> tuple[Operand, bool]:
     return Operand(encoding, () if scalar else (len(values),), False, values[:1] if scalar else values), typed
 
 
+def values(text: str, what: str, encoding: Encoding, *, scalar: bool) -> Operand:
+    """An input given by its values alone: `6x4`, `0,-1`, `5`. Raises UsageError."""
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
+    parts = [part.strip() for part in re.split(r"[x,*]", text.strip().strip("()")) if part.strip()]
+    if not parts or not all(map(_NUMBER.fullmatch, parts)) or (scalar and len(parts) > 1):
+        example, unknown = ("5", "scalar:int64") if scalar else ("6x4", "2:int64")
+        raise UsageError(
+            f"{what}: expected {'its value' if scalar else 'its values'}, such as {what}={example}; "
+            f"{what}={unknown} is one whose values are not known"
+        )
+    found = tuple(number(part, what) for part in parts)
+    return Operand(encoding, () if scalar else (len(found),), False, found)
+
+
 def numbers(text: str, what: str) -> tuple[int | float, ...]:
     """`[1,64,-1]` -> (1, 64, -1)."""
     parts = [part for part in re.split(r"[,\s]+", text.strip().strip("[]()")) if part]

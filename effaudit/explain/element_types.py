@@ -61,6 +61,23 @@ _OTHERS: Final[Mapping[tuple[str, str], Encoding]] = {
     ("WhisperBeamSearch", "attention_mask"): INT32,
     ("WordConvEmbedding", "sequence"): INT32,
 }
+# Inputs of ai.onnx whose values, not shapes, are what a call is about: lists of numbers, and single ones.
+_LISTS: Final = frozenset(
+    "shape repeats starts ends axes steps split sizes pads output_shape image_shape block_shape size".split()
+)
+_MORE_LISTS: Final = frozenset(
+    (("ConstantOfShape", "input"), ("Resize", "scales"), ("TopK", "k"), ("Upsample", "scales"))
+)
+_NUMBERS: Final = frozenset(
+    (
+        *(("Range", name) for name in ("start", "limit", "delta")),
+        *(("DFT", name) for name in ("dft_length", "axis")),
+        *((window, "size") for window in ("BlackmanWindow", "HammingWindow", "HannWindow")),
+        ("CumSum", "axis"),
+        ("OneHot", "depth"),
+        ("Trilu", "k"),
+    )
+)
 _LOGIC: Final = frozenset(("And", "Or", "Xor", "Not"))
 PACKED: Final = frozenset(("MatMulNBits", "MatMulBnb4", "MatMulNBitsMlp", "MatMulNBitsQkv", "MatMulFpQ4"))
 _QUANTIZED: Final = re.compile(r"QLinear|QGemm|QAttention|ConvInteger|MatMulInteger|DequantizeLinear")
@@ -87,6 +104,17 @@ def fixed_encoding(domain: str, op: str, name: str) -> Encoding | None:
     if op.startswith("Bit") and op != "BitCast" and lower in ("a", "b", "x"):
         return INT32
     return _quantized(op, lower) or (FLOAT if _FLOAT.search(lower) else None)
+
+
+def takes_list(domain: str, op: str, name: str) -> bool:
+    """Whether an input is a list of numbers that the output's shape depends on, such as the `axes` of a Squeeze."""
+    lower = name.lower()
+    return not domain and (lower in _LISTS or (op, lower) in _MORE_LISTS)
+
+
+def takes_number(domain: str, op: str, name: str) -> bool:
+    """Whether an input is one number, such as the `depth` of a OneHot."""
+    return not domain and (op, name.lower()) in _NUMBERS
 
 
 def _quantized(op: str, lower: str) -> Encoding | None:

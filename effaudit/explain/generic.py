@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from effaudit.errors import UsageError
-from effaudit.explain.arguments import attribute, operand, whole
+from effaudit.explain.arguments import attribute, operand, values, whole
 from effaudit.explain.call import Call, Operand
-from effaudit.explain.element_types import PACKED, default_encoding, fixed_encoding
+from effaudit.explain.element_types import PACKED, default_encoding, fixed_encoding, takes_list, takes_number
 from effaudit.explain.lookup import Operator
 from effaudit.explain.takes import Names, names_of
 from effaudit.graph import FLOAT, INT64, Constant, Node
@@ -74,11 +74,21 @@ def call_of(found: Operator, arguments: Mapping[str, str]) -> Call:
         if is_attribute(name, takes):
             attrs[name] = attribute(text, given, takes.attributes.get(name, ()))
         else:
-            typed = default_encoding(found.domain, found.op, name)
-            read[name] = operand(text, given, Operand(typed, (), is_weight(found, name)))
+            read[name] = _input(found, name, given, text)
     ordered = {name: read[name] for name in takes.inputs if name in read}
     ordered.update(sorted(((n, v) for n, v in read.items() if n not in ordered), key=lambda item: _place(item[0])))
     return Call(found.domain, found.op, _settled(found, ordered), attrs, outputs)
+
+
+def _input(found: Operator, name: str, given: str, text: str) -> tuple[Operand, bool]:
+    """An input, and whether its element type was stated; plain numbers are values where the operator wants these."""
+    typed = default_encoding(found.domain, found.op, name)
+    plain = ":" not in text and not text.strip().startswith("[")
+    if plain and not isinstance(found.rules, Definition):  # the names in a definition mean nothing
+        scalar = takes_number(found.domain, found.op, name)
+        if scalar or takes_list(found.domain, found.op, name):
+            return values(text, given, typed, scalar=scalar), False
+    return operand(text, given, Operand(typed, (), is_weight(found, name)))
 
 
 def missing(found: Operator, arguments: Mapping[str, str]) -> list[str]:
