@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ from effaudit.graph import INTEGERS, Constant
 from effaudit.load.external import REMOTE
 from effaudit.quantity import add
 from effaudit.weights import PARAM, UNUSED
+
+MAX_EXAMPLES: Final = 5
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -31,8 +34,9 @@ def findings(audited: Audited) -> tuple[Finding, ...]:
     return tuple(found for make in _MAKERS.values() if (found := make(audited)) is not None)
 
 
-def _names(names: list[str]) -> tuple[str, ...]:
-    return tuple(names[:5])
+def examples(names: Iterable[str]) -> tuple[str, ...]:
+    """The first of the names, for `where`."""
+    return tuple(islice(names, MAX_EXAMPLES))
 
 
 def _assumed(audited: Audited) -> Finding | None:
@@ -47,7 +51,7 @@ def _assumed(audited: Audited) -> Finding | None:
     if root:
         message += f"; under these sizes the model is not valid ({root})"
         options = " ".join(f"--dim {shlex.quote(name.rpartition('=')[0])}=N" for name in names)
-    return Finding("dims-assumed", len(names), message, f"give the real ones: {options}", _names(names))
+    return Finding("dims-assumed", len(names), message, f"give the real ones: {options}", examples(names))
 
 
 def _unpriced(audited: Audited) -> Finding | None:
@@ -61,7 +65,7 @@ def _unpriced(audited: Audited) -> Finding | None:
         len(rows),
         f"{len(rows)} node(s) have no price; totals are lower bounds ({rows[0].node.op}: {rows[0].why})",
         _price(rows[0].why, audited),
-        _names([row.node.label for row in rows]),
+        examples([row.node.label for row in rows]),
     )
 
 
@@ -98,7 +102,7 @@ def _dead(audited: Audited) -> Finding | None:
         len(rows),
         f"{len(rows)} node(s) feed no output and never run; they are in no total",
         "remove them from the file",
-        _names([row.node.label for row in rows]),
+        examples([row.node.label for row in rows]),
     )
 
 
@@ -113,7 +117,7 @@ def _unused(audited: Audited) -> Finding | None:
         len(tensors),
         f"{len(tensors)} constant(s) of {size:,} bytes are read by nothing that runs",
         "remove them from the file",
-        _names([c.name for c in tensors]),
+        examples([c.name for c in tensors]),
     )
 
 
@@ -128,7 +132,7 @@ def _constant_nodes(audited: Audited) -> Finding | None:
         len(tensors),
         f"{len(tensors)} weight(s) are Constant nodes, not initializers; tools that read initializers miss them",
         "turn them into initializers",
-        _names([c.name for c in tensors]),
+        examples([c.name for c in tensors]),
     )
 
 
@@ -155,7 +159,7 @@ def _input_independent(audited: Audited) -> Finding | None:
         fold
         if held < len(rows)
         else "not needed where the runtime has integer kernels, which take the weights as they are",
-        _names([row.node.label for row in rows]),
+        examples([row.node.label for row in rows]),
     )
 
 
@@ -172,7 +176,7 @@ def _missing(audited: Audited) -> Finding | None:
         len(tensors),
         f"the data of {len(tensors)} tensor(s) cannot be read: {tensors[0].missing}",
         f"put the weight file beside the model: {'shapes depend on it' if shapes else '--weights needs it'}",
-        _names([c.name for c in tensors]),
+        examples([c.name for c in tensors]),
     )
 
 

@@ -5,7 +5,7 @@ A `Graph` is the file as written. `load` fills it; `ops` rules read it; rewrites
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from typing import Any, Final, TypeAlias
 
@@ -188,6 +188,20 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     def label(self) -> str:
         """The name, or the first output where the file gives none."""
         return self.name or next((o for o in self.outputs if o), self.op)
+
+
+def nested(graphs: Iterable[Graph]) -> Iterator[Graph]:
+    """The graphs and the bodies in them, however deep, in no order; one that occurs twice once."""
+    waiting = list({id(graph): graph for graph in graphs}.values())
+    seen = set(map(id, waiting))
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph.nodes:
+            for body in node.bodies.values():
+                if id(body) not in seen:
+                    seen.add(id(body))
+                    waiting.append(body)
 
 
 class Function(msgspec.Struct, frozen=True):

@@ -234,6 +234,7 @@ def _capped(low: Price, high: Price) -> tuple[Price, Price]:
 
 
 def _fits(price: Price) -> bool:
+    # `_is_too_large` written out: this runs for every node.
     for figure in (price.macs, price.ops, price.reads, price.writes):
         if type(figure) is int and figure > MAX_FIGURE:
             return False

@@ -40,8 +40,7 @@ _NO: Final = frozenset("no false off 0 none".split())
 
 def shape_of(text: str, what: str) -> Shape:
     """`1x64x56x56`, `B,3,H,W` or `scalar`: numbers and names of open dims. Raises UsageError naming `what`."""
-    if len(text) > MAX_LENGTH:
-        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
+    _check_length(text, what)
     text = text.strip().strip("()[]").strip()
     if text in ("", "scalar"):
         return ()
@@ -92,8 +91,7 @@ def operand(text: str, what: str, default: Operand) -> tuple[Operand, bool]:
 
     It has the element type and the role of `default` unless a suffix says otherwise. Raises UsageError.
     """
-    if len(text) > MAX_LENGTH:
-        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
+    _check_length(text, what)
     body, *suffixes = text.split(":")
     body, scalar, typed = body.strip(), False, False
     encoding, weight = default.encoding, default.weight
@@ -112,9 +110,8 @@ def operand(text: str, what: str, default: Operand) -> tuple[Operand, bool]:
 
 def values(text: str, what: str, encoding: Encoding, *, scalar: bool) -> Operand:
     """An input given by its values alone: `6x4`, `0,-1`, `5`. Raises UsageError."""
-    if len(text) > MAX_LENGTH:
-        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
-    parts = [part.strip() for part in re.split(r"[x,*]", text.strip().strip("()")) if part.strip()]
+    _check_length(text, what)
+    parts = _parts(text.strip().strip("()"))
     if not parts or not all(map(_NUMBER.fullmatch, parts)) or (scalar and len(parts) > 1):
         example, unknown = ("5", "scalar:int64") if scalar else ("6x4", "2:int64")
         raise UsageError(
@@ -144,16 +141,24 @@ def number(text: str, what: str) -> int | float:
 
 def attribute(text: str, what: str, types: tuple[type, ...]) -> Any:
     """An attribute of the types its rule states: `2`, `1,1`, `3x3`, `SAME_UPPER`."""
-    if len(text) > MAX_LENGTH:
-        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")
+    _check_length(text, what)
     if types and types[0] is tuple:
         if str in types:
             return tuple(part.strip() for part in text.strip("[]").split(","))
-        listed = re.split(r"[x,*]", text.strip().strip("[]()"))
-        return tuple(number(part, what) for part in listed if part.strip())
+        return tuple(number(part, what) for part in _parts(text.strip().strip("[]()")))
     if str in types or (not types and not _NUMBER.fullmatch(text.strip())):
         return text
     found = number(text, what)
     if types == (int,) and not isinstance(found, int):
         raise UsageError(f"{what}: {printable(text, 40)} is no whole number")
     return found
+
+
+def _parts(text: str) -> list[str]:
+    """`3x3`, `1,1` -> what stands between the signs."""
+    return [part.strip() for part in re.split(r"[x,*]", text) if part.strip()]
+
+
+def _check_length(text: str, what: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"{what}: longer than {MAX_LENGTH} characters")

@@ -24,7 +24,7 @@ from effaudit.explain.derivation import (
 )
 from effaudit.explain.find import find_node
 from effaudit.explain.takes import names_of
-from effaudit.graph import Constant, Graph, Node, Value
+from effaudit.graph import Constant, Graph, Node, Value, nested
 from effaudit.kinds import SCORES, VALUES
 from effaudit.ops._registry import Rules, rules_for
 from effaudit.report import size
@@ -285,14 +285,9 @@ def _operand(role: str, name: str, value: Value, source: str) -> Operand:
 
 def _inner(node: Node) -> Iterator[Node]:
     """The node and those of its bodies, however deep; a body that occurs twice once."""
-    waiting, seen = [node], set()
-    while waiting:
-        one = waiting.pop()
-        yield one
-        for body in one.bodies.values():
-            if id(body) not in seen:
-                seen.add(id(body))
-                waiting.extend(body.nodes)
+    yield node
+    for body in nested(node.bodies.values()):
+        yield from body.nodes
 
 
 def _held_by(node: Node, own: Mapping[int, tuple[int, int]]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from effaudit.errors import Undecided
-from effaudit.graph import Graph, Node
+from effaudit.graph import Graph, Node, nested
 from effaudit.ops._call import INVALID
 from effaudit.ops._registry import Rules
 from effaudit.views.reach import mixing, reach, rearranging, sliding
@@ -109,16 +109,7 @@ def _lost(call: Call, inputs: Sequence[Field | None], why: str) -> Seen:
 
 def slides(graph: Graph) -> bool:
     """Whether any operator of a graph, or of a body in it, slides over an axis."""
-    queue, done = [graph], {id(graph)}
-    while queue:
-        for node in queue.pop().nodes:
-            if (node.domain, node.op) in SLIDING:
-                return True
-            for body in node.bodies.values():
-                if id(body) not in done:
-                    done.add(id(body))
-                    queue.append(body)
-    return False
+    return any((node.domain, node.op) in SLIDING for one in nested([graph]) for node in one.nodes)
 
 
 def sources(graph: Graph) -> dict[str, Field]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from effaudit.findings import Finding
+from effaudit.findings import Finding, examples
 from effaudit.views.weights.figures import is_float
 from effaudit.views.weights.quantization import BadQuantization
 from effaudit.views.weights.totals import lossless_16
@@ -17,7 +17,6 @@ from effaudit.weights import BUFFER, PARAM
 SPREAD: Final = 16.0  # 4 of the 8 bits of per-tensor int8 are lost to the median channel
 SPARSE: Final = 0.5  # below it, an index costs about what it saves
 WORTH: Final = 0.01  # of the bytes of all parameters: less is not worth a rewrite
-NAMES: Final = 5
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -41,11 +40,7 @@ def findings(material: Material) -> tuple[Finding, ...]:
 
 def _made(rule: str, tensors: Sequence[TensorWeights], message: str, remedy: str) -> Finding | None:
     """A finding about tensors; None where there are none."""
-    return Finding(rule, len(tensors), message, remedy, _names(t.name for t in tensors)) if tensors else None
-
-
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(names)[:NAMES]
+    return Finding(rule, len(tensors), message, remedy, examples(t.name for t in tensors)) if tensors else None
 
 
 def _worth(saved: int, material: Material) -> bool:
@@ -90,7 +85,7 @@ def _bad_quantization(material: Material) -> Finding | None:
         len(found),
         f"{len(found)} tensor(s) of scales or zero points cannot be meant ({found[0].what})",
         "calibrate and quantize again",
-        _names(b.name for b in found),
+        examples(b.name for b in found),
     )
 
 
@@ -108,7 +103,7 @@ def _float_left(material: Material) -> Finding | None:
         len(left.tensors),
         message,
         "quantize these layers too, or store the codes, unless accuracy needs the floats",
-        _names(t.name for t in left.tensors),
+        examples(t.name for t in left.tensors),
     )
 
 
@@ -125,7 +120,7 @@ def _duplicates(material: Material) -> Finding | None:
         len(found),
         f"{len(found)} group(s) of equal tensors are stored more than once{extra}: {wasted:,} bytes too many",
         "let the nodes share one tensor",
-        _names(" = ".join(d.names[:2]) for d in sorted(found, key=lambda d: -d.wasted_bytes)),
+        examples(" = ".join(d.names[:2]) for d in sorted(found, key=lambda d: -d.wasted_bytes)),
     )
 
 

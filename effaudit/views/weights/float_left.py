@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from effaudit.graph import Graph
+from effaudit.graph import Graph, nested
 from effaudit.ops._registry import MAC_KINDS, Rules, rules_for
 from effaudit.views.weights.layout import Layout, layout
 from effaudit.views.weights.types import Apart, FloatLeft, FloatTensor
@@ -27,16 +27,11 @@ APART: Final = ("bias", "norm", "embedding", "other")
 
 def is_quantized(graph: Graph) -> bool:
     """True where a node of the graph or of its bodies works on quantized numbers."""
-    pending, seen = [graph], {id(graph)}
-    while pending:
-        for node in pending.pop().nodes:
-            if node.op in _QUANTIZED or node.op.startswith(("QLinear", "QOrdered")):
-                return True
-            for body in node.bodies.values():
-                if id(body) not in seen:
-                    seen.add(id(body))
-                    pending.append(body)
-    return False
+    return any(
+        node.op in _QUANTIZED or node.op.startswith(("QLinear", "QOrdered"))
+        for one in nested([graph])
+        for node in one.nodes
+    )
 
 
 def float_left(graph: Graph, tensors: Sequence[Tensor], uses: Mapping[int, Sequence[Use]]) -> FloatLeft | None:
