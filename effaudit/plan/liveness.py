@@ -1,9 +1,4 @@
-"""Liveness: which activations exist at each step, and how many bytes that is.
-
-An activation is a tensor that depends on a graph input or on chance; what depends on neither is computed ahead and
-stored with the weights. It lives from its producer (a graph input: from the start) to its last reader (a graph
-output: to the end); both ends included, so a node's inputs and outputs coexist. Nodes that no output depends on never
-run. The body of If, Loop, Scan or a function is one opaque node; what it captures it reads.
+"""Liveness: how many bytes of activations exist at each step.
 
 Figures: `sum_bytes` all activations without reuse; `max_in_out_bytes` the largest inputs + outputs of one node;
 `live_bytes` the largest sum of live activations in execution order, no views, nothing in place; `inplace_bytes` the
@@ -22,21 +17,12 @@ from effaudit import dims
 from effaudit.dataflow import Flow, flow
 from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
-from effaudit.graph import SEQUENCE, STRING, Graph, Node, Value
-from effaudit.ops._registry import registered
+from effaudit.graph import Graph, Node
+from effaudit.plan.lifetimes import Lifetime, lifetimes
+from effaudit.plan.storage import SHARED, shared
 from effaudit.quantity import Quantity
 
 MAX_CANDIDATES = 12
-
-
-class Buffer(msgspec.Struct, frozen=True, gc=False):
-    """A tensor's storage: alive from step `start` up to and including step `end` (a step is a node's place)."""
-
-    name: str
-    start: int
-    end: int
-    size: Dim | None
-    why: str = ""
 
 
 class Peak(msgspec.Struct, frozen=True):
@@ -61,13 +47,13 @@ def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
     """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it."""
     known = known or flow(graph)
     steps = known.running
-    found = buffers(graph, known)
+    found = lifetimes(graph, known)
     live = _extent(found, steps)
     return Liveness(
         sum_bytes=_both(found, lambda size: sum(map(size, found))),
         max_in_out_bytes=_widest(graph, known, found),
         live_bytes=live,
-        inplace_bytes=_extent(_shared(graph, known, found), steps),
+        inplace_bytes=_extent(shared(graph, known, found, SHARED), steps),
         body_live_bytes=_bodies(graph, known, {}),
         peak=_peak(found, steps) if live.value is not None else None,
     )
@@ -80,65 +66,19 @@ def live_formula(graph: Graph) -> Dim | None:
     """
     known = flow(graph)
     try:
-        return _formula(buffers(graph, known), known.running)
+        return _formula(lifetimes(graph, known), known.running)
     except Undecided:  # more open dims than a formula can hold
         return None
 
 
-def buffers(graph: Graph, known: Flow) -> list[Buffer]:
-    """Every activation of the nodes that run, with its lifetime in steps (indices into the nodes that run)."""
-    born: dict[str, int] = {}
-    dies: dict[str, int] = {}
-    step = 0
-    for node, read, runs in zip(graph.nodes, known.reads, known.live, strict=True):
-        if not runs:
-            continue
-        for name in read:
-            dies[name] = step
-        for name in node.outputs:
-            if name in known.varying:
-                born[name] = step
-        step += 1
-    last = max(step - 1, 0)
-    outside = set(graph.inputs)
-    for name in graph.outputs:
-        if name in born or name in outside:
-            dies[name] = last
-    values = graph.values
-    found = [_buffer(name, 0, dies[name], values[name]) for name in graph.inputs if name in dies]
-    found.extend(_buffer(name, start, max(dies.get(name, start), start), values[name]) for name, start in born.items())
-    return found
+Size = Callable[[Lifetime], int]
 
 
-def _buffer(name: str, start: int, end: int, value: Value) -> Buffer:
-    if value.encoding == SEQUENCE:
-        items = value.content if type(value.content) is tuple else None
-        if items is None or any(v.shape is None for v in items):
-            return Buffer(name, start, end, None, f"{name} is a sequence: {value.why or 'its items are not known'}")
-        return _sized(name, start, end, lambda: dims.total(v.nbytes for v in items))
-    if value.shape is None and value.extent is None:
-        return Buffer(name, start, end, None, f"{name}: {value.why}")
-    if value.encoding.bits == 0:
-        what = "strings have no fixed size" if value.encoding == STRING else "its element type is not known"
-        return Buffer(name, start, end, None, f"{name}: {what}")
-    return _sized(name, start, end, lambda: value.nbytes)
-
-
-def _sized(name: str, start: int, end: int, size: Callable[[], Dim]) -> Buffer:
-    try:
-        return Buffer(name, start, end, size())
-    except Undecided as doubt:
-        return Buffer(name, start, end, None, f"{name}: {doubt}")
-
-
-Size = Callable[["Buffer"], int]
-
-
-def _extent(found: list[Buffer], steps: int) -> Quantity:
+def _extent(found: list[Lifetime], steps: int) -> Quantity:
     return _both(found, lambda size: max(_profile(found, size, steps), default=0))
 
 
-def _both(found: list[Buffer], figure: Callable[[Size], int]) -> Quantity:
+def _both(found: list[Lifetime], figure: Callable[[Size], int]) -> Quantity:
     """A figure that grows with every size, at the least and at the greatest size of each buffer."""
     if all(type(b.size) is int for b in found):
         exact = figure(lambda b: b.size)  # type: ignore[arg-type,return-value]
@@ -150,15 +90,15 @@ def _both(found: list[Buffer], figure: Callable[[Size], int]) -> Quantity:
     return Quantity(low, high, "" if low == high else _why(found))
 
 
-def _low(buffer: Buffer) -> int:
+def _low(buffer: Lifetime) -> int:
     return 0 if buffer.size is None else max(dims.bounds(buffer.size)[0] or 0, 0)
 
 
-def _high(buffer: Buffer) -> int | None:
+def _high(buffer: Lifetime) -> int | None:
     return None if buffer.size is None else dims.bounds(buffer.size)[1]
 
 
-def _why(found: Iterable[Buffer]) -> str:
+def _why(found: Iterable[Lifetime]) -> str:
     for buffer in found:
         if buffer.size is None:
             return buffer.why
@@ -168,24 +108,24 @@ def _why(found: Iterable[Buffer]) -> str:
     return ""
 
 
-def _profile(found: list[Buffer], size: Size, steps: int) -> list[int]:
+def _profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
     """Live bytes at every step."""
     change = [0] * (steps + 2)
     for b in found:
         n = size(b)
         change[b.start] += n
-        change[b.end + 1] -= n
+        change[b.end] -= n
     return list(accumulate(change[: max(steps, 1)]))
 
 
-def _peak(found: list[Buffer], steps: int) -> Peak:
+def _peak(found: list[Lifetime], steps: int) -> Peak:
     profile = _profile(found, _low, steps)
     step = max(range(len(profile)), key=profile.__getitem__)
-    alive = sorted(((b.name, _low(b)) for b in found if b.start <= step <= b.end), key=lambda item: (-item[1], item[0]))
+    alive = sorted(((b.name, _low(b)) for b in found if b.start <= step < b.end), key=lambda item: (-item[1], item[0]))
     return Peak(step, tuple(alive))
 
 
-def _widest(graph: Graph, known: Flow, found: list[Buffer]) -> Quantity:
+def _widest(graph: Graph, known: Flow, found: list[Lifetime]) -> Quantity:
     """The largest sum of the activations one running node touches."""
     by_name = {b.name: b for b in found}
     touched = [
@@ -194,62 +134,6 @@ def _widest(graph: Graph, known: Flow, found: list[Buffer]) -> Quantity:
         if runs
     ]
     return _both(found, lambda size: max((sum(map(size, row)) for row in touched), default=0))
-
-
-def _shared(graph: Graph, flowing: Flow, found: list[Buffer]) -> list[Buffer]:
-    """The buffers left when views and in-place outputs share their input's storage."""
-    storage = _Storage(found, graph.inputs, graph.outputs)
-    rules = registered()
-    step = 0
-    for node, runs in zip(graph.nodes, flowing.live, strict=True):
-        if not runs:
-            continue
-        known = rules.get((node.domain, node.op))
-        if known is not None and node.outputs and node.outputs[0] in storage.sizes and not node.bodies:
-            if known.view and node.inputs and node.inputs[0] in storage.sizes:
-                storage.join(node.outputs[0], node.inputs[0])
-            else:
-                for place in known.overwrites:
-                    if place < len(node.inputs) and storage.may_overwrite(node.inputs[place], node.outputs[0], step):
-                        storage.join(node.outputs[0], node.inputs[place])
-                        break
-        step += 1
-    return storage.merged()
-
-
-class _Storage:
-    """Storage classes: tensors that share bytes, with the span of the whole class."""
-
-    def __init__(self, found: list[Buffer], inputs: Iterable[str], outputs: Iterable[str]) -> None:
-        self.buffers = {b.name: b for b in found}
-        self.sizes = {b.name: b.size for b in found}
-        self.root = {b.name: b.name for b in found}
-        self.span: dict[str, tuple[int, int]] = {b.name: (b.start, b.end) for b in found}
-        self.pinned = {*inputs, *outputs}
-        self.fixed = {name for name in self.pinned if name in self.root}
-
-    def may_overwrite(self, source: str, target: str, step: int) -> bool:
-        """`source` dies at this step, belongs to nobody outside, and is exactly as large as `target`."""
-        if source not in self.root:
-            return False
-        root = self.root[source]
-        size = self.sizes[target]
-        return size is not None and self.span[root][1] == step and root not in self.fixed and self.sizes[root] == size
-
-    def join(self, target: str, source: str) -> None:
-        root = self.root[source]
-        self.root[target] = root
-        start, end = self.span[root]
-        self.span[root] = (start, max(end, self.buffers[target].end))
-        if target in self.pinned:
-            self.fixed.add(root)
-
-    def merged(self) -> list[Buffer]:
-        return [
-            Buffer(name, *self.span[name], self.sizes[name], self.buffers[name].why)
-            for name, root in self.root.items()
-            if name == root
-        ]
 
 
 def _bodies(graph: Graph, known: Flow, seen: dict[tuple[int, tuple[str, ...]], Quantity]) -> Quantity:
@@ -279,21 +163,21 @@ def _varying_from_outside(node: Node, body: Graph, known: Flow) -> Iterator[str]
 def _body_live(body: Graph, outside: tuple[str, ...], seen: dict[tuple[int, tuple[str, ...]], Quantity]) -> Quantity:
     known = flow(body, outside)
     held = set(body.inputs) - set(outside)  # weights handed in
-    found = [b for b in buffers(body, known) if b.name not in body.captured and b.name not in held]
+    found = [b for b in lifetimes(body, known) if b.name not in body.captured and b.name not in held]
     own = _extent(found, known.running)
     inner = _bodies(body, known, seen)
     high = None if own.high is None or inner.high is None else own.high + inner.high
     return Quantity(own.low + inner.low, high, own.why or inner.why)
 
 
-def _formula(found: list[Buffer], steps: int) -> Dim | None:
+def _formula(found: list[Lifetime], steps: int) -> Dim | None:
     if any(b.size is None for b in found):
         return None
     change: list[Dim] = [0] * (steps + 2)
     for b in found:
         assert b.size is not None
         change[b.start] = change[b.start] + b.size
-        change[b.end + 1] = change[b.end + 1] - b.size
+        change[b.end] = change[b.end] - b.size
     total: Dim = 0
     distinct: dict[Dim, None] = {}
     for step in range(max(steps, 1)):

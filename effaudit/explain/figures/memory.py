@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from effaudit.audited import Audited
 from effaudit.explain.figures._registry import Derivation, figure
-from effaudit.plan.liveness import buffers
+from effaudit.plan.lifetimes import lifetimes
 from effaudit.printable import printable
 from effaudit.report import ModelReport
 
@@ -52,7 +52,7 @@ def max_in_out_bytes(audited: Audited, report: ModelReport) -> Derivation:
     wanted = report.memory.max_in_out_bytes
     if wanted is None:
         return Derivation(None, why=report.memory.why)
-    sizes = {b.name: b.size for b in buffers(audited.graph, audited.flow) if isinstance(b.size, int)}
+    sizes = {b.name: b.size for b in lifetimes(audited.graph, audited.flow) if isinstance(b.size, int)}
     for node, read, runs in zip(audited.graph.nodes, audited.flow.reads, audited.flow.live, strict=True):
         touched = {name: sizes[name] for name in (*read, *node.outputs) if name in sizes}
         if runs and sum(touched.values()) == wanted:
@@ -65,7 +65,7 @@ def max_in_out_bytes(audited: Audited, report: ModelReport) -> Derivation:
 @figure("sum_bytes", "all activations", "bytes", page=PAGE, labels=("sum",))
 def sum_bytes(audited: Audited, report: ModelReport) -> Derivation:
     """The bytes of all activations, inputs of the graph included, if none shared storage with another."""
-    memory, count = report.memory, len(buffers(audited.graph, audited.flow))
+    memory, count = report.memory, len(lifetimes(audited.graph, audited.flow))
     steps = (f"{count:,} tensors",) if memory.sum_bytes is not None else ()
     return Derivation(memory.sum_bytes, steps, None, memory.why)
 

@@ -1,0 +1,1 @@
+"""Planners of offsets, one file each."""

@@ -1,0 +1,44 @@
+"""What a runtime is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from effaudit.graph import Graph, Node
+from effaudit.plan.storage import APART, Sharing
+from effaudit.quantity import Quantity
+
+Scratch: TypeAlias = Callable[[Graph, Node], Quantity]
+Persistent: TypeAlias = Callable[[Graph], Quantity]
+
+
+def unchanged(graph: Graph) -> Graph:
+    """The graph as written."""
+    return graph
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """A named set of rules, with the sources they were read in.
+
+    `lower` makes the graph it executes, in its order. `sharing` says which tensors lie in the same bytes; `planner`
+    names the one that assigns offsets ("best": the best plan found), in multiples of `align` bytes. `inputs` is False
+    where the tensors fed stay in the caller's memory, outside the arena. `scratch` are the bytes of workspace a node
+    of the lowered graph needs while it runs, `persistent` those the runtime keeps for a lowered graph as long as it is
+    loaded, as ranges where that is all that is known; None where nothing is known of them. `notes` are what a reader
+    of its figures must know.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    lower: Callable[[Graph], Graph] = unchanged
+    sharing: Sharing = APART
+    planner: str = "best"
+    align: int = 1
+    inputs: bool = True
+    scratch: Scratch | None = None
+    persistent: Persistent | None = None
+    notes: tuple[str, ...] = ()
