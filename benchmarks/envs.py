@@ -23,6 +23,7 @@ class Peer:
 
 ONNX_TOOL = Peer("onnx-tool", "1.0.1", ("-m", "onnx_tool", "-i"))
 ONNXSIM = Peer("onnxsim", "0.8.1", ("-m", "onnxsim.shape_cost"))
+TFLITE_MICRO = Peer("tflite-micro", "0.dev20261023182759", ())
 
 
 class NotInstalled(Exception):

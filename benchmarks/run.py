@@ -16,6 +16,7 @@ from benchmarks.remote import remote
 from benchmarks.resnet50_peers import resnet50
 from benchmarks.section import Bench, Section
 from benchmarks.startup import startup
+from benchmarks.tflm import tflm
 
 SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "startup": startup,
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "resnet50": resnet50,
     "per-node": per_node,
     "remote": remote,
+    "tflm": tflm,
 }
 SIZES = (100, 1_000, 10_000, 100_000, 200_000)
 

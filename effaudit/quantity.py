@@ -59,3 +59,10 @@ def add(quantities: Iterable[Quantity]) -> Quantity:
         why = why or q.why
     top = None if unbounded else high
     return Quantity(low, top, "" if low == top else why)
+
+
+def larger(one: Quantity, other: Quantity) -> Quantity:
+    """The larger of two numbers, as far as it is known."""
+    low = max(one.low, other.low)
+    high = None if one.high is None or other.high is None else max(one.high, other.high)
+    return Quantity(low, high, "" if low == high else one.why or other.why)

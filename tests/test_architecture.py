@@ -29,6 +29,7 @@ ORDER = (
     ("findings", "audited"),
     ("views",),
     ("report",),
+    ("memory",),
     ("tables",),
     ("explain",),
     ("render",),

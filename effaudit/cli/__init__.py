@@ -11,6 +11,7 @@ import click
 
 COMMANDS: Final = {
     "report": "What the network costs: parameters, MACs, other operations, bytes, memory.",
+    "memory": "What it needs while it runs: the arena, what is alive when, what would lower it.",
     "explain": "Where a number comes from: formulas with their numbers put in.",
 }
 DEBUG: Final = "--debug"

@@ -9,13 +9,13 @@ what it captures it reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from effaudit import dims
 from effaudit.dataflow import Flow
-from effaudit.dims import Dim
+from effaudit.dims import Dim, Expr
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, STRING, Graph, Value
 
@@ -78,3 +78,24 @@ def _sized(name: str, start: int, end: int, size: Callable[[], Dim]) -> Lifetime
         return Lifetime(name, start, end, size())
     except Undecided as doubt:
         return Lifetime(name, start, end, None, f"{name}: {doubt}")
+
+
+def low(one: Lifetime) -> int:
+    """The least bytes it can have."""
+    return 0 if one.size is None else max(dims.bounds(one.size)[0] or 0, 0)
+
+
+def high(one: Lifetime) -> int | None:
+    """The most bytes it can have; None where nothing bounds them."""
+    return None if one.size is None else dims.bounds(one.size)[1]
+
+
+def reason(found: Iterable[Lifetime]) -> str:
+    """Why a size is open: of the first whose is."""
+    for one in found:
+        if one.size is None:
+            return one.why
+        if isinstance(one.size, Expr):
+            reasons = sorted({s.reason or f"dim {s.name} is not given" for s in dims.symbols(one.size)})
+            return f"{one.name}: {reasons[0]}"
+    return ""

@@ -7,7 +7,7 @@ same where views share storage and an elementwise node may write over an input t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import accumulate
 from operator import le
 
@@ -15,12 +15,13 @@ import msgspec
 
 from effaudit import dims
 from effaudit.dataflow import Flow, flow
-from effaudit.dims import Dim, Expr
+from effaudit.dims import Dim
 from effaudit.errors import Undecided
-from effaudit.graph import Graph, Node
-from effaudit.plan.lifetimes import Lifetime, lifetimes
-from effaudit.plan.storage import SHARED, shared
-from effaudit.quantity import Quantity
+from effaudit.graph import Graph
+from effaudit.plan.bodies import varying, within
+from effaudit.plan.lifetimes import Lifetime, high, lifetimes, low, reason
+from effaudit.plan.storage import SHARED, Sharing, shared
+from effaudit.quantity import Quantity, add, larger
 
 MAX_CANDIDATES = 12
 
@@ -43,8 +44,9 @@ class Liveness(msgspec.Struct, frozen=True):
     peak: Peak | None
 
 
-def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
-    """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it."""
+def analyse(graph: Graph, known: Flow | None = None, sharing: Sharing = SHARED) -> Liveness:
+    """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it. `sharing` is what
+    `inplace_bytes` lets share storage."""
     known = known or flow(graph)
     steps = known.running
     found = lifetimes(graph, known)
@@ -53,7 +55,7 @@ def analyse(graph: Graph, known: Flow | None = None) -> Liveness:
         sum_bytes=_both(found, lambda size: sum(map(size, found))),
         max_in_out_bytes=_widest(graph, known, found),
         live_bytes=live,
-        inplace_bytes=_extent(shared(graph, known, found, SHARED), steps),
+        inplace_bytes=_extent(shared(graph, known, found, sharing), steps),
         body_live_bytes=_bodies(graph, known, {}),
         peak=_peak(found, steps) if live.value is not None else None,
     )
@@ -83,29 +85,11 @@ def _both(found: list[Lifetime], figure: Callable[[Size], int]) -> Quantity:
     if all(type(b.size) is int for b in found):
         exact = figure(lambda b: b.size)  # type: ignore[arg-type,return-value]
         return Quantity(exact, exact)
-    low = figure(_low)
-    if any(_high(b) is None for b in found):
-        return Quantity(low, None, _why(found))
-    high = figure(lambda b: _high(b) or 0)
-    return Quantity(low, high, "" if low == high else _why(found))
-
-
-def _low(buffer: Lifetime) -> int:
-    return 0 if buffer.size is None else max(dims.bounds(buffer.size)[0] or 0, 0)
-
-
-def _high(buffer: Lifetime) -> int | None:
-    return None if buffer.size is None else dims.bounds(buffer.size)[1]
-
-
-def _why(found: Iterable[Lifetime]) -> str:
-    for buffer in found:
-        if buffer.size is None:
-            return buffer.why
-        if isinstance(buffer.size, Expr):
-            reasons = sorted({s.reason or f"dim {s.name} is not given" for s in dims.symbols(buffer.size)})
-            return f"{buffer.name}: {reasons[0]}"
-    return ""
+    least = figure(low)
+    if any(high(b) is None for b in found):
+        return Quantity(least, None, reason(found))
+    most = figure(lambda b: high(b) or 0)
+    return Quantity(least, most, "" if least == most else reason(found))
 
 
 def _profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
@@ -119,9 +103,9 @@ def _profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
 
 
 def _peak(found: list[Lifetime], steps: int) -> Peak:
-    profile = _profile(found, _low, steps)
+    profile = _profile(found, low, steps)
     step = max(range(len(profile)), key=profile.__getitem__)
-    alive = sorted(((b.name, _low(b)) for b in found if b.start <= step < b.end), key=lambda item: (-item[1], item[0]))
+    alive = sorted(((b.name, low(b)) for b in found if b.start <= step < b.end), key=lambda item: (-item[1], item[0]))
     return Peak(step, tuple(alive))
 
 
@@ -141,33 +125,20 @@ def _bodies(graph: Graph, known: Flow, seen: dict[tuple[int, tuple[str, ...]], Q
     worst = Quantity(0, 0)
     for node in graph.nodes:
         for body in filter(lambda b: b.runs, node.bodies.values()):
-            outside = tuple(_varying_from_outside(node, body, known))
+            outside = varying(node, body, known)
             key = (id(body), outside)
             if key not in seen:
                 seen[key] = _body_live(body, outside, seen)
             inner = seen[key]
-            high = None if inner.high is None or worst.high is None else max(inner.high, worst.high)
-            worst = Quantity(max(inner.low, worst.low), high, inner.why or worst.why)
+            worst = larger(worst, inner)
     return worst
 
 
-def _varying_from_outside(node: Node, body: Graph, known: Flow) -> Iterator[str]:
-    """The names a body gets from outside that depend on the model's inputs, a loop's own state included."""
-    yield from (name for name in body.captured if name in known.varying)
-    if "function" in node.bodies:
-        yield from (inner for inner, name in zip(body.inputs, node.inputs, strict=False) if name in known.varying)
-    else:
-        yield from body.inputs
-
-
 def _body_live(body: Graph, outside: tuple[str, ...], seen: dict[tuple[int, tuple[str, ...]], Quantity]) -> Quantity:
-    known = flow(body, outside)
-    held = set(body.inputs) - set(outside)  # weights handed in
-    found = [b for b in lifetimes(body, known) if b.name not in body.captured and b.name not in held]
+    known, found = within(body, outside)
     own = _extent(found, known.running)
     inner = _bodies(body, known, seen)
-    high = None if own.high is None or inner.high is None else own.high + inner.high
-    return Quantity(own.low + inner.low, high, own.why or inner.why)
+    return add((own, inner))
 
 
 def _formula(found: list[Lifetime], steps: int) -> Dim | None:

@@ -31,6 +31,8 @@ def _span(low: float, high: float | None, kind: str) -> str:
 
 
 def _short(value: float, kind: str) -> str:
+    if kind == EXACT:
+        return f"{value:,}"
     if kind == SHARE:
         return f"{100 * value:.1f} %"
     if kind == RATIO:

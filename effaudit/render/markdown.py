@@ -19,7 +19,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 def render(document: Report, shown: Shown) -> Iterator[str]:
     """Raises UsageError for a column that does not exist."""
     yield f"### effaudit: {len(document.models)} model{'s' if len(document.models) != 1 else ''}\n\n"
-    yield from _table(scaled(summary(document)))
+    yield from rows(scaled(summary(document)))
     yield f"\nCounted under {document.counting}: FLOPs = 2 MACs + other ops.\n"
     for model in document.models:
         sizes = ", ".join(f"{d}={i.value} ({i.origin})" for d, i in model.dims.items() if i.value is not None)
@@ -32,12 +32,13 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
         for name in lists(shown):
             for made in listed(model, name, shown):
                 yield f"\n#### {escape(model.path)}: {escape(made.title)}\n\n"
-                yield from _table(made)
+                yield from rows(made)
                 if made.note:
                     yield f"\n{escape(made.note)}\n"
 
 
-def _table(made: Table) -> Iterator[str]:
+def rows(made: Table) -> Iterator[str]:
+    """A table."""
     yield "| " + " | ".join(escape(column.title) for column in made.columns) + " |\n"
     yield "|" + "|".join(" --: " if column.kind in RIGHT else " --- " for column in made.columns) + "|\n"
     for row in made.rows():

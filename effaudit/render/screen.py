@@ -61,7 +61,7 @@ def head(model: ModelReport, counting: str) -> list[str]:
     lines = [f"{path}   {rest}"] if len(path) + len(rest) + 3 <= WIDTH else [path, f"       {rest}"]
     for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
         more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
-        lines.extend(wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more])))
+        lines.extend(wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *more])))
     named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
     if named:
         lines.extend(wrapped("dims   ", ", ".join(named[:8])))
@@ -77,7 +77,8 @@ def head(model: ModelReport, counting: str) -> list[str]:
     return lines
 
 
-def _tensor(tensor: TensorType) -> str:
+def tensor_text(tensor: TensorType) -> str:
+    """Name, type and shape."""
     return f"{printable(tensor.name, 30)} {tensor.dtype} {printable(size(tensor.shape), 120)}"
 
 

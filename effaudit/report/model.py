@@ -101,7 +101,7 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
         file_bytes=raw.source.file_bytes,
         read_bytes=raw.source.read_bytes,
         given={"dims": dict(given.dims), "shapes": {name: list(shape) for name, shape in given.shapes.items()}},
-        dims=_dims(audited.graph, audited.symbolic),
+        dims=dims_of(audited.graph, audited.symbolic),
         inputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.inputs),
         outputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.outputs),
         totals=_totals(audited),
@@ -259,7 +259,8 @@ def _memory(memory: Liveness, table: CostTable) -> MemoryReport:
     )
 
 
-def _dims(numeric: Graph, symbolic: Graph) -> dict[str, DimReport]:
+def dims_of(numeric: Graph, symbolic: Graph) -> dict[str, DimReport]:
+    """Every named dim: of the graph with numbers, and what it was before."""
     infos = {**symbolic.dims, **{n: i for n, i in numeric.dims.items() if i.origin not in ("data", "unknown")}}
     return {
         name: DimReport(

@@ -1,0 +1,67 @@
+"""The options of `effaudit memory` as what is asked of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from effaudit.errors import UsageError
+from effaudit.load.binding import MAX_DIM
+from effaudit.memory.asked import Asked, Cache, Stage
+from effaudit.runtimes import DEFAULT, find
+from effaudit.units import parse_count
+
+
+def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
+    """One for each runtime. Raises UsageError."""
+    cache = Cache(
+        context=_count(options["context"], "--context"),
+        batch=_count(options["batch_size"], "--batch-size"),
+        dtype=options["kv_dtype"],
+        window=_count(options["kv_window"], "--kv-window"),
+    )
+    one = Asked(
+        planner=options["planner"],
+        align=_align(options["align"]),
+        effort=options["effort"],
+        pin_inputs=options["pin_inputs"],
+        quantize=options["quantize"],
+        reorder=options["reorder"],
+        patch=None if options["patch"] is None else _patch(options["patch"]),
+        cache=cache,
+        training=options["training"],
+        seconds=options["seconds"],
+    )
+    return tuple(msgspec.structs.replace(one, runtime=find(name).name) for name in runtimes or (DEFAULT,))
+
+
+def _count(text: str | None, what: str) -> int | None:
+    if text is None:
+        return None
+    count = parse_count(text, what)
+    if not 1 <= count <= MAX_DIM:
+        raise UsageError(f"{what}: {text} is out of range; a whole number from 1")
+    return count
+
+
+def _align(text: str | None) -> int | None:
+    """A power of two up to 4 KiB."""
+    if text is None:
+        return None
+    align = parse_count(text.removesuffix("B"), "--align")
+    if align not in {2**power for power in range(13)}:
+        raise UsageError(f"--align: {text}: expected a power of two from 1 to 4096")
+    return align
+
+
+def _patch(text: str) -> Stage | str:
+    """ "auto", or TENSOR:ROWSxCOLUMNS."""
+    if text == "auto":
+        return text
+    tensor, sign, grid = text.rpartition(":")
+    rows, times, columns = grid.partition("x")
+    if not sign or not tensor or not times or not rows.isdecimal() or not columns.isdecimal():
+        raise UsageError(f"--patch {text!r}: expected auto, or TENSOR:ROWSxCOLUMNS such as conv4:4x4")
+    return Stage(tensor, (_count(rows, "--patch") or 1, _count(columns, "--patch") or 1))

@@ -1,0 +1,62 @@
+"""A Pad of zeros in the convolution behind it, which pads anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from effaudit.graph import Graph, Node
+from effaudit.lower._rewrite import Wiring, fused_with, merged
+
+
+def fold(graph: Graph) -> Graph:
+    """The graph with zero padding of spatial axes taken into the Conv that alone reads it."""
+    if not any(node.op == "Pad" for node in graph.nodes):
+        return graph
+    wiring = Wiring(graph)
+    owners: dict[int, Node] = {}
+    gone: set[int] = set()
+    for i, pad in enumerate(graph.nodes):
+        found = wiring.only_reader(pad.outputs[0]) if pad.op == "Pad" and not pad.domain else None
+        amounts = None if found is None else _spatial(graph, pad)
+        if found is None or amounts is None:
+            continue
+        conv = graph.nodes[found]
+        if conv.op != "Conv" or conv.domain or conv.inputs[0] != pad.outputs[0] or found in owners:
+            continue
+        if conv.attrs.get("auto_pad", "NOTSET") != "NOTSET":
+            continue
+        own: Sequence[int] = conv.attrs.get("pads") or (0,) * len(amounts)
+        attrs = {**fused_with(conv, pad.label), "pads": tuple(a + b for a, b in zip(own, amounts, strict=True))}
+        owners[found] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs=attrs)
+        gone.add(i)
+    return merged(graph, owners, gone)
+
+
+def _spatial(graph: Graph, pad: Node) -> tuple[int, ...] | None:
+    """The amounts (all begins, all ends) of the axes behind batch and channels; None where the Pad is anything else."""
+    value = graph.values.get(pad.inputs[0])
+    if value is None or value.shape is None or pad.attrs.get("mode", "constant") != "constant":
+        return None
+    rank = len(value.shape)
+    if not _fills_with_zero(graph, pad) or (len(pad.inputs) > 3 and pad.inputs[3]):
+        return None
+    amounts = pad.attrs.get("pads") if len(pad.inputs) < 2 else _data(graph, pad.inputs[1])
+    if amounts is None or len(amounts) != 2 * rank or not all(type(a) is int and a >= 0 for a in amounts):
+        return None
+    begins, ends = amounts[:rank], amounts[rank:]
+    if any((*begins[:2], *ends[:2])):
+        return None
+    return (*begins[2:], *ends[2:])
+
+
+def _fills_with_zero(graph: Graph, pad: Node) -> bool:
+    if len(pad.inputs) > 2 and pad.inputs[2]:
+        return _data(graph, pad.inputs[2]) == (0,)
+    return not pad.attrs.get("value", 0)
+
+
+def _data(graph: Graph, name: str) -> tuple[object, ...] | None:
+    value = graph.values.get(name)
+    return None if value is None else value.data

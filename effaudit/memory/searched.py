@@ -1,0 +1,142 @@
+"""What takes a search or a view of its own: the order of nodes, patches, and the memory of sequences."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from effaudit.audited import Audited
+from effaudit.errors import UsageError
+from effaudit.graph import Graph
+from effaudit.memory.asked import AUTO, Stage
+from effaudit.memory.planned import Planned
+from effaudit.memory.types import OrderReport, PatchReport
+from effaudit.plan.order import Ordered, best_order
+from effaudit.views.attends import attends
+
+if TYPE_CHECKING:
+    from effaudit.plan.patches import Patched
+    from effaudit.views.kv_cache import KVCache
+    from effaudit.views.score_memory import ScoreMemory
+
+LARGE: Final = 20_000  # nodes from which on a model is searched only where it is asked for
+WORK: Final = {"low": 50_000, "normal": 200_000, "high": 2_000_000}  # nodes visited in a search for patches
+
+
+class Searched(msgspec.Struct, frozen=True):
+    """None where a model has nothing of the kind, it cannot be told, or nobody asked and the model is large."""
+
+    ordered: Ordered | None
+    patches: tuple[PatchReport, ...]
+    kv_cache: KVCache | None
+    scores: ScoreMemory | None
+
+    @property
+    def patched(self) -> PatchReport | None:
+        """The best patches."""
+        return self.patches[0] if self.patches else None
+
+    @property
+    def order(self) -> OrderReport | None:
+        """The best order, where every size is a number."""
+        found = self.ordered
+        if found is None or found.peak is None:
+            return None
+        return OrderReport(found.peak, found.floor, found.proven, found.method, found.states)
+
+
+def searched(audited: Audited, made: Planned) -> Searched:
+    """Raises UsageError for a stage that cannot be run in patches."""
+    asked = made.asked
+    small = len(made.graph.nodes) <= LARGE
+    kv_cache = scores = None
+    if attends(audited):
+        from effaudit.views.kv_cache import kv_cache as cache_of
+        from effaudit.views.score_memory import score_memory
+
+        cache = asked.cache
+        kv_cache = cache_of(audited, context=cache.context, batch=cache.batch, dtype=cache.dtype, window=cache.window)
+        scores = score_memory(audited) if small else None
+    return Searched(
+        ordered=best_order(made.graph, made.flow, effort=asked.effort) if small or asked.reorder else None,
+        patches=_patched(made) if small or asked.patch is not None else (),
+        kv_cache=kv_cache,
+        scores=scores,
+    )
+
+
+def _patched(made: Planned) -> tuple[PatchReport, ...]:
+    """The stage asked for; or the best one, then one that takes fewer extra MACs, where they lower the peak."""
+    from effaudit.plan.patches import best_patches
+
+    wanted, live = made.asked.patch, made.liveness.live_bytes.value
+    if live is None:
+        if wanted is not None:
+            raise UsageError(f"--patch: the sizes of tensors must be known: {made.need.why}")
+        return ()
+    if isinstance(wanted, Stage):
+        return (_run(made, _tensor(made.graph, wanted.tensor), wanted.grid),)
+    search = partial(best_patches, made.graph, made.flow, sharing=made.runtime.sharing, work=WORK[made.asked.effort])
+    found = search()
+    if found.best is None:
+        if wanted == AUTO:
+            raise UsageError(f"--patch auto: {found.why}")
+        return ()
+    best = _run(made, found.best.stage, found.best.grid)
+    if wanted == AUTO:
+        return (best,)
+    if not best.stage_macs or best.patched_bytes >= live:
+        return ()
+    cheap = search(budget=(live + best.patched_bytes) // 2).best
+    if cheap is None or cheap.extra_macs >= best.extra_macs:
+        return (best,)
+    return best, _run(made, cheap.stage, cheap.grid)
+
+
+def _run(made: Planned, stage: str, grid: tuple[int, ...]) -> PatchReport:
+    from effaudit.plan.patches import patched
+
+    run = partial(patched, made.graph, made.flow, stage, grid, sharing=made.runtime.sharing)
+    return _report(made.graph, run(feed="resident"), run(feed="streamed"))
+
+
+def _tensor(graph: Graph, name: str) -> str:
+    """A tensor by its name or by that of the node that makes it. Raises UsageError."""
+    if name in graph.values:
+        return name
+    for node in graph.nodes:
+        if node.name == name and node.outputs:
+            return node.outputs[0]
+    from effaudit.nearest import nearest
+
+    near = nearest(name, [*graph.values, *(node.name for node in graph.nodes)])
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"--patch {name}: no tensor and no node of that name{hint}")
+
+
+def _report(graph: Graph, resident: Patched, streamed: Patched) -> PatchReport:
+    return PatchReport(
+        stage=resident.stage,
+        nodes=tuple(graph.nodes[i].label for i in resident.nodes),
+        grid=resident.grid,
+        tile=resident.tile,
+        inputs=resident.inputs,
+        stage_bytes=resident.stage_bytes,
+        stage_streamed_bytes=streamed.stage_bytes,
+        rest_bytes=resident.rest_bytes,
+        patched_bytes=resident.patched_bytes,
+        patched_streamed_bytes=streamed.patched_bytes,
+        peak_node=resident.peak_node,
+        stage_macs=resident.stage_macs,
+        patched_macs=resident.patched_macs,
+        unclipped_macs=resident.unclipped_macs,
+        extra_macs=resident.extra_macs,
+        ratio=_rounded(resident.ratio),
+        extra_share=_rounded(resident.extra_share),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,70 @@
+"""Step by step: what is alive, what is born and what dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from effaudit.memory.planned import Planned
+from effaudit.memory.types import StepReport
+from effaudit.plan.arena import running
+from effaudit.plan.lifetimes import Lifetime, high, lifetimes, low
+from effaudit.plan.problem import profile
+from effaudit.report import LiveTensor
+
+
+def timeline(made: Planned) -> tuple[StepReport, ...]:
+    """One entry per node that runs, in order."""
+    nodes = running(made.graph, made.flow)
+    found = lifetimes(made.graph, made.flow)
+    least = _alive(found, len(nodes), low)
+    unbounded = any(high(one) is None for one in found)
+    most: Sequence[int | None] = least
+    if unbounded:
+        most = [None] * len(nodes)
+    elif any(type(one.size) is not int for one in found):
+        most = _alive(found, len(nodes), lambda one: high(one) or 0)
+    counts = _alive(found, len(nodes), lambda one: 1)
+    used = _used(made, len(nodes))
+    born: list[list[LiveTensor]] = [[] for _ in nodes]
+    dies: list[list[str]] = [[] for _ in nodes]
+    outputs = [set(node.outputs) for node in nodes]
+    for one in found if nodes else ():
+        if one.name in outputs[one.start]:
+            born[one.start].append(LiveTensor(one.name, low(one)))
+        if one.name not in made.graph.outputs:
+            dies[one.end - 1].append(one.name)
+    return tuple(
+        StepReport(
+            step=step,
+            node=node.label,
+            op=node.op,
+            live_bytes=least[step] if least[step] == most[step] else None,
+            live_bounds=[least[step], most[step]],
+            storage_bytes=used[step],
+            alive=counts[step],
+            born=tuple(born[step]),
+            dies=tuple(dies[step]),
+        )
+        for step, node in enumerate(nodes)
+    )
+
+
+def _alive(found: Sequence[Lifetime], steps: int, size: Callable[[Lifetime], int]) -> list[int]:
+    change = [0] * (steps + 2)
+    for one in found:
+        change[one.start] += size(one)
+        change[one.end] -= size(one)
+    return list(accumulate(change[:steps]))
+
+
+def _used(made: Planned, steps: int) -> Sequence[int | None]:
+    """Bytes of the arena in use at each step; None where sizes are not known."""
+    if made.plan is None or not made.need.exact:
+        return [None] * steps
+    at = dict(profile(made.plan.problem.buffers))
+    last, out = 0, []
+    for step in range(steps):
+        last = at.get(step, last)
+        out.append(last)
+    return out

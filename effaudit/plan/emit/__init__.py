@@ -1,0 +1,1 @@
+"""A plan in the forms that firmware takes, one file each."""

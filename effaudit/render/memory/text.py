@@ -1,0 +1,159 @@
+"""Text for a terminal: one screen per model, or a row each for several, and the lists that are asked for."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Final
+
+from effaudit.memory.types import MemoryFigures, MemoryReport, ModelMemory
+from effaudit.printable import printable
+from effaudit.render.memory.plot import plot
+from effaudit.render.memory.sequences import sequences
+from effaudit.render.plain import table
+from effaudit.render.screen import amount, cut, tensor_text
+from effaudit.tables.memory import LISTS, summary
+from effaudit.tables.table import Shown, arranged
+from effaudit.units import human_bytes
+from effaudit.wrapping import WIDTH, wrapped
+
+ALIVE: Final = 4  # tensors of the peak that are named
+NOTES: Final = 3
+
+
+def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+    """Several models, or one under several runtimes: a row each."""
+    one = len(document.models) == 1 and "totals" not in shown.tables
+    if not one:
+        made = summary(document)
+        yield f"effaudit memory   {len(document.models)} plans"
+        yield from table(arranged(made, Shown()), shown.width)
+    lists = [name for name in shown.tables if name != "totals"]
+    for model in document.models:
+        if one:
+            yield "\n".join(map(cut, _screen(model, more=bool(lists)))) + "\n"
+        elif lists:
+            yield f"\n{printable(model.path, None)}   {model.memory.runtime}\n"
+        for name in lists:
+            made = arranged(LISTS[name](model), Shown(top=shown.top))
+            yield from table(made, shown.width)
+            if made.note:
+                yield "\n".join(wrapped("", made.note)) + "\n"
+
+
+def _screen(model: ModelMemory, *, more: bool) -> list[str]:
+    chart = plot(model.memory.timeline, WIDTH)
+    return [
+        *_head(model),
+        "",
+        *_arena(model.memory),
+        *_peak(model.memory),
+        *_beside(model.memory),
+        *sequences(model),
+        *(["", *chart] if chart else []),
+        *_remedies(model),
+        *_findings(model),
+        *([] if more else _next(model)),
+    ]
+
+
+def _head(model: ModelMemory) -> list[str]:
+    lines = wrapped("", f"{printable(model.path, None)}   as {model.runtime} ({model.memory.runtime})")
+    for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
+        rest = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
+        lines += wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *rest]))
+    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
+    if named:
+        lines += wrapped("dims   ", ", ".join(named[:8]))
+    done = "; ".join(model.rewrites)
+    lines += wrapped("nodes  ", f"{model.nodes:,} run" + (f"; {done}" if done else ""))
+    return lines
+
+
+def _arena(m: MemoryFigures) -> list[str]:
+    lines = [f"arena  {amount(m.arena_bytes, m.arena_bounds, human_bytes)}"]
+    if m.arena_bytes is None:
+        return [*lines, *wrapped("       because ", printable(m.why or "", 300))]
+    words = f"planner {m.planner}"
+    if m.align > 1:
+        words += f", {m.align}-byte aligned"
+    if m.inputs_pinned:
+        words += ", inputs pinned"
+    if m.proven_optimal:
+        words += "; no plan is smaller (proven)"
+    elif m.floor_bytes:
+        words += f"; {100 * (m.gap or 0):.1f} % above the floor of {human_bytes(m.floor_bytes)}, not proven optimal"
+    return [*lines, *wrapped("       ", words)]
+
+
+def _peak(m: MemoryFigures) -> list[str]:
+    lines = [f"live   {amount(m.live_bytes, m.live_bounds, human_bytes)}"]
+    if m.peak_node is None:
+        return lines
+    place = f" (step {(m.peak_step or 0) + 1:,} of {len(m.timeline):,})"
+    lines[0] += f" at {printable(m.peak_node, max(WIDTH - len(lines[0]) - len(place) - 4, 12))}{place}"
+    width = max((len(human_bytes(t.bytes)) for t in m.live_set[:ALIVE]), default=0)
+    lines += [f"       {human_bytes(t.bytes):>{width}}  {printable(t.name, 56)}" for t in m.live_set[:ALIVE]]
+    if len(m.live_set) > ALIVE:
+        rest = sum(t.bytes for t in m.live_set[ALIVE:])
+        lines.append(f"       {human_bytes(rest):>{width}}  in {len(m.live_set) - ALIVE} more")
+    return lines
+
+
+def _beside(m: MemoryFigures) -> list[str]:
+    """The other figures by name, and what comes on top of the arena."""
+    figures = [("sum", m.sum_bytes), ("max in+out", m.max_in_out_bytes), ("in place", m.inplace_bytes)]
+    if m.body_live_bytes != 0:
+        figures.append(("bodies", m.body_live_bytes))
+    if m.best_order is not None:
+        figures.append(("best order" if m.best_order.proven else "best order found", m.best_order_bytes))
+    words = [f"{label} {'unknown' if size is None else human_bytes(size)}" for label, size in figures]
+    lines = wrapped("also   ", "   ".join(words).replace(" ", "\u00a0").replace("\u00a0\u00a0\u00a0", "   "))
+    lines = [line.replace("\u00a0", " ") for line in lines]
+    top = []
+    if m.scratch_bounds is not None:
+        top.append(f"kernel workspace {_span(m.scratch_bounds)}")
+    if m.persistent_bounds is not None:
+        top.append(f"persistent {_span(m.persistent_bounds)}")
+    return [*lines, *(wrapped("on top ", ", ".join(top)) if top else [])]
+
+
+def _span(bounds: list[int | None]) -> str:
+    low, high = bounds
+    if low == high:
+        return human_bytes(low or 0, 3)
+    return f"{human_bytes(low or 0, 3)} .. {'unbounded' if high is None else human_bytes(high, 3)}"
+
+
+def _remedies(model: ModelMemory) -> list[str]:
+    if not model.remedies:
+        return []
+    lines = ["", "what would lower it"]
+    width = max(len(human_bytes(r.arena_bytes)) for r in model.remedies)
+    for r in model.remedies:
+        cost = f", at the cost of {r.cost}" if r.cost else ""
+        words = f"{r.what}{cost}" + (f"   {r.option}" if r.option else "")
+        lines += wrapped(f"  {human_bytes(r.arena_bytes):>{width}} {-100 * r.saves:5.1f} %  ", words)
+    return lines
+
+
+def _findings(model: ModelMemory) -> list[str]:
+    lines = [""] if model.findings or model.notes else []
+    for finding in model.findings[:NOTES]:
+        lines += wrapped("note   ", printable(f"{finding.message} -> {finding.remedy}", 600))
+    for note in model.notes:
+        lines += wrapped("note   ", note)
+    return lines
+
+
+def _next(model: ModelMemory) -> list[str]:
+    """The next sensible command, whole and ready to paste."""
+    if model.path == "-":
+        return []
+    sizes = [f"--dim {shlex.quote(f'{name}={n}')}" for name, n in model.given["dims"].items()]
+    for name, shape in model.given["shapes"].items():
+        sizes.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
+    other = "tflm" if model.memory.runtime == "as-written" else ""
+    command = ["effaudit memory", shlex.quote(model.path), *sizes]
+    command += [f"--runtime {other}"] if other else [f"--runtime {model.memory.runtime}", "--buffers"]
+    return ["", f"next   {printable(' '.join(command), None)}"]

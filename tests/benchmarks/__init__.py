@@ -1,0 +1,1 @@
+"""What the benchmarks measured, kept where every run of the tests can hold the program to it."""

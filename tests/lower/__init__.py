@@ -1,0 +1,1 @@
+"""Lowering passes: small graphs worked out by hand, real ones against laws and against ONNX Runtime."""
