@@ -27,7 +27,7 @@ def remedies(audited: Audited, made: Planned, found: Searched) -> tuple[Remedy, 
     before = made.arena.value
     if not before or made.plan is None or len(made.graph.nodes) > LARGE:
         return ()
-    tried = [*_planner(made), *_variants(audited, made), *_order(audited, made, found), *_flash(found)]
+    tried = [*_planner(made), *_variants(audited, made), *_order(audited, made, found), *_flash(made, found)]
     if made.asked.patch is None:
         tried += [_patches(one) for one in found.patches if (one.extra_share or 0.0) <= DEAREST]
     worth = [one for one in tried if one.arena_bytes < before * (1 - LEAST)]
@@ -82,6 +82,11 @@ def _patches(found: PatchReport) -> Remedy:
     return Remedy(what, found.patched_bytes, 0.0, extra, f"--patch {found.stage}:{grid}")
 
 
-def _flash(found: Searched) -> Iterator[Remedy]:
-    """Attention in one kernel, its scores never stored. Liveness, since no runtime here has that kernel."""
-    return iter(())
+def _flash(made: Planned, found: Searched) -> Iterator[Remedy]:
+    """Attention in one kernel. Its liveness: no runtime here has that kernel, so nothing is laid out."""
+    scores = found.scores
+    if scores is None or scores.flash_live_bytes is None or made.runtime.name != DEFAULT or made.asked.quantize:
+        return
+    yield Remedy(
+        "attention in one kernel that never stores its scores (live bytes)", scores.flash_live_bytes, 0, "", ""
+    )

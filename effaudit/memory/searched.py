@@ -17,9 +17,8 @@ from effaudit.plan.order import Ordered, best_order
 from effaudit.views.attends import attends
 
 if TYPE_CHECKING:
+    from effaudit.memory.sequences import CacheReport, ScoresReport
     from effaudit.plan.patches import Patched
-    from effaudit.views.kv_cache import KVCache
-    from effaudit.views.score_memory import ScoreMemory
 
 LARGE: Final = 20_000  # nodes from which on a model is searched only where it is asked for
 WORK: Final = {"low": 50_000, "normal": 200_000, "high": 2_000_000}  # nodes visited in a search for patches
@@ -30,8 +29,8 @@ class Searched(msgspec.Struct, frozen=True):
 
     ordered: Ordered | None
     patches: tuple[PatchReport, ...]
-    kv_cache: KVCache | None
-    scores: ScoreMemory | None
+    kv_cache: CacheReport | None
+    scores: ScoresReport | None
 
     @property
     def patched(self) -> PatchReport | None:
@@ -53,18 +52,25 @@ def searched(audited: Audited, made: Planned) -> Searched:
     small = len(made.graph.nodes) <= LARGE
     kv_cache = scores = None
     if attends(audited):
-        from effaudit.views.kv_cache import kv_cache as cache_of
-        from effaudit.views.score_memory import score_memory
-
-        cache = asked.cache
-        kv_cache = cache_of(audited, context=cache.context, batch=cache.batch, dtype=cache.dtype, window=cache.window)
-        scores = score_memory(audited) if small else None
+        kv_cache, scores = _sequences(audited, made)
     return Searched(
         ordered=best_order(made.graph, made.flow, effort=asked.effort) if small or asked.reorder else None,
         patches=_patched(made) if small or asked.patch is not None else (),
         kv_cache=kv_cache,
         scores=scores,
     )
+
+
+def _sequences(audited: Audited, made: Planned) -> tuple[CacheReport | None, ScoresReport | None]:
+    """Of the file as written, whatever the runtime: there its attention can be found."""
+    from effaudit.memory.sequences import cache_report, scores_report
+    from effaudit.views.kv_cache import kv_cache
+    from effaudit.views.score_memory import score_memory
+
+    asked = made.asked.cache
+    cache = kv_cache(audited, context=asked.context, batch=asked.batch, dtype=asked.dtype, window=asked.window)
+    scores = score_memory(audited)
+    return None if cache is None else cache_report(cache), None if scores is None else scores_report(scores)
 
 
 def _patched(made: Planned) -> tuple[PatchReport, ...]:

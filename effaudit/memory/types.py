@@ -10,9 +10,8 @@ from effaudit.findings import Finding
 from effaudit.report import DimReport, LiveTensor, TensorType
 
 if TYPE_CHECKING:  # few documents have them
+    from effaudit.memory.sequences import CacheReport, ScoresReport
     from effaudit.plan.patches import Parts
-    from effaudit.views.kv_cache import KVCache
-    from effaudit.views.score_memory import ScoreMemory
 
 SCHEMA: Final = "effaudit.memory/1"
 
@@ -154,8 +153,8 @@ class ModelMemory(msgspec.Struct, frozen=True):
     rewrites: tuple[str, ...]
     notes: tuple[str, ...]
     memory: MemoryFigures
-    kv_cache: KVCache | None
-    scores: ScoreMemory | None
+    kv_cache: CacheReport | None
+    scores: ScoresReport | None
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
 

@@ -107,7 +107,7 @@ def _elementwise(given: Inputs) -> Outputs:
 
 
 def _matmul(given: Inputs) -> Outputs:
-    a, b = given.shape(0), given.shape(1)
+    a, b = given.shape(0), given.shape(3 if given.node.op == "QLinearMatMul" else 1)
     if a is None or b is None or not a or not b:
         return []
     left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
@@ -243,10 +243,28 @@ def _windowed(given: Inputs) -> Outputs:
     x = given.shape(0)
     if x is None or len(x) < 2:
         return []
-    w = given.shape(1) if given.node.op in ("Conv", "ConvInteger") else None
+    w = given.shape({"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}.get(given.node.op, len(given.shapes)))
     channels = x[1] if "Pool" in given.node.op else (w[0] if w else None)
     made = (x[0], channels, *(NUMBER if type(dim) is int else None for dim in x[2:]))
     return [made, made]
+
+
+def _transposed(given: Inputs) -> Outputs:
+    x = given.shape(0)
+    if x is None or len(x) < 2:
+        return []
+    channels = NUMBER if given.shape(1) is not None else None
+    return [(x[0], channels, *(NUMBER if type(dim) is int else None for dim in x[2:]))]
+
+
+def _blocks(given: Inputs) -> Outputs:
+    """DepthToSpace, SpaceToDepth: each dim times a number."""
+    x = given.shape(0)
+    return [] if x is None else [(*x[:1], *(NUMBER if type(dim) is int else None for dim in x[1:]))]
+
+
+def _as_indices(given: Inputs) -> Outputs:
+    return [given.shape(1)]
 
 
 def _global_pool(given: Inputs) -> Outputs:
@@ -355,7 +373,7 @@ ScatterElements ScatterND Scatter InstanceNormalization GroupNormalization Rever
 _BROADCAST: Final = """Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual
 Max Mean Min Mod Mul Or PRelu Pow Sub Sum Xor""".split()
 _REDUCE: Final = [f"Reduce{kind}" for kind in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()]
-_POOLS: Final = "Conv ConvInteger MaxPool AveragePool LpPool".split()
+_POOLS: Final = "Conv ConvInteger QLinearConv MaxPool AveragePool LpPool".split()
 
 RULES: Final[Mapping[str, Callable[[Inputs], Outputs]]] = {
     **dict.fromkeys(_SAME, _first),
@@ -370,7 +388,10 @@ RULES: Final[Mapping[str, Callable[[Inputs], Outputs]]] = {
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg_reduce),
     **dict.fromkeys(("NonZero", "NonMaxSuppression", "Unique", "Compress", "Loop", "StringSplit"), _nothing),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization", "RMSNormalization"), _normalized),
-    **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matmul),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
+    "ConvTranspose": _transposed,
+    "GatherElements": _as_indices,
     "Gemm": _gemm,
     "Transpose": _transpose,
     "Reshape": _reshape,

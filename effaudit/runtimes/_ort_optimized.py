@@ -3,7 +3,8 @@
 Which operators it fuses, and whether convolutions run in blocks of channels (`NchwcTransformer`, 16 with AVX-512, else
 8 or none), depends on version and processor. What can be said of the folded graph:
 
-- at least: what goes into and out of one operator that no fusion removes (a product, a pool, a resize) exists;
+- at least: what goes into and out of one operator that no fusion removes (a product, a pool, a resize) exists, unless
+  it reads dequantized tensors and may be replaced by one on integers;
 - at most: nothing is fused, the channels of every tensor of a graph with convolutions are filled up to a block, and
   beside each node lie copies of what it reads and writes, in the other layout; without convolutions, of what it writes.
 
@@ -21,6 +22,7 @@ from effaudit import dims
 from effaudit.dataflow import Flow
 from effaudit.dims import Dim
 from effaudit.graph import FLOAT, Graph, Node
+from effaudit.lower.qdq import is_dequantize
 from effaudit.plan.lifetimes import Lifetime, high, low
 from effaudit.runtimes._ort_reuse import planned_unfolded, requested
 from effaudit.runtimes._shapes import shape_of
@@ -53,8 +55,11 @@ def ranged(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]
 def _largest(nodes: Iterable[Node], sizes: Mapping[str, int], owner: Mapping[str, str]) -> dict[str, int]:
     """The storages of what one operator that stays reads and writes, where these are largest."""
     best: dict[str, int] = {}
+    dequantized: set[str] = set()
     for node in nodes:
-        if node.op in _KEPT and not node.domain:
+        if is_dequantize(node):
+            dequantized.update(node.outputs)
+        elif node.op in _KEPT and not node.domain and dequantized.isdisjoint(node.inputs):
             touched = {owner.get(name, "") for name in (*node.inputs, *node.outputs)}
             held = {name: sizes[name] for name in touched if name in sizes}
             if sum(held.values()) > sum(best.values()):
