@@ -40,7 +40,13 @@ LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffer
 @click.option("--batch-size", metavar="N", help="Sequences a key/value cache shall hold.")
 @click.option("--kv-dtype", metavar="TYPE", help="The element type of the key/value cache: fp16, int8, ...")
 @click.option("--kv-window", metavar="N", help="Keep only the last N tokens in the key/value cache.")
-@click.option("--training", is_flag=True, help="Estimate what training would keep.")
+@click.option(
+    "--training",
+    is_flag=False,
+    flag_value="1",
+    metavar="[FRACTION]",
+    help="Estimate what training keeps, where this fraction of weights is updated.",
+)
 @click.option("--all", "every", is_flag=True, help="Every figure by its name.")
 @click.option("--timeline", is_flag=True, help="Step by step: what is born, alive, and dies.")
 @click.option("--buffers", is_flag=True, help="The layout of the arena: every buffer and its offset.")

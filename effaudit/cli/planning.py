@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 
 import msgspec
 
@@ -31,7 +32,7 @@ def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
         reorder=options["reorder"],
         patch=None if options["patch"] is None else _patch(options["patch"]),
         cache=cache,
-        training=options["training"],
+        training=None if options["training"] is None else _fraction(options["training"]),
         seconds=options["seconds"],
     )
     return tuple(msgspec.structs.replace(one, runtime=find(name).name) for name in runtimes or (DEFAULT,))
@@ -54,6 +55,22 @@ def _align(text: str | None) -> int | None:
     if align not in {2**power for power in range(13)}:
         raise UsageError(f"--align: {text}: expected a power of two from 1 to 4096")
     return align
+
+
+def _fraction(text: str) -> Fraction:
+    """ "1", "0.25", "1/4" or "25%"."""
+    try:
+        found = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if not 0 < found <= 1 or found.denominator > MAX_PARTS:
+        raise UsageError(
+            f"--training {text!r}: expected a fraction above 0 and up to 1, such as 1/4; a model comes before"
+        )
+    return found
+
+
+MAX_PARTS: Final = 1_000_000
 
 
 def _patch(text: str) -> Stage | str:

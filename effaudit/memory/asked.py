@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -33,7 +34,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     `planner` and `align` override those of the runtime. `effort` bounds the searches, in counted steps: "low",
     "normal" or "high". `quantize` stores floats as if in another type. `reorder` runs the nodes in the best order
-    found; `patch` is a stage to run in patches, or "auto". `training` asks for an estimate of what training keeps,
+    found; `patch` is a stage to run in patches, or "auto". `training` is the fraction of weights and activations that a
+    training step, to be estimated, updates;
     `seconds` for how long planning takes.
     """
 
@@ -46,7 +48,7 @@ class Asked(msgspec.Struct, frozen=True):
     reorder: bool = False
     patch: Stage | str | None = None
     cache: Cache = Cache()
-    training: bool = False
+    training: Fraction | None = None
     seconds: bool = False
 
 

@@ -15,11 +15,12 @@ from effaudit.memory.planned import Planned, lower, planned
 from effaudit.memory.remedies import remedies
 from effaudit.memory.searched import Searched, searched
 from effaudit.memory.timeline import timeline
+from effaudit.memory.training import training
 from effaudit.memory.types import (
     SCHEMA,
     BufferReport,
+    MemoryDocument,
     MemoryFigures,
-    MemoryReport,
     ModelMemory,
     Workspace,
 )
@@ -34,9 +35,9 @@ from effaudit.report.nodes import tensor_type
 CONCERNING = frozenset(("dims-assumed", "dead-nodes", "invalid"))
 
 
-def memory(models: Sequence[ModelMemory]) -> MemoryReport:
+def memory(models: Sequence[ModelMemory]) -> MemoryDocument:
     """The document over models."""
-    return MemoryReport(SCHEMA, __version__, tuple(models))
+    return MemoryDocument(SCHEMA, __version__, tuple(models))
 
 
 def plan_memory(
@@ -86,7 +87,7 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
         sources=made.runtime.sources,
         rewrites=graph.history,
         notes=made.runtime.notes,
-        memory=_figures(made, found),
+        memory=_figures(audited, made, found),
         kv_cache=found.kv_cache,
         scores=found.scores,
         remedies=remedies(audited, made, found),
@@ -94,13 +95,14 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
     )
 
 
-def _figures(made: Planned, found: Searched) -> MemoryFigures:
+def _figures(audited: Audited, made: Planned, found: Searched) -> MemoryFigures:
     live, arena, plan = made.liveness, made.arena, made.plan
     steps = timeline(made)
     peak = live.peak
     scratch, workspaces = _workspaces(made)
     persistent = None if made.runtime.persistent is None else made.runtime.persistent(made.graph)
     exact = plan is not None and made.need.exact
+    estimate = None if made.asked.training is None else training(audited, made, made.asked.training)
     return MemoryFigures(
         runtime=made.runtime.name,
         planner=made.asked.planner or made.runtime.planner if plan is None else plan.planner,
@@ -126,14 +128,15 @@ def _figures(made: Planned, found: Searched) -> MemoryFigures:
         persistent_bounds=None if persistent is None else persistent.bounds,
         patched_bytes=None if found.patched is None else found.patched.patched_bytes,
         patched=found.patched,
-        training_bytes=None,
+        training_bytes=None if estimate is None else estimate.training_bytes,
+        training=estimate,
         peak_node=steps[peak.step].node if peak is not None and steps else None,
         peak_step=None if peak is None else peak.step,
         live_set=() if peak is None else tuple(LiveTensor(name, size) for name, size in peak.alive),
         workspaces=workspaces,
         buffers=_buffers(made),
         timeline=steps,
-        seconds=None,
+        seconds=made.seconds,
         why=live.live_bytes.why or arena.why or None,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import msgspec
 
 from effaudit.dataflow import Flow, flow
@@ -21,7 +23,8 @@ from effaudit.runtimes import Runtime, find
 class Planned(msgspec.Struct, frozen=True):
     """`graph` is the one the runtime executes, `flow` and `liveness` are of it. `need` is what has to be placed;
     `plan` places it at its largest sizes, and is None where nothing bounds these. `with_workspaces` is the arena with
-    the kernels' workspaces among the buffers, None where nothing is known of them."""
+    the kernels' workspaces among the buffers, None where nothing is known of them; `seconds` how long planning took,
+    where that was asked."""
 
     runtime: Runtime
     asked: Asked
@@ -31,6 +34,7 @@ class Planned(msgspec.Struct, frozen=True):
     need: Need
     plan: Plan | None
     with_workspaces: Quantity | None
+    seconds: float | None = None
 
     @property
     def arena(self) -> Quantity:
@@ -47,7 +51,11 @@ def planned(graph: Graph, asked: Asked) -> Planned:
 
         known = flow(lowered)
         lowered = apply_order(lowered, best_order(lowered, known, effort=asked.effort).order)
-    return _laid_out(lowered, find(asked.runtime), asked)
+    if not asked.seconds:
+        return _laid_out(lowered, find(asked.runtime), asked)
+    start = perf_counter()
+    made = _laid_out(lowered, find(asked.runtime), asked)
+    return msgspec.structs.replace(made, seconds=round(perf_counter() - start, 3))
 
 
 def lower(graph: Graph, asked: Asked) -> Graph:

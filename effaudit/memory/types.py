@@ -11,6 +11,7 @@ from effaudit.report import DimReport, LiveTensor, TensorType
 
 if TYPE_CHECKING:  # few documents have them
     from effaudit.memory.sequences import CacheReport, ScoresReport
+    from effaudit.memory.training import TrainingReport
     from effaudit.plan.patches import Parts
 
 SCHEMA: Final = "effaudit.memory/1"
@@ -129,6 +130,7 @@ class MemoryFigures(msgspec.Struct, frozen=True):
     patched_bytes: int | None
     patched: PatchReport | None
     training_bytes: int | None
+    training: TrainingReport | None
     peak_node: str | None
     peak_step: int | None
     live_set: tuple[LiveTensor, ...]
@@ -159,7 +161,7 @@ class ModelMemory(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-class MemoryReport(msgspec.Struct, frozen=True):
+class MemoryDocument(msgspec.Struct, frozen=True):
     """The document of `effaudit memory`."""
 
     schema: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from effaudit.memory.types import MemoryReport, ModelMemory
+from effaudit.memory.types import MemoryDocument, ModelMemory
 from effaudit.tables.table import BYTES, EXACT, NONE, SHARE, TEXT, Cell, Column, Table, number
 
 SUMMARY: Final = (
@@ -47,7 +47,7 @@ REMEDIES: Final = (
 )
 
 
-def summary(document: MemoryReport) -> Table:
+def summary(document: MemoryDocument) -> Table:
     """A row per model and runtime."""
     rows = [_summary(model) for model in document.models]
     return Table("summary", "memory", SUMMARY, lambda: iter(rows))

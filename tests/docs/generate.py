@@ -11,12 +11,14 @@ from effaudit.explain import formulas
 from tests.corpus.score import folder
 from tests.render import goldens
 
-from . import console, figures, operators, structs, validation
+from . import console, figures, operators, runtimes, structs, validation
 
 OPERATORS = console.ROOT / "docs" / "operators.md"
 VALIDATION = console.ROOT / "docs" / "validation.md"
 FORMULAS = console.ROOT / "docs" / "formulas.md"
 JSON = console.ROOT / "docs" / "json.md"
+JSON_MEMORY = console.ROOT / "docs" / "json-memory.md"
+RUNTIMES = console.ROOT / "docs" / "runtimes.md"
 EXPLAIN = console.ROOT / "docs" / "explain.md"
 _PART = re.compile(r"(?<=^<!-- generated: )(\w+)( -->\n).*?(?=^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
@@ -26,7 +28,9 @@ def main() -> None:
     _write(OPERATORS, operators.page())
     _write(FORMULAS, formulas.page())
     _write(JSON, filled(JSON.read_text(encoding="utf-8"), {"views": structs.sections()}))
+    _write(JSON_MEMORY, filled(JSON_MEMORY.read_text(encoding="utf-8"), {"memory": structs.memory_sections()}))
     _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
+    _write(RUNTIMES, filled(RUNTIMES.read_text(encoding="utf-8"), {"runtimes": runtimes.sections()}))
     corpus = folder()
     if corpus is None:
         print("docs/validation.md left alone: no corpus (EFFAUDIT_CORPUS names its folder)", file=sys.stderr)

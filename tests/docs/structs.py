@@ -10,7 +10,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+import effaudit.memory.types as memory_types
 import effaudit.report.types as report_types
+from effaudit.memory.sequences import CacheReport, ScoresReport
+from effaudit.plan.patches import Parts
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
 from effaudit.views.movement import Movement
@@ -22,13 +25,13 @@ from effaudit.views.winograd import Winograd
 
 VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
 # Names that types.py knows to the type checker only.
-NAMES = {kind.__name__: kind for kind in VIEWS}
+NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, ScoresReport, Parts)}
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 
 
 def hints(kind: type) -> dict[str, Any]:
     """The annotations of a struct, resolved."""
-    found: dict[str, Any] = get_type_hints(kind, localns={**vars(report_types), **NAMES})
+    found: dict[str, Any] = get_type_hints(kind, localns={**vars(report_types), **vars(memory_types), **NAMES})
     return {name: found[name] for name in kind.__struct_fields__}
 
 
@@ -64,11 +67,15 @@ def words(kind: Any) -> str:
 def sections() -> str:
     """One section per struct of the views."""
     seen: list[type] = []
-    parts = []
-    for view in VIEWS:
-        for kind in structs(view, seen):
-            parts.append(_section(kind))
-    return "\n\n".join(parts)
+    return "\n\n".join(_section(kind) for view in VIEWS for kind in structs(view, seen))
+
+
+def memory_sections() -> str:
+    """One section per struct of the document of `effaudit memory`, but those that stand in the report's already."""
+    seen: list[type] = []
+    for view in (report_types.Report, *VIEWS):
+        list(structs(view, seen))
+    return "\n\n".join(_section(kind) for kind in structs(memory_types.MemoryDocument, seen))
 
 
 def _section(kind: type) -> str:

@@ -21,8 +21,8 @@ from effaudit.report import NodeReport, Report
 from effaudit.views.weights.findings import RULES as OF_WEIGHTS
 from tests.corpus.score import folder
 
-from . import console, figures, operators, structs, validation
-from .generate import EXPLAIN, FORMULAS, JSON, OPERATORS, VALIDATION, filled
+from . import console, figures, operators, runtimes, structs, validation
+from .generate import EXPLAIN, FORMULAS, JSON, JSON_MEMORY, OPERATORS, RUNTIMES, VALIDATION, filled
 
 CORPUS = folder()
 PAGES = {str(path.relative_to(console.ROOT)): path.read_text(encoding="utf-8") for path in console.pages()}
@@ -49,7 +49,13 @@ def test_operators_are_up_to_date() -> None:
 
 def test_formulas_views_and_figures_are_up_to_date() -> None:
     assert FORMULAS.read_text(encoding="utf-8") == formulas.page(), STALE
-    for file, parts in ((JSON, {"views": structs.sections()}), (EXPLAIN, {"figures": figures.table()})):
+    generated = (
+        (JSON, {"views": structs.sections()}),
+        (JSON_MEMORY, {"memory": structs.memory_sections()}),
+        (EXPLAIN, {"figures": figures.table()}),
+        (RUNTIMES, {"runtimes": runtimes.sections()}),
+    )
+    for file, parts in generated:
         stored = file.read_text(encoding="utf-8")
         assert filled(stored, parts) == stored, STALE
 

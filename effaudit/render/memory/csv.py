@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.memory.types import MemoryReport
+from effaudit.memory.types import MemoryDocument
 from effaudit.render.csv import line
 from effaudit.tables.memory import LISTS, summary
 from effaudit.tables.table import Shown, arranged
 
 
-def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     """Every row begins with its model and runtime."""
     name = shown.tables[0] if shown.tables else "timeline"
     if name == "totals":

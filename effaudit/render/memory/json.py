@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from effaudit.memory.types import MemoryFigures, MemoryReport, ModelMemory
+from effaudit.memory.types import MemoryDocument, MemoryFigures, ModelMemory
 from effaudit.render.json import encode
 from effaudit.tables.table import Shown
 
 _LONG = frozenset(("buffers", "timeline", "workspaces"))
 
 
-def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     """Everything is always present, whatever is shown."""
     yield f'{{"schema": {encode(document.schema)},\n"version": {encode(document.version)},\n"models": ['
     for i, model in enumerate(document.models):

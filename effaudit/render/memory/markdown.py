@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.memory.types import MemoryReport
+from effaudit.memory.types import MemoryDocument
 from effaudit.render.markdown import escape, rows
 from effaudit.tables.memory import LISTS, summary
 from effaudit.tables.table import Shown, arranged
 
 
-def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     """For pull requests and pages."""
     count = len(document.models)
     yield f"### effaudit memory: {count} plan{'s' if count != 1 else ''}\n\n"

@@ -10,7 +10,7 @@ from html import escape
 from typing import Final
 
 from effaudit.errors import UsageError
-from effaudit.memory.types import BufferReport, MemoryReport, ModelMemory
+from effaudit.memory.types import BufferReport, MemoryDocument, ModelMemory
 from effaudit.printable import printable
 from effaudit.tables.table import Shown
 from effaudit.units import human_bytes
@@ -29,7 +29,7 @@ STYLE: Final = (
 )
 
 
-def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     """Raises UsageError for several models, and for a plan of too many buffers to draw."""
     if len(document.models) != 1:
         raise UsageError(f"svg draws one plan, not {len(document.models)}; name one model and one runtime")

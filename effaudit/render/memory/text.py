@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Final
 
-from effaudit.memory.types import MemoryFigures, MemoryReport, ModelMemory
+from effaudit.memory.types import MemoryDocument, MemoryFigures, ModelMemory
 from effaudit.printable import printable
 from effaudit.render.memory.plot import plot
 from effaudit.render.memory.sequences import sequences
@@ -21,7 +21,7 @@ ALIVE: Final = 4  # tensors of the peak that are named
 NOTES: Final = 3
 
 
-def render(document: MemoryReport, shown: Shown) -> Iterator[str]:
+def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     """Several models, or one under several runtimes: a row each."""
     one = len(document.models) == 1 and "totals" not in shown.tables
     if not one:
