@@ -64,9 +64,7 @@ def _fraction(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         found = Fraction(0)
     if not 0 < found <= 1 or found.denominator > MAX_PARTS:
-        raise UsageError(
-            f"--training {text!r}: expected a fraction above 0 and up to 1, such as 1/4; a model comes before"
-        )
+        raise UsageError(f"--training {text!r}: expected a fraction up to 1, such as 1/4 (a model comes before it)")
     return found
 
 

@@ -125,11 +125,11 @@ class _Reduced:
     def __init__(self, graph: Graph) -> None:
         self.given = graph
         self.nodes: list[Node | None] = list(graph.nodes)
-        self.readers: dict[str, list[int]] = {}
+        self.readers: dict[str, dict[int, None]] = {}  # in order, each once
         for i, node in enumerate(graph.nodes):
             for name in node.inputs:
                 if name:
-                    self.readers.setdefault(name, []).append(i)
+                    self.readers.setdefault(name, {})[i] = None
         self.pinned = {*graph.outputs, *(n for node in graph.nodes for b in node.bodies.values() for n in b.captured)}
 
     def graph(self) -> Graph:
@@ -173,18 +173,16 @@ class _Reduced:
         return "" if constant is None else constant.encoding.dtype
 
     def _rename(self, old: str, new: str) -> None:
-        for j in self.readers.pop(old, ()):
+        for j in self.readers.pop(old, {}):
             node = self.nodes[j]
             if node is not None:
                 self.nodes[j] = with_inputs(node, {old: new})
-                self.readers.setdefault(new, []).append(j)
+                self.readers.setdefault(new, {})[j] = None
 
     def _remove(self, i: int) -> None:
         node = self.nodes[i]
         assert node is not None
-        readers = self.readers.get(node.inputs[0])
-        if readers is not None and i in readers:
-            readers.remove(i)
+        self.readers.get(node.inputs[0], {}).pop(i, None)
         self.nodes[i] = None
 
 

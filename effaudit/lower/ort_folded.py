@@ -1,5 +1,5 @@
-"""Nodes whose results ONNX Runtime computes ahead, or drops, when it optimizes (`ConstantFolding`, `ConstantFoldShapeNode`
-and the eliminations of level 1, onnxruntime/core/optimizer, 1.27).
+"""Nodes whose results ONNX Runtime computes ahead, or drops, when it optimizes (`ConstantFolding` and the eliminations
+of level 1, onnxruntime/core/optimizer, 1.27).
 
 What depends on no input is folded (a DequantizeLinear and what is made of it is not), so is what hangs only on the
 shapes of tensors whose dims are numbers. Identity, and Dropout in inference mode, are their input.

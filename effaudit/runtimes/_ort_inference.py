@@ -38,12 +38,11 @@ class Inputs(msgspec.Struct, frozen=True, gc=False):
         return place < len(self.node.inputs) and bool(self.node.inputs[place])
 
     def given(self, place: int, attribute: str) -> tuple[Dim, ...] | None:
-        """Numbers that were an attribute and became an input; None where they are not known, () where there are none."""
+        """Numbers that were an attribute and became an input: None where not known, () where there are none."""
         if self.has(place):
             return self.elements[place]
         value = self.node.attrs.get(attribute, ())
         return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
 
     def target(self, place: int, attribute: str) -> Shape | None:
         """A shape that is an input: its numbers, or as many unknown dims (`getShapeInput`)."""
@@ -58,7 +57,10 @@ def infer(given: Inputs) -> Outputs:
     """The shapes known of a node's outputs, one each."""
     count = len(given.node.outputs)
     rule = None if given.node.domain else RULES.get(given.node.op)
-    found = rule(given) if rule is not None else _whole(given)
+    try:
+        found = rule(given) if rule is not None else _whole(given)
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):  # not a valid call: nothing is known
+        found = []
     return [*found, *[None] * count][:count]
 
 
@@ -216,12 +218,10 @@ def _slice(given: Inputs) -> Outputs:
     else:
         starts, ends = (tuple(given.node.attrs.get(name, ())) for name in ("starts", "ends"))
         axes = given.node.attrs.get("axes")
-    cut = [axis % len(shape) for axis in (axes if axes is not None else range(len(starts)))] if shape else []
     found = list(shape)
-    for axis, start, end in zip(cut, starts, ends, strict=False):
-        if start == 0 and end >= 2**31 - 1:
-            continue
-        found[axis] = NUMBER if type(shape[axis]) is int else None
+    for axis, start, end in zip(axes if axes is not None else range(len(starts)), starts, ends, strict=False):
+        if type(axis) is int and not (start == 0 and end >= 2**31 - 1):
+            found[axis] = NUMBER if type(shape[axis]) is int else None
     return [tuple(found)]
 
 
@@ -370,8 +370,8 @@ DequantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity I
 LpNormalization LRN MeanVarianceNormalization Mish Neg Not QuantizeLinear RandomNormalLike RandomUniformLike Reciprocal
 Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu
 ScatterElements ScatterND Scatter InstanceNormalization GroupNormalization ReverseSequence""".split()
-_BROADCAST: Final = """Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual
-Max Mean Min Mod Mul Or PRelu Pow Sub Sum Xor""".split()
+_BROADCAST: Final = """Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
+LessOrEqual Max Mean Min Mod Mul Or PRelu Pow Sub Sum Xor""".split()
 _REDUCE: Final = [f"Reduce{kind}" for kind in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()]
 _POOLS: Final = "Conv ConvInteger QLinearConv MaxPool AveragePool LpPool".split()
 

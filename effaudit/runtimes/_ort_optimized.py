@@ -3,8 +3,8 @@
 Which operators it fuses, and whether convolutions run in blocks of channels (`NchwcTransformer`, 16 with AVX-512, else
 8 or none), depends on version and processor. What can be said of the folded graph:
 
-- at least: what goes into and out of one operator that no fusion removes (a product, a pool, a resize) exists, unless
-  it reads dequantized tensors and may be replaced by one on integers;
+- at least: what goes into and out of one operator that no fusion removes (a product, a pool, a resize) exists; a
+  quarter of it where it reads dequantized tensors, since one on integers may take its place;
 - at most: nothing is fused, the channels of every tensor of a graph with convolutions are filled up to a block, and
   beside each node lie copies of what it reads and writes, in the other layout; without convolutions, of what it writes.
 
@@ -45,7 +45,9 @@ def ranged(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]
     outside = set(graph.inputs)
     kept = _largest(nodes, {one.name: low(one) for one in requested(storages, graph)}, owner)
     made = [
-        one if one.name in outside else replace(one, size=_open(one.name, kept.get(one.name, 0), most[one.name]), why=WHY)
+        one
+        if one.name in outside
+        else replace(one, size=_open(one.name, kept.get(one.name, 0), most[one.name]), why=WHY)
         for one in storages
     ]
     made.extend(_copies(nodes, most, owner, outside, blocked=blocked))
@@ -59,9 +61,10 @@ def _largest(nodes: Iterable[Node], sizes: Mapping[str, int], owner: Mapping[str
     for node in nodes:
         if is_dequantize(node):
             dequantized.update(node.outputs)
-        elif node.op in _KEPT and not node.domain and dequantized.isdisjoint(node.inputs):
-            touched = {owner.get(name, "") for name in (*node.inputs, *node.outputs)}
-            held = {name: sizes[name] for name in touched if name in sizes}
+        elif node.op in _KEPT and not node.domain:
+            share = 1 if dequantized.isdisjoint(node.inputs) else 4
+            touched = {owner.get(name, "") for name in (node.inputs[0], *node.outputs) if name}
+            held = {name: sizes[name] // share for name in touched if name in sizes}
             if sum(held.values()) > sum(best.values()):
                 best = held
     return best

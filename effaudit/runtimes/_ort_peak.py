@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from effaudit.dataflow import flow
+from effaudit import dims
+from effaudit.dataflow import Flow, flow
 from effaudit.graph import Graph
+from effaudit.plan.bodies import varying, within
 from effaudit.plan.lifetimes import Lifetime, high, lifetimes, low, reason
-from effaudit.quantity import Quantity
-from effaudit.runtimes._ort_reuse import Replayed, requested
+from effaudit.quantity import Quantity, larger
+from effaudit.runtimes._ort_reuse import Replayed, Storages, requested
 from effaudit.runtimes._runtime import Runtime
+
+BODIES = "states and outputs of a body may be those of its node"
 
 
 def peak(graph: Graph, runtime: Runtime) -> Quantity:
-    """Of a graph with inferred shapes, under `ort` or `ort-plain`. What bodies hold while they run is not in it."""
-    found, steps = _storages(graph, runtime)
-    least = max(_alive(found, steps, [low(one) for one in found]), default=0)
-    sizes = [high(one) for one in found]
-    most = [size for size in sizes if size is not None]
-    if len(most) < len(sizes):
-        return Quantity(least, None, reason(found))
-    top = max(_alive(found, steps, most), default=0)
-    return Quantity(least, top, "" if least == top else reason(found))
+    """Of a graph with inferred shapes, under `ort` or `ort-plain`; a range where the graph has bodies."""
+    made = runtime.lower(graph)
+    known = flow(made)
+    return _peak(made, known, lifetimes(made, known), _planner(runtime))
 
 
 def profile(graph: Graph, runtime: Runtime) -> tuple[tuple[str, int], ...]:
     """(operator, bytes after it) of every node that runs, at the least sizes; Constant nodes are none."""
-    found, steps = _storages(graph, runtime)
     made = runtime.lower(graph)
-    nodes = [node for node, runs in zip(made.nodes, flow(made).live, strict=True) if runs]
-    alive = _alive(found, steps, [low(one) for one in found])
+    known = flow(made)
+    found = requested(_planner(runtime)(made, known, lifetimes(made, known)), made)
+    nodes = [node for node, runs in zip(made.nodes, known.live, strict=True) if runs]
+    alive = _alive(found, known.running, [low(one) for one in found])
     return tuple((node.op, size) for node, size in zip(nodes, alive, strict=True) if node.op != "Constant")
 
 
-def _storages(graph: Graph, runtime: Runtime) -> tuple[list[Lifetime], int]:
-    made = runtime.lower(graph)
-    known = flow(made)
+def _planner(runtime: Runtime) -> Storages:
     sharing = runtime.sharing
     assert isinstance(sharing, Replayed) and sharing.storages is not None
-    return requested(sharing.storages(made, known, lifetimes(made, known)), made), known.running
+    return sharing.storages
 
 
-def _alive(found: list[Lifetime], steps: int, sizes: list[int]) -> list[int]:
+def _peak(graph: Graph, known: Flow, every: list[Lifetime], planner: Storages) -> Quantity:
+    found = requested(planner(graph, known, every), graph)
+    found.extend(_bodies(graph, known, planner))
+    least = max(_alive(found, known.running, [low(one) for one in found]), default=0)
+    sizes = [high(one) for one in found]
+    most = [size for size in sizes if size is not None]
+    if len(most) < len(sizes):
+        return Quantity(least, None, reason(found))
+    top = max(_alive(found, known.running, most), default=0)
+    return Quantity(least, top, "" if least == top else reason(found))
+
+
+def _bodies(graph: Graph, known: Flow, planner: Storages) -> Iterator[Lifetime]:
+    """What the largest body of a node holds while it runs, its inputs (states) included: from nothing to that."""
+    nodes = [node for node, runs in zip(graph.nodes, known.live, strict=True) if runs]
+    for step, node in enumerate(nodes):
+        worst = Quantity(0, 0)
+        for body in filter(lambda b: b.runs, node.bodies.values()):
+            inside, own = within(body, varying(node, body, known))
+            inner = _peak(body, inside, own, planner)
+            states = [high(one) for one in own if one.name in body.inputs]
+            total = None if inner.high is None or None in states else inner.high + sum(size or 0 for size in states)
+            worst = larger(worst, Quantity(0, total, BODIES))
+        if worst.high != 0:
+            name = f"bodies of {node.label}"
+            size = None if worst.high is None else dims.symbol(name, 0, worst.high, "data", BODIES)
+            yield Lifetime(name, step, step + 1, size, BODIES)
+
+
+def _alive(found: Sequence[Lifetime], steps: int, sizes: Sequence[int]) -> list[int]:
     change = [0] * (steps + 1)
     for one, size in zip(found, sizes, strict=True):
         change[one.start] += size

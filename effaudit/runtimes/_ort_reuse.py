@@ -1,7 +1,7 @@
 """Which tensors ONNX Runtime keeps in one buffer, and for how long: its allocation planner.
 
-`PlannerImpl::ComputeSingleStreamReusePlan` and `GenerateDeallocationPlan`, core/framework/allocation_planner.cc (read at
-1.27, held against the memory profile of 1.31.1). Node by node, for each output:
+`PlannerImpl::ComputeSingleStreamReusePlan` and `GenerateDeallocationPlan`, core/framework/allocation_planner.cc (read
+at 1.27, held against the memory profile of 1.31.1). Node by node, for each output:
 
 - a graph output has a buffer of its own, kept to the end;
 - else, a kernel that aliases (`Alias`) gives it the input's buffer;
@@ -26,8 +26,8 @@ from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._registry import Rules
 from effaudit.plan.lifetimes import Lifetime
 from effaudit.plan.storage import Sharing
-from effaudit.runtimes._ort_kernels import MAY_IN_PLACE, aliased, may_in_place
 from effaudit.runtimes._ort_inference import Shape
+from effaudit.runtimes._ort_kernels import MAY_IN_PLACE, aliased, may_in_place
 from effaudit.runtimes._ort_shapes import known_shapes
 
 Key: TypeAlias = tuple[Shape, int]  # shape, bits of an element

@@ -29,7 +29,10 @@ def scratch(graph: Graph, node: Node) -> Quantity:
     if (node.domain, node.op) in _UNREAD:
         return unknown(node, "the workspace of its kernel is not followed")
     rule = RULES.get((node.domain, node.op))
-    return exactly(0) if rule is None else rule(graph, node)
+    try:
+        return exactly(0) if rule is None else rule(graph, node)
+    except (TypeError, IndexError, ZeroDivisionError):
+        return unknown(node, "it is not a valid call of its operator")
 
 
 def _spatial(graph: Graph, node: Node, weight: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
@@ -64,15 +67,19 @@ def _conv(graph: Graph, node: Node) -> Quantity:
     kernel, outputs = w[2:], prod(y[2:])
     if _direct(node, kernel) or 0 in x or 0 in y:
         return exactly(0)
-    whole = all(s == 1 for s in node.attrs.get("strides") or ()) and not any(node.attrs.get("pads") or ())
-    plain = all(d == 1 for d in node.attrs.get("dilations") or ())
-    if whole and plain and len(x) == 4 and w[1] == 1 and node.attrs.get("auto_pad", "NOTSET") in ("NOTSET", "VALID"):
-        if kernel[1] == x[3] or (kernel[0] == x[2] and kernel[1] == 1):
-            return exactly(0)
+    if len(x) == 4 and w[1] == 1 and _as_it_stands(node) and (kernel[1] == x[3] or kernel == (x[2], 1)):
+        return exactly(0)
     filters = w[0] // node.attrs.get("group", 1)
     if filters > outputs:
         return exactly(4 * outputs * prod(w[1:]))
     return exactly(SEGMENT)
+
+
+def _as_it_stands(node: Node) -> bool:
+    """No strides, dilations or padding."""
+    ones = (*(node.attrs.get("strides") or ()), *(node.attrs.get("dilations") or ()))
+    padded = any(node.attrs.get("pads") or ()) or node.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+    return all(one == 1 for one in ones) and not padded
 
 
 def _conv_transpose(graph: Graph, node: Node) -> Quantity:
@@ -206,8 +213,9 @@ _UNREAD: Final = frozenset(
         *((ONNX, op) for op in "Einsum GRU RNN Hardmax MeanVarianceNormalization RotaryEmbedding DeformConv".split()),
         *(
             (MICROSOFT, op)
-            for op in """Attention MultiHeadAttention GroupQueryAttention SparseAttention QAttention EmbedLayerNormalization
-            QMoE MoE DynamicQuantizeLSTM AttnLSTM MatMulNBits WhisperBeamSearch BeamSearch GreedySearch""".split()
+            for op in """Attention MultiHeadAttention GroupQueryAttention SparseAttention QAttention QMoE
+            EmbedLayerNormalization MoE DynamicQuantizeLSTM AttnLSTM MatMulNBits WhisperBeamSearch BeamSearch
+            GreedySearch""".split()
         ),
     }
 )

@@ -3,8 +3,8 @@
 A dim is a number, the name of a dim, or not known. The rules are those of ONNX's shape inference (onnx/defs, 1.23) as
 ONNX Runtime calls it (core/graph/graph.cc, 1.27): it sees the elements of constants, and those it follows itself from
 Shape through Gather of one element, Squeeze, Unsqueeze, Cast, Concat and arithmetic on scalars
-(core/graph/data_propagation/; a Concat with a constant piece is not followed). The shapes the file states are merged in.
-The numbers themselves come from the graph; here it is only decided which of them ONNX Runtime has.
+(core/graph/data_propagation/; a Concat with a constant piece is not followed). The shapes the file states are merged
+in. The numbers themselves come from the graph; here it is only decided which of them ONNX Runtime has.
 """
 
 from __future__ import annotations

@@ -7,13 +7,14 @@ from functools import reduce
 from typing import Final, TypeAlias
 
 from effaudit.graph import Graph
-from effaudit.lower import boundary, constants, norms, qdq
+from effaudit.lower import boundary, constants, norms, qdq, qoperator
 
 Pass: TypeAlias = Callable[[Graph], Graph]
 
 # Converters and runtimes agree on these, in this order: norms first, while their input is floating.
 INTEGER: Final[tuple[Pass, ...]] = (
     constants.without_copies,
+    qoperator.plain,
     norms.fold,
     qdq.fold,
     boundary.integers,

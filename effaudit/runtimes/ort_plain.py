@@ -34,6 +34,7 @@ NOTES: Final = (
     "(two to five times as much is usual) and weights lie in it too",
     "graph inputs are the caller's; outputs are counted",
     "one run with enable_mem_pattern off, one intra-op thread: each further thread adds up to 64 KiB to a convolution",
+    "what a body of If, Loop or Scan holds is counted beside the outputs of its node, though it may lie in them",
     "dims that the file leaves open stay open for ONNX Runtime's planner, whatever sizes are given here",
 )
 

@@ -41,16 +41,23 @@ REAL = sorted(CORPUS.glob("*.onnx"))[:: 1 if "EFFAUDIT_CORPUS" in os.environ els
 COMPUTED_AHEAD = {"xcit_nano_12_p8_224.ts.op17": 6_422_528}
 
 
+def largest_pad(before: Graph, found: Graph) -> int:
+    """The bytes of the largest padded copy that the runtime makes and the file does not: all it can add."""
+    pads = [node for node in found.nodes if node.op == "Pad" and node.outputs[0] not in before.values]
+    return max((found.values[node.outputs[0]].nbytes for node in pads), default=0)
+
+
 def assert_lowered(audited: Audited, runtime: str) -> Graph:
-    """Sound, the same when lowered again, no more alive, and the same multiplications."""
+    """Sound, the same when lowered again, no more alive but for padded copies, and the same multiplications."""
     lower = find(runtime).lower
     found = lower(audited.graph)
     assert_sound(found)
     again = lower(found)
     assert (again.nodes, again.inputs, again.outputs) == (found.nodes, found.inputs, found.outputs)
     before, after = audited.memory.live_bytes, analyse(found).live_bytes
-    assert after.low <= before.low
-    assert before.high is None or (after.high is not None and after.high <= before.high)
+    more = largest_pad(audited.graph, found)
+    assert after.low <= before.low + more
+    assert before.high is None or (after.high is not None and after.high <= before.high + more)
     macs, all_macs = price(found).total("macs"), audited.table.total("macs")
     name = Path(audited.name).stem
     assert all_macs.low - macs.low == COMPUTED_AHEAD.get(name, 0)
@@ -75,7 +82,8 @@ def test_real_graphs(path: Path) -> None:
 @pytest.mark.parametrize("path", QUANTIZED, ids=lambda p: p.stem)
 def test_quantized_graphs(path: Path) -> None:
     audited = examine(path)
-    found = assert_lowered(audited, "tflm")
+    found = assert_lowered(audited, "tinyengine")
+    assert_lowered(audited, "tflm")
     if path.name.startswith(FULLY):
         assert not {"QuantizeLinear", "DequantizeLinear"} & {*ops(found)}
         width = 2 if "a16w8" in path.name else 4

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from effaudit.lower import qdq
 from effaudit.lower._rewrite import ACTIVATION, FUSED
+from effaudit.runtimes import find
 from tests.lower.graphs import WEIGHTS, assert_sound, dq, dtypes, graph, loaded, n, only, ops, q
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -222,6 +223,31 @@ def test_a_zero_point_left_out_and_the_type_as_an_attribute() -> None:
     )
     found = qdq.fold(graph(*nodes, opset=21))
     assert dtypes(found, only(found, "Relu").outputs) == ["int16"]
+
+
+def test_a_pytorch_layout() -> None:
+    """Floating weights behind both nodes of a pair, a floating bias, a norm and a Relu before the quantizer."""
+    nodes = (
+        *ENTRY,
+        q("w", "wq_", "s z"),
+        dq("wq_", "wd", "s z"),
+        n("Conv", "xd wd b", "c"),
+        n("BatchNormalization", "c b b b b", "m"),
+        n("Relu", "m", "r"),
+        q("r", "rq", "s2 z"),
+        dq("rq", "rd", "s2 z"),
+        n("Flatten", "rd", "f"),
+        dq("mq", "md", "s z"),
+        n("Gemm", "f md", "g", transB=1),
+        q("g", "yq"),
+        EXIT,
+    )
+    found = find("tflm").lower(graph(*nodes, weights={"mq": np.ones((3, 64), np.int8)}))
+    assert_sound(found)
+    assert ops(found) == ["Conv", "Flatten", "Gemm"]
+    assert dtypes(found, ["x", "rq", "f", "yq"]) == ["int8"] * 4
+    assert only(found, "Conv").attrs[FUSED] == ("n_m", "n_r")
+    assert found.constants["wq_"].nbytes == 144
 
 
 def test_a_graph_without_pairs_is_returned_as_it_is() -> None:

@@ -115,7 +115,22 @@ def _beside(m: MemoryFigures) -> list[str]:
         top.append(f"kernel workspace {_span(m.scratch_bounds)}")
     if m.persistent_bounds is not None:
         top.append(f"persistent {_span(m.persistent_bounds)}")
-    return [*lines, *(wrapped("on top ", ", ".join(top)) if top else [])]
+    return [*lines, *(wrapped("on top ", ", ".join(top)) if top else []), *_extra(m)]
+
+
+def _extra(m: MemoryFigures) -> list[str]:
+    """What only some ask for."""
+    lines = []
+    t = m.training
+    if t is not None:
+        kept = "unknown" if t.kept_bytes is None else human_bytes(t.kept_bytes)
+        total = "unknown" if t.training_bytes is None else human_bytes(t.training_bytes)
+        words = f"about {total}, an estimate: {kept} of activations kept, {human_bytes(t.weight_bytes)} of weights, "
+        words += f"{human_bytes(t.gradient_bytes)} of gradients ({t.fraction} of the weights updated); no optimizer"
+        lines += wrapped("train  ", words)
+    if m.seconds is not None:
+        lines.append(f"       planned in {m.seconds:.3f} s")
+    return lines
 
 
 def _span(bounds: list[int | None]) -> str:

@@ -1,0 +1,1 @@
+"""Runtimes, judged by what they measured and by figures published of them."""
