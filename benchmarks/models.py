@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.decoder import DYNAMIC, STATIC, Config, Dims, decoder
 from benchmarks.networks import chain, resnet50
+from benchmarks.randwire import randwire
 from benchmarks.sketch import WEIGHTS_FILE, Sketch, Weight, save, write_hole
 
 INLINE_BYTES = 1_900_000_000  # under the 2 GiB that protobuf allows
@@ -74,8 +75,10 @@ def write(name: str, folder: Path) -> Path:
         save(resnet50(), path)
     elif name.startswith("chain-"):
         save(chain(int(name.removeprefix("chain-"))), path)
+    elif name.startswith("randwire-"):
+        save(randwire(int(name.removeprefix("randwire-"))), path)
     else:
-        raise SystemExit(f"no benchmark model {name!r}: {', '.join(DECODERS)}, resnet50, chain-N")
+        raise SystemExit(f"no benchmark model {name!r}: {', '.join(DECODERS)}, resnet50, chain-N, randwire-N")
     return path
 
 

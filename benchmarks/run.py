@@ -11,6 +11,8 @@ from pathlib import Path
 
 from benchmarks.decoder7b import decoder7b
 from benchmarks.host import host
+from benchmarks.node_order import node_order
+from benchmarks.ort_memory import ort_memory
 from benchmarks.per_node import per_node
 from benchmarks.remote import remote
 from benchmarks.resnet50_peers import resnet50
@@ -25,6 +27,8 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "per-node": per_node,
     "remote": remote,
     "tflm": tflm,
+    "ort-memory": ort_memory,
+    "node-order": node_order,
 }
 SIZES = (100, 1_000, 10_000, 100_000, 200_000)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from effaudit.graph import Constant, Graph, Node, Value
+from effaudit.graph import UNKNOWN, Constant, Graph, Node, Value
 
 FUNCTION: Final = "function"
 MAX_NODES: Final = 1_000_000  # inlining stops where a graph would have more
@@ -55,14 +55,21 @@ def _call(
         constants[names[name]] = replace(constant, name=names[name])
     for one in body.nodes:
         for name in one.outputs:
-            if name:
-                names.setdefault(name, prefix + name)
+            if name and name not in names:
+                names[name] = prefix + name
+                values.setdefault(names[name], Value(UNKNOWN, None, why=f"the body of {node.label} gives no shape"))
 
     def outer(found: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(names.get(name, name) for name in found)
 
     return tuple(
-        replace(one, name=prefix + one.label, inputs=outer(one.inputs), outputs=outer(one.outputs))
+        replace(
+            one,
+            name=prefix + one.label,
+            inputs=outer(one.inputs),
+            outputs=outer(one.outputs),
+            bodies={key: replace(part, captured=outer(part.captured)) for key, part in one.bodies.items()},
+        )
         for one in body.nodes
     )
 

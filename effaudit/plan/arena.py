@@ -108,6 +108,8 @@ class _Bodies:
         for step, node in enumerate(running(graph, known)):
             if node.bodies:
                 inner = self._largest(node, known)
+                if self.rules.sharing.bodies and inner.high != 0:
+                    inner = Quantity(0, inner.high, self.rules.sharing.bodies)
                 if inner.high != 0:
                     name = f"bodies of {node.label}"
                     storages.append(Lifetime(name, step, step + 1, _open(inner, name), inner.why))

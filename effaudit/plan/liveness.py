@@ -45,8 +45,8 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 def analyse(graph: Graph, known: Flow | None = None, sharing: Sharing = SHARED) -> Liveness:
-    """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it. `sharing` is what
-    `inplace_bytes` lets share storage."""
+    """The liveness of a graph with inferred shapes; `known` is its data flow, where the caller has it. `sharing` says
+    which tensors share storage in `inplace_bytes`."""
     known = known or flow(graph)
     steps = known.running
     found = lifetimes(graph, known)

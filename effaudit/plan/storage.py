@@ -18,6 +18,8 @@ from effaudit.plan.lifetimes import Lifetime
 
 # The inputs whose bytes the first output may take, in the order they are tried.
 InPlace = Callable[[Node, Rules], Iterable[int]]
+# The storages of a graph, made of its tensors.
+Storages = Callable[[Graph, Flow, list[Lifetime]], list[Lifetime]]
 
 
 def as_registered(node: Node, rules: Rules) -> tuple[int, ...]:
@@ -35,12 +37,15 @@ class Sharing(msgspec.Struct, frozen=True):
 
     `views`: the output of a view is its input's bytes. `in_place`: the first output may take the bytes of one of these
     inputs, if that dies there, is exactly as large, and its bytes hold no graph input. `resized`: the same, whatever
-    the sizes; the storage is then as large as the larger one.
+    the sizes; the storage is then as large as the larger one. `storages`: a runtime's own planner decides it all.
+    `bodies` says why what a body needs may lie in the bytes of its node's inputs and outputs, "" if it may not.
     """
 
     views: bool
     in_place: InPlace = never
     resized: InPlace = never
+    storages: Storages | None = None
+    bodies: str = ""
 
 
 APART = Sharing(views=False)
@@ -51,6 +56,8 @@ def shared(graph: Graph, flowing: Flow, found: list[Lifetime], sharing: Sharing)
     """The storages left of `found`; decided node by node, in order: one valid choice, not always the best."""
     if sharing == APART:
         return found
+    if sharing.storages is not None:
+        return sharing.storages(graph, flowing, found)
     storage = _Storage(found, graph.inputs, graph.outputs)
     rules = rules_for(graph)
     step = 0

@@ -13,7 +13,7 @@ The storages are those of the planner at the larger sizes; the smaller size is 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from effaudit.dims import Dim
 from effaudit.graph import FLOAT, Graph, Node
 from effaudit.lower.qdq import is_dequantize
 from effaudit.plan.lifetimes import Lifetime, high, low
-from effaudit.runtimes._ort_reuse import planned_unfolded, requested
+from effaudit.runtimes._ort_reuse import planned, requested
 from effaudit.runtimes._shapes import shape_of
 
 BLOCK: Final = 16
@@ -37,13 +37,13 @@ _KEPT: Final = frozenset(
 
 def ranged(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]:
     """The storages of a graph in ONNX Runtime's order, each from nothing (or what must be there) to the most."""
-    storages = planned_unfolded(graph, flowing, found)
+    storages = planned(graph, flowing, found)
     nodes = [node for node, runs in zip(graph.nodes, flowing.live, strict=True) if runs]
     blocked = any(node.op == "Conv" and not node.domain for node in nodes)
     most = {one.name: _most(graph, one, blocked=blocked) for one in storages}
     owner = {name: one.name for one in storages for name in (one.name, *one.others)}
     outside = set(graph.inputs)
-    kept = _largest(nodes, {one.name: low(one) for one in requested(storages, graph)}, owner)
+    kept = _largest(nodes, flowing.varying, {one.name: low(one) for one in requested(storages, graph)}, owner)
     made = [
         one
         if one.name in outside
@@ -54,7 +54,9 @@ def ranged(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]
     return made
 
 
-def _largest(nodes: Iterable[Node], sizes: Mapping[str, int], owner: Mapping[str, str]) -> dict[str, int]:
+def _largest(
+    nodes: Iterable[Node], varying: Collection[str], sizes: Mapping[str, int], owner: Mapping[str, str]
+) -> dict[str, int]:
     """The storages of what one operator that stays reads and writes, where these are largest."""
     best: dict[str, int] = {}
     dequantized: set[str] = set()
@@ -63,7 +65,7 @@ def _largest(nodes: Iterable[Node], sizes: Mapping[str, int], owner: Mapping[str
             dequantized.update(node.outputs)
         elif node.op in _KEPT and not node.domain:
             share = 1 if dequantized.isdisjoint(node.inputs) else 4
-            touched = {owner.get(name, "") for name in (node.inputs[0], *node.outputs) if name}
+            touched = {owner.get(name, "") for name in (*node.inputs, *node.outputs) if name in varying}
             held = {name: sizes[name] // share for name in touched if name in sizes}
             if sum(held.values()) > sum(best.values()):
                 best = held

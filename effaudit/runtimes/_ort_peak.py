@@ -10,11 +10,10 @@ from effaudit.dataflow import Flow, flow
 from effaudit.graph import Graph
 from effaudit.plan.bodies import varying, within
 from effaudit.plan.lifetimes import Lifetime, high, lifetimes, low, reason
+from effaudit.plan.storage import Storages
 from effaudit.quantity import Quantity, larger
-from effaudit.runtimes._ort_reuse import Replayed, Storages, requested
+from effaudit.runtimes._ort_reuse import BODIES, requested
 from effaudit.runtimes._runtime import Runtime
-
-BODIES = "states and outputs of a body may be those of its node"
 
 
 def peak(graph: Graph, runtime: Runtime) -> Quantity:
@@ -35,9 +34,8 @@ def profile(graph: Graph, runtime: Runtime) -> tuple[tuple[str, int], ...]:
 
 
 def _planner(runtime: Runtime) -> Storages:
-    sharing = runtime.sharing
-    assert isinstance(sharing, Replayed) and sharing.storages is not None
-    return sharing.storages
+    assert runtime.sharing.storages is not None
+    return runtime.sharing.storages
 
 
 def _peak(graph: Graph, known: Flow, every: list[Lifetime], planner: Storages) -> Quantity:

@@ -17,42 +17,24 @@ Runtime's to free or reuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from effaudit.dataflow import Flow
 from effaudit.errors import Undecided
 from effaudit.graph import SEQUENCE, Graph, Node, Value
-from effaudit.ops._registry import Rules
 from effaudit.plan.lifetimes import Lifetime
-from effaudit.plan.storage import Sharing
 from effaudit.runtimes._ort_inference import Shape
-from effaudit.runtimes._ort_kernels import MAY_IN_PLACE, aliased, may_in_place
+from effaudit.runtimes._ort_kernels import aliased, may_in_place
 from effaudit.runtimes._ort_shapes import known_shapes
 
+BODIES = "states and outputs of a body may be those of its node"
 Key: TypeAlias = tuple[Shape, int]  # shape, bits of an element
-Storages: TypeAlias = Callable[[Graph, Flow, list[Lifetime]], list[Lifetime]]
-
-
-def in_place(node: Node, rules: Rules) -> tuple[int, ...]:
-    """The inputs whose bytes the first output may take."""
-    return tuple(source for source, target in MAY_IN_PLACE.get((node.domain, node.op), ()) if target == 0)
-
-
-class Replayed(Sharing, frozen=True):
-    """Sharing that a runtime's own planner decides: `storages` makes the storages of a graph from its tensors."""
-
-    storages: Storages | None = None
 
 
 def planned(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]:
-    """The storages of the tensors `found`, in a graph whose nodes stand in ONNX Runtime's order; input-independent
-    nodes are folded before it runs."""
-    return _Planner(graph, flowing, found, known_shapes(graph, flowing.varying)).storages()
-
-
-def planned_unfolded(graph: Graph, flowing: Flow, found: list[Lifetime]) -> list[Lifetime]:
-    """The same where they run: their outputs are tensors like the others, and lie in storages too."""
+    """The storages of the tensors `found`, and of those that depend on no input, in a graph whose nodes stand in ONNX
+    Runtime's order."""
     steps = [node for node, runs in zip(graph.nodes, flowing.live, strict=True) if runs]
     more = [
         _lifetime(name, step, graph.values[name])

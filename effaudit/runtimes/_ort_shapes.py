@@ -9,7 +9,7 @@ in. The numbers themselves come from the graph; here it is only decided which of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from effaudit.dims import Dim
@@ -19,14 +19,13 @@ from effaudit.runtimes._ort_inference import EVERY, Inputs, Known, Shape, infer
 _FOLLOWED: Final = frozenset("Add Sub Mul Div".split())
 
 
-def known_shapes(graph: Graph, varying: Collection[str] | None = None) -> Mapping[str, Shape]:
-    """The shape of every tensor of a sorted graph whose rank ONNX Runtime knows. `varying`: the tensors that are not
-    computed ahead; None where nothing is."""
-    return _Inference(graph, varying).shapes
+def known_shapes(graph: Graph) -> Mapping[str, Shape]:
+    """The shape of every tensor of a sorted graph whose rank ONNX Runtime knows."""
+    return _Inference(graph).shapes
 
 
 class _Inference:
-    def __init__(self, graph: Graph, varying: Collection[str] | None) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.shapes: dict[str, Shape] = {}
         self.constant: set[str] = set(graph.constants)
@@ -35,7 +34,7 @@ class _Inference:
         for name in graph.inputs:
             self._state(name, graph.declared.get(name, graph.values.get(name)))
         for node in graph.nodes:
-            if node.op == "Constant" or (varying is not None and not any(name in varying for name in node.outputs)):
+            if node.op == "Constant":
                 self.constant.update(node.outputs)
         for name in self.constant:
             self._state(name, graph.values.get(name) or _of_constant(graph, name))

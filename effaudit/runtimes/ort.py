@@ -11,8 +11,9 @@ from effaudit.lower.ort_dequantize import unique_dequantize
 from effaudit.lower.ort_folded import folded
 from effaudit.lower.ort_functions import inlined, without_kernels
 from effaudit.lower.ort_order import reverse_depth_first
+from effaudit.plan.storage import Sharing
 from effaudit.runtimes._ort_optimized import ranged
-from effaudit.runtimes._ort_reuse import Replayed, in_place
+from effaudit.runtimes._ort_reuse import BODIES
 from effaudit.runtimes._ort_scratch import scratch
 from effaudit.runtimes._passes import in_order
 from effaudit.runtimes._runtime import Runtime
@@ -32,7 +33,7 @@ RUNTIME = Runtime(
         folded,
         reverse_depth_first,
     ),
-    sharing=Replayed(views=True, in_place=in_place, storages=ranged),
+    sharing=Sharing(views=True, storages=ranged, bodies=BODIES),
     inputs=False,
     scratch=scratch,
     notes=(

@@ -13,7 +13,8 @@ from effaudit.lower.ort_casts import half_in_single, without_duplicate_casts
 from effaudit.lower.ort_dequantize import unique_dequantize
 from effaudit.lower.ort_functions import inlined, without_kernels
 from effaudit.lower.ort_order import reverse_depth_first
-from effaudit.runtimes._ort_reuse import Replayed, in_place, planned_unfolded
+from effaudit.plan.storage import Sharing
+from effaudit.runtimes._ort_reuse import BODIES, planned
 from effaudit.runtimes._ort_scratch import scratch
 from effaudit.runtimes._passes import in_order
 from effaudit.runtimes._runtime import Runtime
@@ -45,7 +46,7 @@ RUNTIME = Runtime(
     lower=in_order(
         inlined, unique_dequantize, without_kernels, half_in_single, without_duplicate_casts, reverse_depth_first
     ),
-    sharing=Replayed(views=True, in_place=in_place, storages=planned_unfolded),
+    sharing=Sharing(views=True, storages=planned, bodies=BODIES),
     inputs=False,
     scratch=scratch,
     notes=NOTES,

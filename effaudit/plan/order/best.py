@@ -23,17 +23,16 @@ Method: TypeAlias = Literal["given", "exact", "beam"]
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """States of the exact search and of the beam search, in one graph, and the width of the beam."""
+    """States of the exact search and of the beam search, in one graph."""
 
     exact: int
     beam: int
-    width: int
 
 
 BUDGETS: Final[dict[str, Budget]] = {
-    "low": Budget(20_000, 20_000, 20),
-    "normal": Budget(300_000, 100_000, 100),
-    "high": Budget(3_000_000, 2_000_000, 3_000),
+    "low": Budget(20_000, 20_000),
+    "normal": Budget(300_000, 200_000),
+    "high": Budget(3_000_000, 2_000_000),
 }
 
 
@@ -41,8 +40,8 @@ class Ordered(msgspec.Struct, frozen=True):
     """An order of all nodes of a graph, by index, and what is known of it.
 
     `peak`: its `live_bytes`, None where open sizes make it a range (`why` says which). `floor`: no order has less.
-    `method`: "given", the order is the graph's own; "exact", every part that was changed is the best there is; "beam",
-    some were found by beam search. `states` were looked at.
+    `method`: "given", the order is the graph's own; "exact", it is another, found by the exact search; "beam", part of
+    it was found by beam search. `states`: what the exact search looked at, a large state counted as several.
     """
 
     order: tuple[int, ...]
@@ -64,7 +63,8 @@ def best_order(graph: Graph, known: Flow | None = None, *, effort: str = "normal
     data flow, where the caller has it. Nodes that never run come last.
 
     Dynamic programming over sets of executed nodes, as in SERENITY (https://arxiv.org/abs/2003.02369), part by part,
-    with the rules of `search`; where the budget ends first, beam search. Raises UsageError for an unknown effort.
+    with the rules of `units` and `search`; where the budget ends first, beam search. Raises UsageError for an unknown
+    effort.
     """
     if effort not in BUDGETS:
         raise UsageError(f"effort {effort!r}: expected one of {', '.join(BUDGETS)}")
@@ -97,6 +97,7 @@ class _Parts:
         self.order = list(range(len(task.names)))
         self.exact = True
         self.states = 0
+        self.guessed = 0  # states of the beam search
         at, left = profile(task, self.order)
         self.given = self.peak = max(at, default=task.start)
         places = cuts(task)
@@ -104,7 +105,8 @@ class _Parts:
         self.peaks = {begin: max(at[begin:end]) for begin, end in spans}
         self.spans = [(begin, end, left[begin - 1] if begin else task.start) for begin, end in spans]
         single = [self.peaks[begin] for begin, end in spans if end == begin + 1]
-        self.floor = max([task.start, touched(task), *single])
+        between = [left[place - 1] for place in places if place]  # alive at the step behind a cut, or at the last
+        self.floor = max([task.start, touched(task), *single, *between])
 
     def bound(self) -> list[tuple[int, Task]]:
         """Raises `floor` as far as no search is needed, and gives the parts that it leaves open with where they begin,
@@ -130,16 +132,18 @@ class _Parts:
         """Orders one part, if that lowers its peak below what it is, with no effort to bring it below `level`."""
         walk = Walk(units_of(own))
         bound = self.peaks[begin]
+        # half of what is left, so that a hard part leaves something for those behind it
         outcome = search(walk, level, bound, (self.budget.exact - self.states) // 2)
+        self.states += walk.work
         peak: int | None = outcome.level
         if outcome.level > level:
             self.floor = max(self.floor, outcome.level)
-        spent = walk.work
         if not outcome.done:
-            peak = beam(walk, outcome.level, bound, self.budget.width, walk.work + self.budget.beam)
-            self.exact = False
-        self.states += spent
+            spent = walk.work
+            peak = beam(walk, outcome.level, bound, spent + (self.budget.beam - self.guessed) // 2)
+            self.guessed += walk.work - spent
         if not walk.left and peak is not None and peak < bound:
+            self.exact = self.exact and outcome.done
             self.peaks[begin] = peak
             self.order[begin : begin + len(own.names)] = [own.names[v] for v in walk.nodes]
 

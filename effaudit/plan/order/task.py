@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -19,8 +20,8 @@ class Task(msgspec.Struct, frozen=True):
 
     `names[v]` is node v's index in the graph. `before` and `after` are its direct predecessors and successors. `reads`
     and `makes` are its tensors, `made[v]` the bytes of all it makes, of which `dropped[v]` are read by nobody. `sizes`
-    are bytes, `readers` the nodes that read a tensor, with `FOREVER` where it outlives the last node. `start` is what
-    is alive before the first node.
+    are bytes, `readers` the nodes that read a tensor, in order, with `FOREVER` at the end where it outlives the last
+    node. `start` is what is alive before the first node.
     """
 
     names: tuple[int, ...]
@@ -82,10 +83,11 @@ def part(task: Task, begin: int, end: int, start: int) -> Task:
             number.setdefault(t, len(number))
     readers = []
     for t in number:
-        own = [r - begin for r in task.readers[t] if begin <= r < end]
-        if any(r == FOREVER or r >= end for r in task.readers[t]):
-            own.append(FOREVER)
-        readers.append(tuple(own))
+        known = task.readers[t]
+        count = len(known) - outlives(task, t)
+        first, last = (bisect_left(known, place, 0, count) for place in (begin, end))
+        own = tuple(r - begin for r in known[first:last])
+        readers.append((*own, FOREVER) if last < len(known) else own)
     return _task(
         range(begin, end),
         tuple(tuple(u - begin for u in task.before[v] if u >= begin) for v in range(begin, end)),
@@ -95,6 +97,11 @@ def part(task: Task, begin: int, end: int, start: int) -> Task:
         tuple(readers),
         start,
     )
+
+
+def outlives(task: Task, t: int) -> bool:
+    """Whether a tensor is kept behind the last node."""
+    return task.readers[t][-1:] == (FOREVER,)
 
 
 def _task(

@@ -13,9 +13,11 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from effaudit.plan.order.task import FOREVER, Task
+from effaudit.plan.order.task import FOREVER, Task, outlives
 
 MAX_REACHED: Final = 4096  # nodes of a problem in which it is known who waits for whom: n^2 / 8 bytes
+MAX_READERS: Final = 64  # readers of a tensor that are looked at: of more, any may be the last
+MAX_RUN: Final = 32  # nodes of a unit
 
 # Of one step: the bytes it makes, those that are gone behind it in any case, and the tensors that the unit reads here
 # for the last time.
@@ -63,6 +65,8 @@ class _Runs:
 
     def may_wait(self, u: int, w: int) -> bool:
         """Whether the run `u` may as well come just before `w`, its only reader."""
+        if len(self.members[u]) + len(self.members[w]) > MAX_RUN:
+            return False
         kept = sum(self.task.sizes[t] for t in self._kept(u))
         freed = self._freed(u, w)
         if freed > kept:
@@ -93,7 +97,10 @@ class _Runs:
         return total
 
     def _may_be_last(self, t: int, u: int, w: int) -> bool:
-        for r in self.task.readers[t]:
+        readers = self.task.readers[t]
+        if len(readers) > MAX_READERS:
+            return not outlives(self.task, t)
+        for r in readers:
             if r == FOREVER or self.last[r] == w:
                 return False
             if self.last[r] != u and self.below is not None and any(self.below[v] >> r & 1 for v in self.members[u]):
@@ -118,7 +125,7 @@ def _steps(task: Task, members: list[int]) -> tuple[Step, ...]:
     for v in reversed(members):
         gone, last = task.dropped[v], []
         for t in task.reads[v]:
-            if t not in behind and FOREVER not in task.readers[t]:
+            if t not in behind and not outlives(task, t):
                 behind.add(t)
                 if t in made and inside.issuperset(task.readers[t]):
                     gone += task.sizes[t]
@@ -151,7 +158,8 @@ def _units(task: Task, members: list[list[int]]) -> Units:
         steps=tuple(_steps(task, run) for run in members),
         sizes=task.sizes,
         readers=tuple(
-            frozenset(unit[r] for r in readers) if FOREVER not in readers else frozenset() for readers in task.readers
+            frozenset() if outlives(task, t) else frozenset(unit[r] for r in readers)
+            for t, readers in enumerate(task.readers)
         ),
         start=task.start,
     )
