@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.decoder7b import decoder7b
 from benchmarks.host import host
+from benchmarks.minimalloc import minimalloc
 from benchmarks.node_order import node_order
 from benchmarks.ort_memory import ort_memory
 from benchmarks.per_node import per_node
@@ -26,6 +27,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "resnet50": resnet50,
     "per-node": per_node,
     "remote": remote,
+    "minimalloc": minimalloc,
     "tflm": tflm,
     "ort-memory": ort_memory,
     "node-order": node_order,

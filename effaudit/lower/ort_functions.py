@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from effaudit.graph import UNKNOWN, Constant, Graph, Node, Value
 
 FUNCTION: Final = "function"
-MAX_NODES: Final = 1_000_000  # inlining stops where a graph would have more
+MAX_NODES: Final = 100_000  # inlining stops where a graph would have more
 
 
 def inlined(graph: Graph) -> Graph:

@@ -100,7 +100,7 @@ def _figures(audited: Audited, made: Planned, found: Searched) -> MemoryFigures:
     steps = timeline(made)
     peak = live.peak
     scratch, workspaces = _workspaces(made)
-    persistent = None if made.runtime.persistent is None else made.runtime.persistent(made.graph)
+    persistent = made.runtime.kept(made.graph)
     exact = plan is not None and made.need.exact
     estimate = None if made.asked.training is None else training(audited, made, made.asked.training)
     return MemoryFigures(
@@ -147,7 +147,7 @@ def _workspaces(made: Planned) -> tuple[Quantity | None, tuple[Workspace, ...]]:
         return None, ()
     worst, found = Quantity(0, 0), []
     for node in running(made.graph, made.flow):
-        wanted = made.runtime.scratch(made.graph, node)
+        wanted = made.runtime.workspace(made.graph, node)
         worst = larger(worst, wanted)
         if wanted.high != 0:
             found.append(Workspace(node.label, wanted.value, wanted.bounds))

@@ -82,7 +82,7 @@ def _laid_out(graph: Graph, runtime: Runtime, asked: Asked) -> Planned:
     made = None if wanted.most is None else _planned(wanted.most, name, asked.effort)
     workspaces = None
     if runtime.scratch is not None:
-        more = need(graph, known, rules, arena, runtime.scratch)
+        more = need(graph, known, rules, arena, runtime.workspace)
         if len(more.storages) == len(wanted.storages):
             workspaces = _arena(wanted, made)
         else:

@@ -28,11 +28,11 @@ def timeline(made: Planned) -> tuple[StepReport, ...]:
     used = _used(made, len(nodes))
     born: list[list[LiveTensor]] = [[] for _ in nodes]
     dies: list[list[str]] = [[] for _ in nodes]
-    outputs = [set(node.outputs) for node in nodes]
+    outputs, kept = [set(node.outputs) for node in nodes], set(made.graph.outputs)
     for one in found if nodes else ():
         if one.name in outputs[one.start]:
             born[one.start].append(LiveTensor(one.name, low(one)))
-        if one.name not in made.graph.outputs:
+        if one.name not in kept:
             dies[one.end - 1].append(one.name)
     return tuple(
         StepReport(

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from effaudit.graph import Graph, Node
+from effaudit.ops._call import INVALID
 from effaudit.plan.storage import APART, Sharing
 from effaudit.quantity import Quantity
 
@@ -42,3 +43,18 @@ class Runtime(msgspec.Struct, frozen=True):
     scratch: Scratch | None = None
     persistent: Persistent | None = None
     notes: tuple[str, ...] = ()
+
+    def workspace(self, graph: Graph, node: Node) -> Quantity:
+        """`scratch`, unbounded of a node that breaks the contract of its operator."""
+        assert self.scratch is not None
+        try:
+            return self.scratch(graph, node)
+        except INVALID:
+            return Quantity(0, None, f"{node.label}: its inputs are not those of {node.op}")
+
+    def kept(self, graph: Graph) -> Quantity | None:
+        """`persistent`, unbounded where a node breaks the contract of its operator."""
+        try:
+            return None if self.persistent is None else self.persistent(graph)
+        except INVALID:
+            return Quantity(0, None, "a node does not have the inputs of its operator")

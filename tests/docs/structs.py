@@ -13,6 +13,7 @@ import msgspec
 import effaudit.memory.types as memory_types
 import effaudit.report.types as report_types
 from effaudit.memory.sequences import CacheReport, ScoresReport
+from effaudit.memory.training import TrainingReport
 from effaudit.plan.patches import Parts
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
@@ -25,7 +26,7 @@ from effaudit.views.winograd import Winograd
 
 VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
 # Names that types.py knows to the type checker only.
-NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, ScoresReport, Parts)}
+NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, ScoresReport, TrainingReport, Parts)}
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 
 
@@ -71,11 +72,8 @@ def sections() -> str:
 
 
 def memory_sections() -> str:
-    """One section per struct of the document of `effaudit memory`, but those that stand in the report's already."""
-    seen: list[type] = []
-    for view in (report_types.Report, *VIEWS):
-        list(structs(view, seen))
-    return "\n\n".join(_section(kind) for kind in structs(memory_types.MemoryDocument, seen))
+    """One section per struct of the document of `effaudit memory`."""
+    return "\n\n".join(map(_section, structs(memory_types.MemoryDocument, [])))
 
 
 def _section(kind: type) -> str:

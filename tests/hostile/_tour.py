@@ -1,8 +1,8 @@
 """Runs several command lines and one call of the Python API in one process; started on its own by tour.py.
 
 Arguments: the model, the file that takes the steps as JSON (a list of {arguments, code, seconds, stdout, stderr}, the
-last one being the HTML of a notebook), as JSON the options of each report, and how many nodes are explained (none: no
-HTML either). The command line is the real one, `effaudit.cli.main`; only its streams are caught.
+last one being the HTML of a notebook), as JSON the commands with their options, and how many nodes are explained
+(none: no HTML either). The command line is the real one, `effaudit.cli.main`; only its streams are caught.
 """
 
 import io
@@ -16,7 +16,7 @@ MAX_LABEL = 1_000  # longer names cannot be typed
 
 def main() -> None:
     model, result, reports, nodes = sys.argv[1:]
-    first, *others = (["report", model, *options] for options in json.loads(reports))
+    first, *others = ([name, model, *options] for name, *options in json.loads(reports))
     steps = [command(first)]
     if steps[0]["code"] == 0:
         steps += map(command, others)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from typing import Final
@@ -14,6 +15,8 @@ from typing import Final
 FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 _NUMBER: Final = re.compile(r"-?[0-9.]+(e[-+]?[0-9]+)?(\.\.-?[0-9.]*)?")
 _TAGS: Final = frozenset(("div", "p", "table", "tr", "th", "td", "h4"))
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+_SHAPES: Final = frozenset(("svg", "title", "style", "rect", "text", "line", "polygon"))
 _COMMAND: Final = re.compile(r"\\([a-zA-Z]+|.)")
 _COMMANDS: Final = frozenset(
     ("begin", "end", "toprule", "midrule", "bottomrule", "textbackslash", "textasciitilde", "textasciicircum")
@@ -89,6 +92,14 @@ def html(document: str) -> None:
     assert not strange, f"tags of a name's own: {strange[:5]}"
 
 
+def svg(document: str) -> None:
+    """XML of drawings and words alone: no scripts, links, handlers or images."""
+    for element in ElementTree.fromstring(document).iter():
+        assert element.tag.removeprefix(_SVG) in _SHAPES, f"an element of its own: {element.tag[:80]}"
+        strange = [name for name in element.attrib if name.startswith("on") or "href" in name]
+        assert not strange, f"attributes that act: {strange}"
+
+
 RULES: Final[Mapping[str, Callable[[str], None]]] = {
     "text": text,
     "json": as_json,
@@ -97,6 +108,7 @@ RULES: Final[Mapping[str, Callable[[str], None]]] = {
     "markdown": markdown,
     "latex": latex,
     "html": html,
+    "svg": svg,
 }
 
 

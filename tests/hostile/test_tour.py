@@ -18,7 +18,7 @@ from . import harmless
 from .case import Case, written
 from .generators import CASES
 from .harness import PEAK_BYTES, SECONDS
-from .tour import NAMES, Step, Tour, tour, wide
+from .tour import NAMES, PLANS, Step, Tour, tour, wide
 from .wire import plain
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4 to measure one child")
@@ -86,7 +86,7 @@ def test_bad_input_through_everything(case: Case, folder: Path) -> None:
         return
     found = tour(path, folder)
     check(found)
-    assert found.steps[0].code or set(found.documents) >= {*NAMES, "html"}
+    assert found.steps[0].code or set(found.documents) >= {*NAMES, "html", *PLANS}
 
 
 def test_a_model_without_faults_goes_all_the_way(tmp_path: Path) -> None:
@@ -94,7 +94,8 @@ def test_a_model_without_faults_goes_all_the_way(tmp_path: Path) -> None:
     found = tour(written(plain())(tmp_path), tmp_path)
     check(found)
     assert [step.code for step in found.steps] == [0] * len(found.steps)
-    assert [step.arguments[0] for step in found.steps] == [*["report"] * 3, *["explain"] * 5, "_repr_html_"]
+    names = [*["report"] * 3, *["memory"] * 5, *["explain"] * 5, "_repr_html_"]
+    assert [step.arguments[0] for step in found.steps] == names
     assert all(document.strip() for document in found.documents.values())
 
 
@@ -151,8 +152,11 @@ def test_weights_past_the_limit_are_named_unread(tmp_path: Path) -> None:
         ("latex", "a_b & c"),
         ("html", "<p>a<script>b</script></p>"),
         ("html", "<p onclick='a'>b</p>"),
+        ("svg", "<svg xmlns='http://www.w3.org/2000/svg'><text>a<b</text></svg>"),
+        ("svg", "<svg xmlns='http://www.w3.org/2000/svg'><script>a</script></svg>"),
+        ("svg", "<svg xmlns='http://www.w3.org/2000/svg'><text onclick='a'>b</text></svg>"),
     ],
 )
 def test_a_document_that_is_not_harmless_is_found(form: str, document: str) -> None:
-    with pytest.raises((AssertionError, ValueError)):
+    with pytest.raises((AssertionError, ValueError, SyntaxError)):
         harmless.check(form, document)

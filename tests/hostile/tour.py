@@ -17,6 +17,8 @@ VIEWS = ("--transformer", "--movement", "--receptive-field", "--winograd", "--we
 EVERYTHING = (*VIEWS, "--group-by", GROUPS, "--against", "1G", "--baseline", "nearest", "--nodes", "--chart", "bytes")
 NAMES = {"text": "txt", "json": "json", "jsonl": "jsonl", "markdown": "md", "latex": "tex"}
 TABLES = {"nodes": ("--nodes",), "groups": ("--group-by", "scope,op,shape")}  # csv holds one table
+PLANS = {"text memory": "mem.txt", "json memory": "mem.json", "markdown memory": "mem.md"}
+RUNTIMES = "ideal,tflm,st,st-balanced,tinyengine,ort,ort-plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,27 @@ def tour(path: Path, folder: Path) -> Tour:
     files = {form: _folder(folder) / f"report.{ending}" for form, ending in NAMES.items()}
     formats = [word for form, file in files.items() for word in ("-f", f"{form}={file}")]
     sheets = {f"csv {table}": _folder(folder) / f"{table}.csv" for table in TABLES}
-    tables = [[*options, "-f", f"csv={sheets[f'csv {table}']}"] for table, options in TABLES.items()]
-    return _tour(path, folder, [[*EVERYTHING, *formats], *tables], files | sheets, nodes=2)
+    tables = [["report", *options, "-f", f"csv={sheets[f'csv {table}']}"] for table, options in TABLES.items()]
+    plans = {form: _folder(folder) / name for form, name in PLANS.items()}
+    memory = [word for form, file in plans.items() for word in ("-f", f"{form.split()[0]}={file}")]
+    sheets["csv memory"], sheets["svg memory"] = _folder(folder) / "mem.csv", _folder(folder) / "mem.svg"
+    commands = [
+        ["report", *EVERYTHING, *formats],
+        *tables,
+        ["memory", "--all", "--timeline", "--buffers", "--effort", "low", *memory],
+        ["memory", "--runtime", RUNTIMES, "--effort", "low"],
+        ["memory", "--buffers", "--effort", "low", "-f", f"csv={sheets['csv memory']}"],
+        ["memory", "--effort", "low", "-f", f"svg={sheets['svg memory']}"],
+        ["memory", "--emit-plan", "c", "--effort", "low"],
+    ]
+    return _tour(path, folder, commands, files | sheets | plans, nodes=2)
 
 
 def wide(path: Path, folder: Path) -> Tour:
     """Every view as text, and one explanation: of a model too large to list its nodes over and over."""
     file = _folder(folder) / "report.txt"
-    return _tour(path, folder, [[*VIEWS, "--against", "1G", "-f", f"text={file}"]], {"text": file}, nodes=0)
+    commands = [["report", *VIEWS, "--against", "1G", "-f", f"text={file}"], ["memory", "--effort", "low"]]
+    return _tour(path, folder, commands, {"text": file}, nodes=0)
 
 
 def _folder(folder: Path) -> Path:

@@ -10,31 +10,54 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from effaudit import __version__
+from effaudit.audited import Audited, examine
 from effaudit.load.files import sample_names
+from effaudit.memory.asked import Asked
+from effaudit.memory.model import describe as planned
+from effaudit.memory.model import memory
+from effaudit.memory.types import ModelMemory
 from effaudit.render import render
-from effaudit.report import ModelReport, audit, report
+from effaudit.render.memory import render as render_memory
+from effaudit.report import ModelReport, describe, report
 from effaudit.tables.table import Shown
 
 FOLDER = Path(__file__).parent / "goldens"
-FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex", "html")
+FORMATS = {
+    "report": ("text", "json", "jsonl", "csv", "markdown", "latex", "html"),
+    "memory": ("text", "json", "csv", "markdown", "svg"),
+}
 KEPT = 60  # lines
 COLUMNS = 400  # of a line
 
 
-def path(sample: str, form: str) -> Path:
-    return FOLDER / sample / f"report.{form}"
+def path(sample: str, command: str, form: str) -> Path:
+    return FOLDER / sample / f"{command}.{form}"
 
 
 @cache
-def _audited(sample: str) -> ModelReport:
-    return audit(f"sample:{sample}")
+def _audited(sample: str) -> Audited:
+    return examine(f"sample:{sample}")
 
 
-def golden(sample: str, form: str) -> str:
+@cache
+def _report(sample: str) -> ModelReport:
+    return describe(_audited(sample))
+
+
+@cache
+def _memory(sample: str) -> ModelMemory:
+    """As written; the quantized ones as TFLM runs them, which they are made for."""
+    return planned(_audited(sample), Asked(runtime="tflm" if sample.endswith("-int8") else "as-written"))
+
+
+def golden(sample: str, command: str, form: str) -> str:
     """The document, cut where it is long."""
-    document = report([_audited(sample)])
-    text = "".join(render(form, document, Shown()))
-    text = text.replace(f'"version": "{document.version}"', '"version": "VERSION"')
+    if command == "memory":
+        pieces = render_memory(form, memory([_memory(sample)]), Shown())
+    else:
+        pieces = render(form, report([_report(sample)]), Shown())
+    text = "".join(pieces).replace(f'"version": "{__version__}"', '"version": "VERSION"')
     lines = text.splitlines()
     if len(lines) <= KEPT and all(len(line) <= COLUMNS for line in lines):
         return text
@@ -43,13 +66,13 @@ def golden(sample: str, form: str) -> str:
     return "\n".join([*kept, f"... {len(lines)} lines in all, sha256 {digest}"]) + "\n"
 
 
-def cases() -> list[tuple[str, str]]:
-    return [(sample, form) for sample in sample_names() for form in FORMATS]
+def cases() -> list[tuple[str, str, str]]:
+    return [(sample, command, form) for sample in sample_names() for command in FORMATS for form in FORMATS[command]]
 
 
 def main() -> None:
-    for sample, form in cases():
-        file, text = path(sample, form), golden(sample, form)
+    for case in cases():
+        file, text = path(*case), golden(*case)
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")

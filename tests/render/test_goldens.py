@@ -17,15 +17,15 @@ RENDER_ALL = (
 )
 
 
-@pytest.mark.parametrize(("sample", "form"), cases())
-def test_golden(sample: str, form: str) -> None:
-    file = path(sample, form)
+@pytest.mark.parametrize(("sample", "command", "form"), cases())
+def test_golden(sample: str, command: str, form: str) -> None:
+    file = path(sample, command, form)
     assert file.exists(), "run python -m tests.render.goldens"
-    assert golden(sample, form) == file.read_text(encoding="utf-8")
+    assert golden(sample, command, form) == file.read_text(encoding="utf-8")
 
 
 def test_no_golden_is_left_over() -> None:
-    kept = {file for file in path("x", "y").parents[1].rglob("*") if file.is_file()}
+    kept = {file for file in path("x", "y", "z").parents[1].rglob("*") if file.is_file()}
     assert kept == {path(*case) for case in cases()}
 
 
@@ -42,4 +42,4 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
         for seed in ("1", "2")
     }
     assert len(made) == 1
-    assert len(FORMATS) == 7
+    assert {command: len(forms) for command, forms in FORMATS.items()} == {"report": 7, "memory": 5}

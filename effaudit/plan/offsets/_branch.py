@@ -14,7 +14,9 @@ can take those first.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -55,7 +57,7 @@ _Part = tuple[list[int], int, int, int, int, int, Any]
 class _Frame:
     """A choice: the candidates of a part, the one that is placed, and what placing it changed."""
 
-    __slots__ = ("at", "back", "candidates", "first", "floors", "last", "live", "moved", "placed", "rest")
+    __slots__ = ("at", "back", "candidates", "first", "last", "live", "moved", "placed", "rest")
 
     def __init__(self, candidates: list[tuple[int, int, int]], part: _Part) -> None:
         self.live, self.first, self.last, self.back, _, _, self.rest = part
@@ -63,7 +65,6 @@ class _Frame:
         self.at = 0
         self.placed = -1
         self.moved: list[tuple[int, int]] = []
-        self.floors: list[tuple[int, int, int]] = []
 
 
 class _Search:
@@ -85,8 +86,7 @@ class _Search:
         self.low = [0] * n  # the lowest offset that is left, PLACED once it is placed
         self.offsets = [0] * n
         self.totals = list(compiled.totals)  # unplaced bytes of each section
-        self.floors = [0] * len(members)  # the lowest offset of an unplaced buffer, or of the room left
-        self.watched = [m[0] for m in members]  # the unplaced buffer whose lowest offset the floor is
+        self.watched = [m[0] for m in members]  # an unplaced buffer of each section, if any is left
         self.joins = _joins(compiled)
         self.blame = [0] * n
         self.cut = PLACED
@@ -154,11 +154,15 @@ class _Search:
 
     def _parts(self, live: list[int], first: int, last: int, back: int, least: int, after: int, rest: Any) -> Any:
         """The parts that no unplaced buffer joins, ahead of the rest."""
-        edges = [first, *(k + 1 for k in range(first, last - 1) if not self.joins[k]), last]
-        for a, b in reversed(list(zip(edges, edges[1:], strict=False))):
-            inside = [i for i in live if a <= self.first[i] < b] if len(edges) > 2 else live
-            if inside:
-                rest = (inside, a, b, back, least, after, rest)
+        edges = [k + 1 for k in range(first, last - 1) if not self.joins[k]]
+        if not edges:
+            return (live, first, last, back, least, after, rest) if live else rest
+        inside: list[list[int]] = [[] for _ in range(len(edges) + 1)]
+        for i in live:
+            inside[bisect_right(edges, self.first[i])].append(i)
+        for part, (a, b) in zip(reversed(inside), reversed(list(pairwise([first, *edges, last]))), strict=True):
+            if part:
+                rest = (part, a, b, back, least, after, rest)
         return rest
 
     def _place(self, frame: _Frame, i: int, offset: int) -> None:
@@ -183,10 +187,6 @@ class _Search:
         low[i] = self.offsets[i]
         for j, before in frame.moved:
             low[j] = before
-        for k, floor, watched in frame.floors:
-            self.floors[k] = floor
-            self.watched[k] = watched
-        frame.floors = []
         first, last = self.first[i], self.last[i]
         for k in range(first, last):
             totals[k] += size
@@ -195,29 +195,28 @@ class _Search:
         frame.placed = -1
 
     def _too_high(self, frame: _Frame, offset: int) -> bool:
-        """Some section cannot hold what it still must."""
-        low, floors, watched, totals, members = self.low, self.floors, self.watched, self.totals, self.members
-        worst, failing = 0, -1
+        """Some section cannot hold what it still must, above the lowest offset left in it."""
+        low, watched, totals, members, capacity = self.low, self.watched, self.totals, self.members, self.capacity
+        worst = offset + max(totals[frame.first : frame.last])
+        fullest, failing = 0, -1
         for k in range(frame.first, frame.last):
             total = totals[k]
-            if not total:
-                continue
-            floor = floors[k]
-            if low[watched[k]] != floor:
-                lows = [low[j] for j in members[k]]
-                frame.floors.append((k, floor, watched[k]))
-                floors[k] = floor = min(lows)
-                watched[k] = members[k][lows.index(floor)]
-                self.looks += len(lows)
-            height = (floor if floor > offset else offset) + total
-            if height > worst:
-                worst, failing = height, k
-        if worst <= self.capacity:
+            if not total or low[watched[k]] + total <= capacity:
+                continue  # the lowest offset is no higher than that of any buffer
+            lows = [low[j] for j in members[k]]
+            floor = min(lows)
+            watched[k] = members[k][lows.index(floor)]
+            self.looks += len(lows)
+            if floor + total > fullest:
+                fullest, failing = floor + total, k
+        worst = max(worst, fullest)
+        if worst <= capacity:
             return False
         self.cut = min(self.cut, worst)
-        for j in members[failing]:
-            if low[j] != PLACED:
-                self.blame[j] += 1
+        if fullest > capacity:
+            for j in members[failing]:
+                if low[j] != PLACED:
+                    self.blame[j] += 1
         return True
 
     def _roofed(self, i: int) -> bool:

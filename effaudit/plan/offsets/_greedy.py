@@ -33,12 +33,12 @@ def sort(compiled: Instance, *columns: Sequence[int]) -> list[int]:
     return sorted(range(compiled.count), key=keys.__getitem__, reverse=True)
 
 
-def place(compiled: Instance, neighbours: list[list[int]], order: Iterable[int], fit: str) -> list[int]:
+def place(compiled: Instance, neighbours: Sequence[Sequence[int]], order: Iterable[int], fit: str) -> list[int]:
     """Offsets by position."""
     sizes = compiled.sizes
     offsets = [0] * compiled.count
     ends = [0] * compiled.count  # 0: not placed
-    gap = _first if fit == FIRST else _best
+    gap = lowest if fit == FIRST else _best
     for i in order:
         spans = [(offsets[j], ends[j]) for j in neighbours[i] if ends[j]]
         spans.sort()
@@ -47,12 +47,12 @@ def place(compiled: Instance, neighbours: list[list[int]], order: Iterable[int],
     return offsets
 
 
-def _first(spans: list[tuple[int, int]], size: int) -> int:
+def lowest(spans: list[tuple[int, int]], size: int) -> int:
     at = 0
     for begin, end in spans:
         if begin - at >= size:
             return at
-        if end > at:
+        if end > at:  # noqa: PLR1730 - a call here costs more than all the rest
             at = end
     return at
 
@@ -64,6 +64,6 @@ def _best(spans: list[tuple[int, int]], size: int) -> int:
         gap = begin - at
         if gap >= size and (chosen < 0 or gap < least):
             chosen, least = at, gap
-        if end > at:
+        if end > at:  # noqa: PLR1730 - a call here costs more than all the rest
             at = end
     return at if chosen < 0 else chosen

@@ -84,7 +84,7 @@ def best_patches(
     table, flow = table or price(graph, flow), settled(graph, flow)
     found = cuts(graph, flow)
     deepest, blocked = _deepest(graph, flow, found, table)
-    if deepest is None:
+    if deepest is None or not deepest.steps:
         why = blocked or "no tensor alone leads from the first nodes to the others"
         return Search(None, why, blocked, 0, 0, complete=True)
     found = [cut for cut in found if cut.last <= deepest.steps[-1].index and _laid_out(graph, deepest, cut.tensor)]

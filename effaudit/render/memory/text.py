@@ -12,6 +12,7 @@ from effaudit.render.memory.plot import plot
 from effaudit.render.memory.sequences import sequences
 from effaudit.render.plain import table
 from effaudit.render.screen import amount, cut, tensor_text
+from effaudit.runtimes import DEFAULT
 from effaudit.tables.memory import LISTS, summary
 from effaudit.tables.table import Shown, arranged
 from effaudit.units import human_bytes
@@ -19,6 +20,8 @@ from effaudit.wrapping import WIDTH, wrapped
 
 ALIVE: Final = 4  # tensors of the peak that are named
 NOTES: Final = 3
+WIDEST: Final = 30  # characters of a number that what stands beside it leaves room for
+SMALL: Final = 4 * 2**20  # bytes: more than any microcontroller's memory
 
 
 def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
@@ -58,7 +61,8 @@ def _screen(model: ModelMemory, *, more: bool) -> list[str]:
 
 
 def _head(model: ModelMemory) -> list[str]:
-    lines = wrapped("", f"{printable(model.path, None)}   as {model.runtime} ({model.memory.runtime})")
+    how = "as written" if model.memory.runtime == DEFAULT else f"as {model.runtime} runs it ({model.memory.runtime})"
+    lines = wrapped("", f"{printable(model.path, None)}   {how}")
     for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
         rest = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
         lines += wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *rest]))
@@ -148,7 +152,8 @@ def _remedies(model: ModelMemory) -> list[str]:
     for r in model.remedies:
         cost = f", at the cost of {r.cost}" if r.cost else ""
         words = f"{r.what}{cost}" + (f"   {r.option}" if r.option else "")
-        lines += wrapped(f"  {human_bytes(r.arena_bytes):>{width}} {-100 * r.saves:5.1f} %  ", words)
+        label = f"  {human_bytes(r.arena_bytes):>{width}} {-100 * r.saves:5.1f} %  "
+        lines += wrapped(label, words) if width < WIDEST else wrapped("  ", f"{label.strip()} {words}")
     return lines
 
 
@@ -168,7 +173,9 @@ def _next(model: ModelMemory) -> list[str]:
     sizes = [f"--dim {shlex.quote(f'{name}={n}')}" for name, n in model.given["dims"].items()]
     for name, shape in model.given["shapes"].items():
         sizes.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
-    other = "tflm" if model.memory.runtime == "as-written" else ""
     command = ["effaudit memory", shlex.quote(model.path), *sizes]
-    command += [f"--runtime {other}"] if other else [f"--runtime {model.memory.runtime}", "--buffers"]
+    if model.memory.runtime != DEFAULT:
+        command += [f"--runtime {model.memory.runtime}", "--buffers"]
+    else:
+        command += ["--runtime tflm" if (model.memory.arena_bounds[0] or 0) < SMALL else "--runtime ort"]
     return ["", f"next   {printable(' '.join(command), None)}"]
