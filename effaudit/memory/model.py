@@ -118,7 +118,7 @@ def _figures(audited: Audited, made: Planned, found: Searched) -> MemoryFigures:
         best_order=found.order,
         arena_bytes=arena.value,
         arena_bounds=arena.bounds,
-        floor_bytes=plan.floor if plan is not None and exact else None,
+        floor_bytes=plan.floor if plan is not None and exact else made.need.least.floor,
         gap=round(plan.gap, 6) if plan is not None and exact else None,
         proven_optimal=plan.proven if plan is not None and exact else None,
         scratch_bytes=None if scratch is None else scratch.value,

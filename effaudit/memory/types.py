@@ -119,7 +119,7 @@ class MemoryFigures(msgspec.Struct, frozen=True):
     best_order: OrderReport | None
     arena_bytes: int | None
     arena_bounds: list[int | None]
-    floor_bytes: int | None
+    floor_bytes: int
     gap: float | None
     proven_optimal: bool | None
     scratch_bytes: int | None

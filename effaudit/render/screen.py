@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from effaudit.views.transformer import Block
 
 HEIGHT: Final = 40
+NEXT: Final = 3  # lines of the next commands
 # What stands side by side, and its heading.
 _PAIRS: Final = (("macs", "params"), ("bytes", "activation_bytes"))
 _HEADS: Final = {"macs": "MACs", "params": "params", "bytes": "moved", "activation_bytes": "activations"}
@@ -29,10 +30,10 @@ def screen(model: ModelReport, counting: str, more: bool, width: int = WIDTH) ->
     no next command does."""
     for level in _LEVELS:
         lines = _lines(model, counting, max(width, WIDTH), *level)
-        if len(lines) <= HEIGHT - 2:
+        if len(lines) <= HEIGHT - NEXT:
             break
-    if len(lines) > HEIGHT - 2:
-        lines = [*lines[: HEIGHT - 3], "...    more in -f json"]
+    if len(lines) > HEIGHT - NEXT:
+        lines = [*lines[: HEIGHT - NEXT - 1], "...    more in -f json"]
     return [*lines, *([] if more else _next(model))]
 
 
@@ -275,11 +276,11 @@ def _findings(model: ModelReport, most: int) -> list[str]:
 
 
 def _next(model: ModelReport) -> list[str]:
-    """The next sensible command, whole and ready to paste."""
+    """The next sensible commands, whole and ready to paste."""
     if model.path == "-":
         return []
-    command = ["effaudit report", shlex.quote(model.path), *options(model), "--nodes"]
-    return ["", f"next   {printable(' '.join(command), None)}"]
+    what = printable(" ".join([shlex.quote(model.path), *options(model)]), None)
+    return ["", f"next   effaudit report {what} --nodes", f"       effaudit memory {what}"]
 
 
 def options(model: ModelReport) -> list[str]:

@@ -55,13 +55,13 @@ def summary(document: MemoryDocument) -> Table:
 
 def _summary(model: ModelMemory) -> tuple[Cell, ...]:
     m = model.memory
-    proven = {True: "yes", False: "no", None: None}[m.proven_optimal]
+    proven = {True: "yes", False: "no", None: NONE}[m.proven_optimal]
     return (
         model.path,
         m.runtime,
         number(m.arena_bytes, m.arena_bounds),
         m.floor_bytes,
-        m.gap,
+        NONE if m.gap is None else m.gap,
         proven,
         m.planner,
         number(m.live_bytes, m.live_bounds),

@@ -226,10 +226,13 @@ def test_one_bad_model_spoils_only_itself() -> None:
 
 
 def test_the_next_command_repeats_the_sizes() -> None:
-    last = run("report", "sample:dynamic", "--dim", "batch=2", "--dim", "sequence=64").stdout.decode().splitlines()[-1]
-    assert last == "next   effaudit report sample:dynamic --dim batch=2 --dim sequence=64 --nodes"
-    last = run("report", "sample:unet", "--shape", "1x1x64x64").stdout.decode().splitlines()[-1]
-    assert last == "next   effaudit report sample:unet --shape 1x1x64x64 --nodes"
+    last = run("report", "sample:dynamic", "--dim", "batch=2", "--dim", "sequence=64").stdout.decode().splitlines()[-2:]
+    assert last == [
+        "next   effaudit report sample:dynamic --dim batch=2 --dim sequence=64 --nodes",
+        "       effaudit memory sample:dynamic --dim batch=2 --dim sequence=64",
+    ]
+    last = run("report", "sample:unet", "--shape", "1x1x64x64").stdout.decode().splitlines()[-2:]
+    assert last[0] == "next   effaudit report sample:unet --shape 1x1x64x64 --nodes"
 
 
 def test_only_ascii_on_a_terminal_that_has_no_more() -> None:
