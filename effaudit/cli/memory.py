@@ -17,7 +17,7 @@ FORMATS = ("text", "json", "csv", "markdown", "svg")
 EFFORTS = ("low", "normal", "high")
 PLANS = ("tflm", "c")
 # list -> the option that asks for it
-LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffers": "buffers"}
+LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffers": "buffers", "kernels": "kernels"}
 
 
 @click.command("memory")
@@ -50,6 +50,13 @@ LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffer
 @click.option("--all", "every", is_flag=True, help="Every figure by its name.")
 @click.option("--timeline", is_flag=True, help="Step by step: what is born, alive, and dies.")
 @click.option("--buffers", is_flag=True, help="The layout of the arena: every buffer and its offset.")
+@click.option(
+    "--kernels",
+    is_flag=False,
+    flag_value="1",
+    metavar="[ROWS]",
+    help="Working sets of layers: ROWS output rows at a time, and im2col.",
+)
 @click.option("--totals", is_flag=True, help="One row per model and runtime.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
 @click.option("--seconds", is_flag=True, help="Add how long planning took: the document then differs between runs.")

@@ -36,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True):
     "normal" or "high". `quantize` stores floats as if in another type. `reorder` runs the nodes in the best order
     found; `patch` is a stage to run in patches, or "auto". `training` is the fraction of weights and activations that a
     training step, to be estimated, updates;
-    `seconds` for how long planning takes.
+    `seconds` for how long planning takes, `kernels` for the working sets of layers that make so many rows at a time.
     """
 
     runtime: str = DEFAULT
@@ -50,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True):
     cache: Cache = Cache()
     training: Fraction | None = None
     seconds: bool = False
+    kernels: int | None = None
 
 
 NOTHING_ASKED: Final = Asked()

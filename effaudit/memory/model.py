@@ -11,6 +11,7 @@ from effaudit.audited import Audited, examine
 from effaudit.findings import Finding, findings
 from effaudit.load import NOTHING_GIVEN, Given
 from effaudit.memory.asked import NOTHING_ASKED, Asked
+from effaudit.memory.kernels import kernels
 from effaudit.memory.planned import Planned, lower, planned
 from effaudit.memory.remedies import remedies
 from effaudit.memory.searched import Searched, searched
@@ -90,6 +91,7 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
         memory=_figures(audited, made, found),
         kv_cache=found.kv_cache,
         scores=found.scores,
+        kernels=None if asked.kernels is None else kernels(made, asked.kernels),
         remedies=remedies(audited, made, found),
         findings=_findings(audited, made),
     )

@@ -10,6 +10,7 @@ from effaudit.findings import Finding
 from effaudit.report import DimReport, LiveTensor, TensorType
 
 if TYPE_CHECKING:  # few documents have them
+    from effaudit.memory.kernels import KernelReport
     from effaudit.memory.sequences import CacheReport, ScoresReport
     from effaudit.memory.training import TrainingReport
     from effaudit.plan.patches import Parts
@@ -142,7 +143,7 @@ class MemoryFigures(msgspec.Struct, frozen=True):
 
 
 class ModelMemory(msgspec.Struct, frozen=True):
-    """One model under one runtime."""
+    """One model under one runtime. `kernels` are the working sets of its layers, where they are asked for."""
 
     path: str
     given: dict[str, dict[str, Any]]
@@ -157,6 +158,7 @@ class ModelMemory(msgspec.Struct, frozen=True):
     memory: MemoryFigures
     kv_cache: CacheReport | None
     scores: ScoresReport | None
+    kernels: tuple[KernelReport, ...] | None
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
 

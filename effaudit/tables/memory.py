@@ -154,10 +154,43 @@ def figures(model: ModelMemory) -> Table:
     return Table("figures", "every figure", FIGURES, rows)
 
 
+KERNELS: Final = (
+    Column("node", "node", width=20),
+    Column("op", "op", width=8, spare=True),
+    Column("input_rows", "rows in", EXACT, 7),
+    Column("rows_bytes", "by rows", BYTES, 9),
+    Column("whole_bytes", "whole", BYTES, 9),
+    Column("im2col_bytes", "im2col", BYTES, 9),
+    Column("im2col_row_bytes", "of a row", BYTES, 9, spare=True),
+    Column("im2col_pixel_bytes", "of a pixel", BYTES, 9, spare=True),
+)
+
+
+def kernels(model: ModelMemory) -> Table:
+    """A row per sliding layer."""
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for k in model.kernels or ():
+            yield (
+                k.node,
+                k.op,
+                k.input_rows,
+                k.rows_bytes,
+                k.whole_bytes,
+                k.im2col_bytes,
+                k.im2col_row_bytes,
+                k.im2col_pixel_bytes,
+            )
+
+    note = "by rows: input rows kept and output rows made; whole: all of input and output; im2col: the columns written."
+    return Table("kernels", "working sets of layers", KERNELS, rows, note)
+
+
 # name of a list -> its table
 LISTS: Final[dict[str, Callable[[ModelMemory], Table]]] = {
     "figures": figures,
     "timeline": timeline,
     "buffers": buffers,
+    "kernels": kernels,
     "remedies": remedies,
 }

@@ -12,6 +12,7 @@ import msgspec
 
 import effaudit.memory.types as memory_types
 import effaudit.report.types as report_types
+from effaudit.memory.kernels import KernelReport
 from effaudit.memory.sequences import CacheReport, ScoresReport
 from effaudit.memory.training import TrainingReport
 from effaudit.plan.patches import Parts
@@ -26,7 +27,7 @@ from effaudit.views.winograd import Winograd
 
 VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
 # Names that types.py knows to the type checker only.
-NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, ScoresReport, TrainingReport, Parts)}
+NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, KernelReport, ScoresReport, TrainingReport, Parts)}
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 
 

@@ -132,3 +132,16 @@ def test_every_sample_under_every_runtime_holds_its_laws() -> None:
                 assert m.best_order_bytes <= m.live_bytes
             assert all(r.saves > 0 for r in made.remedies)
             assert msgspec.json.encode(made)
+
+
+def test_columns_and_rows_of_a_layer() -> None:
+    """The stem of VWW: 3 x 96 x 96 to 8 x 48 x 48 by 3 x 3 at stride 2, one byte each."""
+    made = planned("vww-int8", "im2col", kernels=1)
+    assert made.kernels is not None
+    stem = made.kernels[0]
+    assert (stem.rows, stem.input_rows) == (1, 3)
+    assert stem.rows_bytes == 3 * 3 * 96 + 8 * 48
+    assert stem.whole_bytes == 3 * 96 * 96 + 8 * 48 * 48
+    assert stem.im2col_bytes == 27 * 48 * 48 == made.memory.scratch_bytes
+    assert (stem.im2col_row_bytes, stem.im2col_pixel_bytes) == (27 * 48, 27)
+    assert made.memory.arena_with_scratch_bounds == [3 * 96 * 96 + 8 * 48 * 48 + 27 * 48 * 48] * 2

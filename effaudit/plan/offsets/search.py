@@ -22,7 +22,7 @@ from effaudit.plan.problem import Plan, Problem
 STEPS = {"low": 4_000_000, "normal": 30_000_000, "high": 1_000_000_000}
 MAX_PAIRS = 500_000  # of the buffers left to search
 PROOF_SHARE = 20  # one of so many steps goes into the complete search
-TARGETS = (14, 15, 14, 8, 14, 15, 14, 0)  # capacities of short searches in turn, in 16ths from the floor to the best plan
+TARGETS = (7, 7, 7, 4, 7, 7, 7, 0)  # capacities of short searches in turn, in eighths from the floor to the best plan
 CHANCE = 10  # steps of a short search, in walks from the bottom to the top
 
 
@@ -103,12 +103,12 @@ class _Run:
         turn = 0
         while self.left > 0 and self.floor < self.best.height:
             gap = self.best.height - 1 - self.floor
-            sixteenths = TARGETS[turn % len(TARGETS)]
-            part = _Part(self.compiled, self.neighbours, self.floor + gap * sixteenths // 16)
+            eighths = TARGETS[turn % len(TARGETS)]
+            part = _Part(self.compiled, self.neighbours, self.floor + gap * eighths // 8)
             if not part.small:
                 return
             for name, key in _KEYS.items():
-                weight = weights.setdefault((name, sixteenths), [0.0] * self.compiled.count)
+                weight = weights.setdefault((name, eighths), [0.0] * self.compiled.count)
                 order = _order(part, key(part.compiled), weight, rng, lexical=turn // len(TARGETS) % 2 == 0)
                 outcome = part.search(order, min(CHANCE * part.walk, max(self.left, 1)))
                 _learn(part, weight, outcome)

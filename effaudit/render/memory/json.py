@@ -9,7 +9,7 @@ from effaudit.memory.types import MemoryDocument, MemoryFigures, ModelMemory
 from effaudit.render.json import encode
 from effaudit.tables.table import Shown
 
-_LONG = frozenset(("buffers", "timeline", "workspaces"))
+_LONG = frozenset(("buffers", "timeline", "workspaces", "kernels"))
 
 
 def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
@@ -30,7 +30,7 @@ def _fields(struct: ModelMemory | MemoryFigures) -> Iterator[str]:
             yield "{"
             yield from _fields(value)
             yield "}"
-        elif field in _LONG:
+        elif field in _LONG and value is not None:
             yield from _rows(value)
         else:
             yield encode(value)

@@ -116,7 +116,9 @@ def _beside(m: MemoryFigures) -> list[str]:
     lines = [line.replace("\u00a0", " ") for line in lines]
     top = []
     if m.scratch_bounds is not None:
-        top.append(f"kernel workspace {_span(m.scratch_bounds)}")
+        whole = m.arena_with_scratch_bounds
+        whole_text = "" if whole is None or m.scratch_bounds == [0, 0] else f" (with the arena {_span(whole)})"
+        top.append(f"kernel workspace {_span(m.scratch_bounds)}{whole_text}")
     if m.persistent_bounds is not None:
         top.append(f"persistent {_span(m.persistent_bounds)}")
     return [*lines, *(wrapped("on top ", ", ".join(top)) if top else []), *_extra(m)]
