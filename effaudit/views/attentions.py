@@ -20,7 +20,7 @@ from effaudit.views.transformer.attention import Core, cores
 from effaudit.views.transformer.products import assign, blocks
 from effaudit.views.transformer.residual import Branch, branches
 from effaudit.views.transformer.signal import Signal, signal
-from effaudit.views.transformer.sizes import Sizes, fused_sizes, relation, spelled_sizes
+from effaudit.views.transformer.sizes import Sizes, batch_of, fused_sizes, relation, spelled_sizes
 
 MAX_DEPTH: Final = 8  # of bodies inside bodies
 MAX_ATTENTIONS: Final = 20_000  # a few short functions can call each other very often
@@ -64,7 +64,7 @@ def attentions(audited: Audited) -> Scopes | None:
     if not attends(audited):
         return None
     graph = audited.graph
-    walk = _Walk(_batch(graph, audited.flow))
+    walk = _Walk(batch_of(graph, audited.flow))
     same = {name: name for name in graph.inputs}
     handed = {name: name for name in graph.outputs}
     walk.look(graph, graph.inputs, audited.table, _Place(same, handed))
@@ -149,16 +149,6 @@ def _layer(
     sizes = fused_sizes(s, core.fused) if core.fused is not None else spelled_sizes(s, core, projections, batch)
     node = s.nodes[core.end if core.fused is not None else core.softmax]
     return Attended(group, sizes, relation(s, core, projections, branch), node.label)
-
-
-def _batch(graph: Graph, known: Flow) -> int:
-    """The first dim of the first input that is read; 1 where it is no number."""
-    read = {name for names in known.reads for name in names}
-    for name in graph.inputs:
-        shape = graph.values[name].shape if name in graph.values else None
-        if name in read and shape:
-            return shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 1
-    return 1
 
 
 def labelled(scope: Scope, layer: Attended) -> str:

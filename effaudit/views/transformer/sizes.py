@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from effaudit.dataflow import Flow
+from effaudit.graph import Graph
 from effaudit.views.transformer.attention import Core, axis_of
 from effaudit.views.transformer.fused import inside
 from effaudit.views.transformer.residual import Branch
@@ -23,6 +25,16 @@ class Sizes(msgspec.Struct, frozen=True):
     heads: int | None = None
     kv_heads: int | None = None
     head_size: int | None = None
+
+
+def batch_of(graph: Graph, known: Flow) -> int:
+    """The first dim of the first input that is read; 1 where it is no number."""
+    read = {name for names in known.reads for name in names}
+    for name in graph.inputs:
+        shape = graph.values[name].shape if name in graph.values else None
+        if name in read and shape:
+            return shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 1
+    return 1
 
 
 def fused_sizes(s: Signal, i: int) -> Sizes:

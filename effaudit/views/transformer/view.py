@@ -22,7 +22,7 @@ from effaudit.views.transformer.pieces import Params, Piece
 from effaudit.views.transformer.products import Assigned, Blocks, assign, blocks
 from effaudit.views.transformer.residual import branches
 from effaudit.views.transformer.signal import Signal, signal
-from effaudit.views.transformer.sizes import Sizes, fused_sizes, relation, spelled_sizes, width
+from effaudit.views.transformer.sizes import Sizes, batch_of, fused_sizes, relation, spelled_sizes, width
 from effaudit.views.transformer.types import (
     EMBEDDING,
     HEAD,
@@ -46,7 +46,7 @@ def transformer(audited: Audited) -> Transformer | None:
     graph = audited.graph
     if not attends(audited):
         return None
-    whole = Whole(Params(audited.weights.by_reader()), _batch(graph, audited.flow))
+    whole = Whole(Params(audited.weights.by_reader()), batch_of(graph, audited.flow))
     found = _Analysis(graph, audited.flow, audited.table, whole)
     if not found.blocks and not found.why:
         return None
@@ -309,16 +309,6 @@ def _missing(b: Gathered) -> str:
     if b.relation == UNKNOWN:
         found.append("self or cross: the flow of data does not tell where the keys come from")
     return "; ".join(found)
-
-
-def _batch(graph: Graph, known: Flow) -> int:
-    """The first dim of the first input that is read; 1 where it is no number."""
-    read = {name for names in known.reads for name in names}
-    for name in graph.inputs:
-        shape = graph.values[name].shape if name in graph.values else None
-        if name in read and shape:
-            return shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 1
-    return 1
 
 
 def runs(found: Sequence[Block]) -> list[tuple[int, Block]]:
