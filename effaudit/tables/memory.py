@@ -79,7 +79,7 @@ def timeline(model: ModelMemory) -> Table:
             live = number(s.live_bytes, s.live_bounds)
             yield s.step, s.node, s.op, live, s.storage_bytes, s.alive, born, " ".join(s.dies) or NONE
 
-    note = "alive counts the tensors that exist while the node runs; dies names those that nothing reads after it."
+    note = "Steps count from 0. alive: how many tensors exist while the node runs; dies: what nothing reads after it."
     return Table("timeline", "timeline", TIMELINE, rows, note)
 
 
@@ -91,7 +91,7 @@ def buffers(model: ModelMemory) -> Table:
             size = number(b.bytes, b.bounds)
             yield b.name, size, b.start, b.end, b.offset, " ".join(b.others) or NONE
 
-    note = "Alive from step `from` until before step `to`"
+    note = "Alive from step `from` (counted from 0) until before step `to`"
     if model.memory.align > 1:
         note += f"; in the arena every size is rounded up to {model.memory.align} bytes"
     return Table("buffers", "arena", BUFFERS, rows, f"{note}.")

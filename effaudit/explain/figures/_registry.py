@@ -38,7 +38,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 _FIGURES: dict[str, Figure] = {}
-_MODULES: Final = ("compute", "weights", "memory", "structure", "shares")
+_MODULES: Final = ("compute", "weights", "memory", "plans", "structure", "shares")
 
 
 def figure(

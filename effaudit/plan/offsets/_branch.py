@@ -24,6 +24,7 @@ import msgspec
 from effaudit.plan.offsets._instance import Instance
 
 PLACED = 1 << 200  # above every offset
+RECENT = 3  # sections that failed last and are looked at first
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -91,6 +92,7 @@ class _Search:
         self.blame = [0] * n
         self.cut = PLACED
         self.looks = 0
+        self.failed: list[int] = []  # the sections that failed last, the latest first
         self.stack: list[_Frame] = []
 
     def run(self, steps: int) -> Outcome:
@@ -114,7 +116,7 @@ class _Search:
                 continue
             offset, rank, i = frame.candidates[frame.at]
             frame.at += 1
-            left -= len(frame.live) + len(self.neighbours[i]) + frame.last - frame.first
+            left -= len(frame.live) + len(self.neighbours[i])
             if left < 0:
                 return Outcome(None, 0, steps - left, self.blame)
             self._place(frame, i, offset)
@@ -197,6 +199,13 @@ class _Search:
     def _too_high(self, frame: _Frame, offset: int) -> bool:
         """Some section cannot hold what it still must, above the lowest offset left in it."""
         low, watched, totals, members, capacity = self.low, self.watched, self.totals, self.members, self.capacity
+        for k in self.failed:  # what failed last is likely to fail again
+            if frame.first <= k < frame.last and totals[k]:
+                self.looks += len(members[k])
+                if min([low[j] for j in members[k]]) + totals[k] > capacity:
+                    self._fail(k, min([low[j] for j in members[k]]) + totals[k])
+                    return True
+        self.looks += frame.last - frame.first
         worst = offset + max(totals[frame.first : frame.last])
         fullest, failing = 0, -1
         for k in range(frame.first, frame.last):
@@ -212,12 +221,23 @@ class _Search:
         worst = max(worst, fullest)
         if worst <= capacity:
             return False
-        self.cut = min(self.cut, worst)
         if fullest > capacity:
-            for j in members[failing]:
-                if low[j] != PLACED:
-                    self.blame[j] += 1
+            self._fail(failing, worst)
+        else:
+            self.cut = min(self.cut, worst)
         return True
+
+    def _fail(self, k: int, height: int) -> None:
+        """Section k cannot hold what it must below `height`."""
+        low = self.low
+        self.cut = min(self.cut, height)
+        for j in self.members[k]:
+            if low[j] != PLACED:
+                self.blame[j] += 1
+        if k in self.failed:
+            self.failed.remove(k)
+        self.failed.insert(0, k)
+        del self.failed[RECENT:]
 
     def _roofed(self, i: int) -> bool:
         """Something unplaced lives beside this buffer."""
