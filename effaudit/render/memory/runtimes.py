@@ -1,4 +1,4 @@
-"""The runtimes there are, what they are and where their rules were read."""
+"""The runtimes there are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from effaudit.wrapping import wrapped
 
 
 def runtimes() -> Iterator[str]:
-    """A paragraph each."""
+    """A line each, and where their rules stand."""
     for name in names():
-        one = find(name)
-        yield "\n".join(wrapped(f"{name:<18}", one.title, 18)) + "\n"
-        for source in one.sources:
-            yield "\n".join(wrapped(" " * 18, source)) + "\n"
+        yield "\n".join(wrapped(f"{name:<12}  ", find(name).title)) + "\n"
+    yield "their rules and where they were read: docs/runtimes.md, and `sources` in -f json\n"

@@ -34,7 +34,7 @@ def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     lists = [name for name in shown.tables if name != "totals"]
     for model in document.models:
         if one:
-            yield "\n".join(map(cut, _screen(model, more=bool(lists)))) + "\n"
+            yield "\n".join([*map(cut, _screen(model)), *([] if lists else _next(model))]) + "\n"
         elif lists:
             yield f"\n{printable(model.path, None)}   {model.memory.runtime}\n"
         for name in lists:
@@ -44,7 +44,7 @@ def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
                 yield "\n".join(wrapped("", made.note)) + "\n"
 
 
-def _screen(model: ModelMemory, *, more: bool) -> list[str]:
+def _screen(model: ModelMemory) -> list[str]:
     chart = plot(model.memory.timeline, WIDTH)
     return [
         *_head(model),
@@ -52,11 +52,11 @@ def _screen(model: ModelMemory, *, more: bool) -> list[str]:
         *_arena(model.memory),
         *_peak(model.memory),
         *_beside(model.memory),
+        *_patches(model),
         *sequences(model),
         *(["", *chart] if chart else []),
         *_remedies(model),
         *_findings(model),
-        *([] if more else _next(model)),
     ]
 
 
@@ -122,6 +122,24 @@ def _beside(m: MemoryFigures) -> list[str]:
     if m.persistent_bounds is not None:
         top.append(f"persistent {_span(m.persistent_bounds)}")
     return [*lines, *(wrapped("on top ", ", ".join(top)) if top else []), *_extra(m)]
+
+
+def _patches(model: ModelMemory) -> list[str]:
+    """The patches that were asked for; those that were only looked for stand among the remedies."""
+    p = model.memory.patched
+    if p is None or any(r.option.startswith("--patch ") for r in model.remedies):
+        return []
+    words = f"{amount(p.patched_bytes, [], human_bytes)} alive with the first {len(p.nodes)} nodes in "
+    words += f"{'x'.join(map(str, p.grid))} patches of {printable(p.stage, 60)}: a patch {human_bytes(p.stage_bytes)}, "
+    words += f"the rest {human_bytes(p.rest_bytes)}"
+    if p.extra_share is not None:
+        words += f"; {100 * p.extra_share:.1f} % more MACs"
+    if p.patched_streamed_bytes != p.patched_bytes:
+        words += f"; {human_bytes(p.patched_streamed_bytes)} with the input fed patch by patch"
+    live = model.memory.live_bytes
+    if live is not None and p.patched_bytes >= live:
+        words += f"; no gain: without patches {human_bytes(live)}"
+    return wrapped("patch  ", words)
 
 
 def _extra(m: MemoryFigures) -> list[str]:
