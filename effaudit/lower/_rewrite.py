@@ -55,6 +55,12 @@ def is_floating(value: Value | None) -> bool:
     return value is not None and value.encoding.dtype in FLOATING
 
 
+def whole_numbers(node: Node, attribute: str) -> tuple[int, ...] | None:
+    """An attribute that is a list of whole numbers, empty where it is absent; None where it is anything else."""
+    value = node.attrs.get(attribute, ())
+    return value if type(value) is tuple and all(type(one) is int for one in value) else None
+
+
 def fused_with(node: Node, *others: str) -> Mapping[str, object]:
     """The attributes of a node that also does the work of others, named in its `fused`."""
     return {**node.attrs, FUSED: (*node.attrs.get(FUSED, ()), *others)}

@@ -56,7 +56,7 @@ def without_copies(graph: Graph) -> Graph:
 
 
 def _is_copy(wiring: Wiring, node: Node) -> bool:
-    if node.domain or node.op not in ("Identity", "Dropout") or not node.inputs or not node.inputs[0]:
+    if node.domain or node.op not in ("Identity", "Dropout") or not node.outputs or not any(node.inputs[:1]):
         return False
     if any(name in wiring.readers or name in wiring.pinned for name in node.outputs[1:] if name):
         return False

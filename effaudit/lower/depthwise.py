@@ -28,7 +28,7 @@ def is_marked(node: Node) -> bool:
 
 def _marked(graph: Graph, node: Node) -> Node:
     group = node.attrs.get("group", 1)
-    if node.op != "Conv" or node.domain or group == 1 or is_marked(node):
+    if node.op != "Conv" or node.domain or group == 1 or is_marked(node) or not (node.inputs and node.outputs):
         return node
     channels = [_channels(graph, name) for name in (node.inputs[0], node.outputs[0])]
     return replace(node, attrs={**node.attrs, DEPTHWISE: 1}) if channels == [group, group] else node

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from effaudit.dims import Dim
 from effaudit.graph import Graph, Node, Value
-from effaudit.lower._rewrite import rebuilt
+from effaudit.lower._rewrite import rebuilt, whole_numbers
 
 
 def before(graph: Graph) -> Graph:
@@ -49,7 +49,9 @@ def _wider(value: Value, pads: tuple[int, ...]) -> tuple[Dim, ...]:
 def _amounts(graph: Graph, node: Node) -> tuple[int, ...] | None:
     """The padding (all begins, all ends) that takes a Pad; None where there is none to take or shapes are open."""
     mode = node.attrs.get("auto_pad", "NOTSET")
-    stated = tuple(node.attrs.get("pads") or ())
+    stated = whole_numbers(node, "pads")
+    if stated is None or not (node.inputs and node.outputs):
+        return None
     if mode in ("VALID", "SAME_UPPER") or (mode == "NOTSET" and not any(stated)):
         return None
     needed = _needed(graph, node)
@@ -65,11 +67,13 @@ def _needed(graph: Graph, node: Node) -> list[int] | None:
     """What SAME would add to each spatial axis, in numbers."""
     names = (node.inputs[0], node.outputs[0], node.inputs[1] if node.op == "Conv" and len(node.inputs) > 1 else "")
     x, y, w = (_numbers(graph, name) for name in names)
-    kernel = node.attrs.get("kernel_shape") or (w or ())[2:]
+    kernel = whole_numbers(node, "kernel_shape") or (w or ())[2:]
     if x is None or y is None or len(x) != len(y) or not kernel or len(kernel) != len(x) - 2:
         return None
     axes = len(kernel)
-    strides, dilations = (node.attrs.get(name) or (1,) * axes for name in ("strides", "dilations"))
+    strides, dilations = (whole_numbers(node, name) or (1,) * axes for name in ("strides", "dilations"))
+    if len(strides) != axes or len(dilations) != axes or min(strides) < 1:
+        return None
     return [
         max((-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
         for size, stride, taps, dilation in zip(x[2:], strides, kernel, dilations, strict=True)

@@ -34,7 +34,12 @@ def fold(graph: Graph) -> Graph:
     owners: dict[int, Node] = {}
     gone: set[int] = set()
     for i, node in enumerate(graph.nodes):
-        if node.domain or not (node.op in _CONVS or node.op in _PRODUCTS) or ACTIVATION in node.attrs:
+        if (
+            node.domain
+            or not (node.op in _CONVS or node.op in _PRODUCTS)
+            or ACTIVATION in node.attrs
+            or not node.outputs
+        ):
             continue
         found = _chain(wiring, node, pretended=pretended)
         if found:
@@ -63,6 +68,8 @@ def _foldable(wiring: Wiring, node: Node, out: str, *, pretended: bool) -> int |
     if i is None:
         return None
     after = graph.nodes[i]
+    if not after.outputs:
+        return None
     before, made = graph.values.get(out), graph.values.get(after.outputs[0])
     if before is None or made is None or before.shape is None or before.shape != made.shape:
         return None

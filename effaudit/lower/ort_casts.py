@@ -161,7 +161,7 @@ class _Reduced:
 
     def _cast(self, i: int) -> Node | None:
         node = self.nodes[i]
-        if node is None or node.op != "Cast" or node.domain or len(node.inputs) != 1 or not node.outputs[0]:
+        if node is None or node.op != "Cast" or node.domain or len(node.inputs) != 1 or not any(node.outputs[:1]):
             return None
         return node
 

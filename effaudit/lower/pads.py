@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
 from effaudit.graph import Graph, Node
-from effaudit.lower._rewrite import Wiring, fused_with, merged
+from effaudit.lower._rewrite import Wiring, fused_with, merged, whole_numbers
 
 
 def fold(graph: Graph) -> Graph:
@@ -18,7 +16,8 @@ def fold(graph: Graph) -> Graph:
     owners: dict[int, Node] = {}
     gone: set[int] = set()
     for i, pad in enumerate(graph.nodes):
-        found = wiring.only_reader(pad.outputs[0]) if pad.op == "Pad" and not pad.domain else None
+        is_pad = pad.op == "Pad" and not pad.domain and bool(pad.inputs and pad.outputs)
+        found = wiring.only_reader(pad.outputs[0]) if is_pad else None
         amounts = None if found is None else _spatial(graph, pad)
         if found is None or amounts is None:
             continue
@@ -27,7 +26,10 @@ def fold(graph: Graph) -> Graph:
             continue
         if conv.attrs.get("auto_pad", "NOTSET") != "NOTSET":
             continue
-        own: Sequence[int] = conv.attrs.get("pads") or (0,) * len(amounts)
+        stated = whole_numbers(conv, "pads")
+        own = (0,) * len(amounts) if stated == () else stated
+        if own is None or len(own) != len(amounts):  # an invalid convolution
+            continue
         attrs = {**fused_with(conv, pad.label), "pads": tuple(a + b for a, b in zip(own, amounts, strict=True))}
         owners[found] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs=attrs)
         gone.add(i)
@@ -42,8 +44,9 @@ def _spatial(graph: Graph, pad: Node) -> tuple[int, ...] | None:
     rank = len(value.shape)
     if not _fills_with_zero(graph, pad) or (len(pad.inputs) > 3 and pad.inputs[3]):
         return None
-    amounts = pad.attrs.get("pads") if len(pad.inputs) < 2 else _data(graph, pad.inputs[1])
-    if amounts is None or len(amounts) != 2 * rank or not all(type(a) is int and a >= 0 for a in amounts):
+    stated = whole_numbers(pad, "pads") if len(pad.inputs) < 2 else _data(graph, pad.inputs[1])
+    amounts = tuple(a for a in stated or () if type(a) is int and a >= 0)
+    if stated is None or len(stated) != 2 * rank or len(amounts) != len(stated):
         return None
     begins, ends = amounts[:rank], amounts[rank:]
     if any((*begins[:2], *ends[:2])):

@@ -218,8 +218,10 @@ class _Fold:
     def _clip(self, name: str) -> int | None:
         """The one node that reads a tensor, where it is a Relu or Clip of it."""
         i = self.wiring.only_reader(name)
-        node = None if i is None else self.graph.nodes[i]
-        clips = node is not None and node.op in _CLIPS and not node.domain and node.inputs[0] == name
+        if i is None:
+            return None
+        node = self.graph.nodes[i]
+        clips = node.op in _CLIPS and not node.domain and node.inputs[:1] == (name,) and len(node.outputs) == 1
         return i if clips else None
 
     def _behind_moves(self) -> dict[str, Node]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from effaudit import __version__
 from effaudit.audited import Audited, examine
 from effaudit.findings import Finding, findings
 from effaudit.load import NOTHING_GIVEN, Given
-from effaudit.memory.asked import NOTHING_ASKED, Asked
+from effaudit.memory.asked import NOTHING_ASKED, Asked, Cache
 from effaudit.memory.kernels import kernels
 from effaudit.memory.planned import Planned, lower, planned
 from effaudit.memory.remedies import remedies
@@ -87,7 +87,7 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
         runtime=made.runtime.title,
         sources=made.runtime.sources,
         rewrites=graph.history,
-        notes=made.runtime.notes,
+        notes=(*made.runtime.notes, *_of_the_cache(asked.cache, found)),
         memory=_figures(audited, made, found),
         kv_cache=found.kv_cache,
         scores=found.scores,
@@ -97,13 +97,25 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
     )
 
 
+def _of_the_cache(asked: Cache, found: Searched) -> Iterator[str]:
+    """What the options of the cache do not do: they move no other figure."""
+    if asked == Cache():
+        return
+    if found.kv_cache is None:
+        yield "no key/value cache was found: --context, --batch-size, --kv-dtype and --kv-window change nothing"
+    elif asked.dtype is not None:
+        yield f"the cache is counted as if in {asked.dtype}; the arena has the types of the file"
+    if asked.context is not None or asked.batch is not None:
+        yield "the arena is that of the inputs above; other sizes are given with --dim or --shape"
+
+
 def _figures(audited: Audited, made: Planned, found: Searched) -> MemoryFigures:
     live, arena, plan = made.liveness, made.arena, made.plan
     steps = timeline(made)
     peak = live.peak
     scratch, workspaces = _workspaces(made)
     persistent = made.runtime.kept(made.graph)
-    exact = plan is not None and made.need.exact
+    exact = plan is not None and arena.value is not None
     estimate = None if made.asked.training is None else training(audited, made, made.asked.training)
     return MemoryFigures(
         runtime=made.runtime.name,

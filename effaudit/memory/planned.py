@@ -109,6 +109,7 @@ def _arena(wanted: Need, made: Plan | None) -> Quantity:
 
 def _between(without: Quantity, including: Quantity) -> Quantity:
     """From kernels that need no workspace, where there are such, to those that need most."""
-    if including.value is not None or including.high is None:
+    if including.value is not None:
         return including
-    return Quantity(min(without.low, including.high), including.high, including.why)
+    low = without.low if including.high is None else min(without.low, including.high)
+    return Quantity(max(low, including.low), including.high, including.why)

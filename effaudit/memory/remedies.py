@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,7 +19,6 @@ from effaudit.runtimes import DEFAULT
 
 FLOATS: Final = frozenset(("float32", "float64", "float16", "bfloat16"))
 LEAST: Final = 0.005  # a change that saves less is not worth a line
-DEAREST: Final = 1.0  # of the model's MACs: patches that add more are no remedy
 
 
 def remedies(audited: Audited, made: Planned, found: Searched) -> tuple[Remedy, ...]:
@@ -29,7 +29,7 @@ def remedies(audited: Audited, made: Planned, found: Searched) -> tuple[Remedy, 
         return ()
     tried = [*_planner(made), *_variants(audited, made), *_order(audited, made, found), *_flash(made, found)]
     if made.asked.patch is None:
-        tried += [_patches(one) for one in found.patches if (one.extra_share or 0.0) <= DEAREST]
+        tried += [_patches(one) for one in found.patches]
     worth = [one for one in tried if one.arena_bytes < before * (1 - LEAST)]
     ranked = sorted(worth, key=lambda one: one.arena_bytes)
     return tuple(msgspec.structs.replace(one, saves=round(1 - one.arena_bytes / before, 6)) for one in ranked)
@@ -78,8 +78,9 @@ def _order(audited: Audited, made: Planned, found: Searched) -> Iterator[Remedy]
 def _patches(found: PatchReport) -> Remedy:
     grid = "x".join(map(str, found.grid))
     extra = "" if found.extra_share is None else f"{100 * found.extra_share:.1f} % more MACs"
-    what = f"the first {len(found.nodes)} nodes in {grid} patches"
-    return Remedy(what, found.patched_bytes, 0.0, extra, f"--patch {found.stage}:{grid}")
+    count = len(found.nodes)
+    what = f"the first {count:,} nodes in {grid} patches" if count != 1 else f"the first node in {grid} patches"
+    return Remedy(what, found.patched_bytes, 0.0, extra, f"--patch {shlex.quote(f'{found.stage}:{grid}')}")
 
 
 def _flash(made: Planned, found: Searched) -> Iterator[Remedy]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LARGE: Final = 20_000  # nodes from which on a model is searched only where it is asked for
 WORK: Final = {"low": 50_000, "normal": 200_000, "high": 2_000_000}  # nodes visited in a search for patches
 
+OWN_PLANNER: Final = 20  # how much dearer a node is in that search where a runtime's own planner decides who shares
+DEAREST: Final = 1.0  # of the model's MACs: patches that add more are shown only where they are asked for
+
 
 class Searched(msgspec.Struct, frozen=True):
     """None where a model has nothing of the kind, it cannot be told, or nobody asked and the model is large."""
@@ -74,7 +77,8 @@ def _sequences(audited: Audited, made: Planned) -> tuple[CacheReport | None, Sco
 
 
 def _patched(made: Planned) -> tuple[PatchReport, ...]:
-    """The stage asked for; or the best one, then one that takes fewer extra MACs, where they lower the peak."""
+    """The stage asked for; or the best one, then one that takes fewer extra MACs, where they lower the peak and are not
+    too dear."""
     from effaudit.plan.patches import best_patches
 
     wanted, live = made.asked.patch, made.liveness.live_bytes.value
@@ -84,7 +88,10 @@ def _patched(made: Planned) -> tuple[PatchReport, ...]:
         return ()
     if isinstance(wanted, Stage):
         return (_run(made, _tensor(made.graph, wanted.tensor), wanted.grid),)
-    search = partial(best_patches, made.graph, made.flow, sharing=made.runtime.sharing, work=WORK[made.asked.effort])
+    if wanted is None and made.runtime.sharing.storages is not None:
+        return ()  # a planner of its own, that is to be asked for every tile: too slow where nobody wants it
+    work = WORK[made.asked.effort] // (OWN_PLANNER if made.runtime.sharing.storages is not None else 1)
+    search = partial(best_patches, made.graph, made.flow, sharing=made.runtime.sharing, work=work)
     found = search()
     if found.best is None:
         if wanted == AUTO:
@@ -96,9 +103,10 @@ def _patched(made: Planned) -> tuple[PatchReport, ...]:
     if not best.stage_macs or best.patched_bytes >= live:
         return ()
     cheap = search(budget=(live + best.patched_bytes) // 2).best
-    if cheap is None or cheap.extra_macs >= best.extra_macs:
-        return (best,)
-    return best, _run(made, cheap.stage, cheap.grid)
+    both: tuple[PatchReport, ...] = (best,)
+    if cheap is not None and cheap.extra_macs < best.extra_macs:
+        both = (best, _run(made, cheap.stage, cheap.grid))
+    return tuple(one for one in both if (one.extra_share or 0.0) <= DEAREST)
 
 
 def _run(made: Planned, stage: str, grid: tuple[int, ...]) -> PatchReport:

@@ -102,7 +102,7 @@ class _Inference:
             shape = self.shapes.get(source)
             followed = shape is not None and all(type(dim) is int for dim in shape)
         elif node.op == "Gather":
-            indices = self._elements(node.inputs[1])
+            indices = self._elements(node.inputs[1]) if len(node.inputs) > 1 else None
             followed = source in self.followed and indices is not None and len(indices) == 1
         elif node.op in ("Squeeze", "Unsqueeze", "Cast"):
             followed = source in self.followed

@@ -148,7 +148,10 @@ def figures(model: ModelMemory) -> Table:
             value = getattr(m, name, None)
             if value is None and bounds is not None and bounds[0] == bounds[1]:
                 value = bounds[0]
-            cell = number(value, bounds)
+            absent = (name == "training_bytes" and m.training is None) or (
+                name == "patched_bytes" and m.patched is None
+            )
+            cell = NONE if absent else number(value, bounds)
             yield name, cell, cell, meaning
 
     return Table("figures", "every figure", FIGURES, rows)

@@ -186,6 +186,8 @@ class _Making:
         shape, encoding = numbers(name, self.graph.values), self.graph.values[name].encoding
         if encoding.bits == 0:
             raise Blocked(f"the elements of {name} have no fixed size")
+        if any(axis is not None and axis >= len(shape) for axis in axes):
+            raise Blocked(f"{name} of shape {list(shape)} does not have the tiled axes")
         extents = tuple(1 if axis is None else shape[axis] for axis in axes)
         self.tensors[name] = Tiled(extents, prod(shape) // prod(extents), encoding)
 
@@ -196,11 +198,11 @@ class _Making:
         axes = next(self.axes[name] for name in outputs if name in self.axes)
         if None in axes:
             raise Blocked(f"{node.op} {node.label}: its output is broadcast over a tiled axis")
-        for name in outputs:
-            self.add(name, axes)
         opset = self.graph.opsets.get(node.domain, 1)
         call = Call(node, self.graph.values, opset, self.flow.varying, axes)  # type: ignore[arg-type]
         found = readings(call, self.rules.get((node.domain, node.op)))
+        for name in outputs:
+            self.add(name, axes)
         for name, theirs, _ in found:
             self.add(name, theirs)
         # A transposed convolution works input by input; all others output by output.

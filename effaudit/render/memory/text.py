@@ -129,7 +129,8 @@ def _patches(model: ModelMemory) -> list[str]:
     p = model.memory.patched
     if p is None or any(r.option.startswith("--patch ") for r in model.remedies):
         return []
-    words = f"{amount(p.patched_bytes, [], human_bytes)} alive with the first {len(p.nodes)} nodes in "
+    nodes = "node" if len(p.nodes) == 1 else f"{len(p.nodes):,} nodes"
+    words = f"{amount(p.patched_bytes, [], human_bytes)} alive with the first {nodes} in "
     words += f"{'x'.join(map(str, p.grid))} patches of {printable(p.stage, 60)}: a patch {human_bytes(p.stage_bytes)}, "
     words += f"the rest {human_bytes(p.rest_bytes)}"
     if p.extra_share is not None:
