@@ -11,6 +11,7 @@ from effaudit.cli.options import definitions, formats, given, items, models, wid
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 from effaudit.load.binding import Given
+from effaudit.printable import printable
 
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "csv", "markdown", "svg")
@@ -115,6 +116,8 @@ def command(
 
     made, code = each(names, sizes, planned)
     found = [one for several in made for one in several]
+    if save is not None and found:
+        click.echo(f"effaudit: saved {printable(save, None)}", err=True)
     for form, path in wanted if found else ():
         emit(render(form, memory(found), Shown(lists, top, width=width())), path)
     return code
@@ -144,3 +147,6 @@ def _fits(
             raise UsageError("--emit-plan: one model and one runtime at a time")
         if forms != ["text"]:
             raise UsageError("--emit-plan: writes the plan itself; leave -f and --json out")
+        beside = ["--save"] if save is not None else [f"--{LISTS[name].replace('every', 'all')}" for name in lists]
+        if beside:
+            raise UsageError(f"--emit-plan: writes the plan and nothing else; leave {beside[0]} out")

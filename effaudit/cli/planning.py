@@ -34,7 +34,7 @@ def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
         cache=cache,
         training=None if options["training"] is None else _fraction(options["training"]),
         seconds=options["seconds"],
-        kernels=_count(options["kernels"], "--kernels"),
+        kernels=_count(options["kernels"], "--kernels (a model comes before it)"),
     )
     return tuple(msgspec.structs.replace(one, runtime=find(name).name) for name in runtimes or (DEFAULT,))
 

@@ -29,6 +29,7 @@ DTYPES: Final[Mapping[str, Encoding]] = {
     "fp16": _BY_NAME["float16"],
     "bf16": _BY_NAME["bfloat16"],
 }
+ALIASES: Final = {"w8a8": "int8", "float16": "fp16", "bfloat16": "bf16"}
 _BIASES: Final[Mapping[str, Encoding]] = {"int8": INT32, "uint8": INT32, "int16": INT64}
 _BIASED: Final = frozenset("Conv ConvTranspose Gemm".split())
 
@@ -37,9 +38,10 @@ def as_if(graph: Graph, dtype: str) -> Graph:
     """The graph with inferred shapes, its floating tensors stored as "int8", "uint8", "int16", "fp16" or "bf16"; itself
     where nothing is floating. Raises UsageError for any other type.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"as if {dtype!r}: expected one of {', '.join(DTYPES)}")
-    encoding = DTYPES[dtype]
+    wanted = ALIASES.get(dtype.lower(), dtype.lower())
+    if wanted not in DTYPES:
+        raise UsageError(f"--quantize {dtype!r}: expected one of {', '.join(DTYPES)}")
+    encoding, dtype = DTYPES[wanted], wanted
     folded = boundary.integers(qdq.fold(graph))
     constants = _constants(folded, encoding, _BIASES.get(dtype))
     values = {name: _stored(folded, name, value, encoding, constants) for name, value in folded.values.items()}

@@ -127,6 +127,7 @@ def _figures(audited: Audited, made: Planned, found: Searched) -> MemoryFigures:
         live_bytes=live.live_bytes.value,
         live_bounds=live.live_bytes.bounds,
         inplace_bytes=live.inplace_bytes.value,
+        inplace_bounds=live.inplace_bytes.bounds,
         body_live_bytes=live.body_live_bytes.value,
         best_order_bytes=None if found.order is None else found.order.live_bytes,
         best_order=found.order,

@@ -73,7 +73,9 @@ def _sequences(audited: Audited, made: Planned) -> tuple[CacheReport | None, Sco
     asked = made.asked.cache
     cache = kv_cache(audited, context=asked.context, batch=asked.batch, dtype=asked.dtype, window=asked.window)
     scores = score_memory(audited)
-    return None if cache is None else cache_report(cache), None if scores is None else scores_report(scores)
+    return None if cache is None else cache_report(cache, asked.dtype), None if scores is None else scores_report(
+        scores
+    )
 
 
 def _patched(made: Planned) -> tuple[PatchReport, ...]:

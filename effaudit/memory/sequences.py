@@ -12,9 +12,11 @@ from effaudit.views.score_memory import ScoreLayer, ScoreMemory
 
 
 class CacheReport(msgspec.Struct, frozen=True):
-    """The key/value cache of a model, as `effaudit.views.kv_cache.KVCache` says; None is unknown, `why` says why."""
+    """The key/value cache of a model, as `effaudit.views.kv_cache.KVCache` says; None is unknown, `why` says why.
+    `dtype` is the element type that was asked for, None where each layer has its own."""
 
     cached: bool
+    dtype: str | None
     token_bytes: int | None
     token_bounds: list[int | None]
     batch: int | None
@@ -67,10 +69,11 @@ class ScoresReport(msgspec.Struct, frozen=True):
     why: str | None
 
 
-def cache_report(found: KVCache) -> CacheReport:
-    """The cache with formulas as text."""
+def cache_report(found: KVCache, dtype: str | None) -> CacheReport:
+    """The cache with formulas as text; `dtype` is the element type asked for in place of the model's own."""
     return CacheReport(
         cached=found.cached,
+        dtype=dtype,
         token_bytes=found.token_bytes.value,
         token_bounds=found.token_bytes.bounds,
         batch=found.batch,

@@ -115,6 +115,7 @@ class MemoryFigures(msgspec.Struct, frozen=True):
     live_bytes: int | None
     live_bounds: list[int | None]
     inplace_bytes: int | None
+    inplace_bounds: list[int | None]
     body_live_bytes: int | None
     best_order_bytes: int | None
     best_order: OrderReport | None

@@ -23,7 +23,7 @@ TAKE_ACTIVATIONS: Final = frozenset(
 
 RUNTIME = Runtime(
     name="ideal",
-    title="an ideal runtime: everything fused and shared that costs no arithmetic",
+    title="an ideal runtime",
     sources=(),
     lower=in_order(*INTEGER, pads.fold, lambda graph: fuse(graph, TAKE_ACTIVATIONS, any_unary)),
     sharing=SHARED,

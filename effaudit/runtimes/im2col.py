@@ -24,7 +24,7 @@ def scratch(graph: Graph, node: Node) -> Quantity:
 
 RUNTIME = Runtime(
     name="im2col",
-    title="an ideal runtime that convolves by im2col",
+    title="an ideal runtime with im2col",
     sources=("https://hal.inria.fr/inria-00112631", "https://arxiv.org/abs/2205.14135"),
     lower=IDEAL.lower,
     sharing=IDEAL.sharing,

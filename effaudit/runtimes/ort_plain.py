@@ -41,7 +41,7 @@ NOTES: Final = (
 
 RUNTIME = Runtime(
     name="ort-plain",
-    title="ONNX Runtime on a CPU, optimizations off",
+    title="ONNX Runtime on a CPU without optimizations",
     sources=SOURCES,
     lower=in_order(
         inlined, unique_dequantize, without_kernels, half_in_single, without_duplicate_casts, reverse_depth_first

@@ -32,7 +32,7 @@ NOTES = (
 
 RUNTIME = Runtime(
     name="st",
-    title="ST Edge AI Core (X-CUBE-AI), optimised for time",
+    title="ST Edge AI Core (X-CUBE-AI) optimised for time",
     sources=SOURCES,
     lower=LOWER,
     sharing=Sharing(views=True),

@@ -27,7 +27,7 @@ def over_its_input(node: Node, rules: Rules) -> Iterable[int]:
 
 RUNTIME = Runtime(
     name="st-balanced",
-    title="ST Edge AI Core (X-CUBE-AI), balanced: depthwise layers in place",
+    title="ST Edge AI Core (X-CUBE-AI) in balance, depthwise in place",
     sources=SOURCES,
     lower=LOWER,
     sharing=Sharing(views=True, resized=over_its_input),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from effaudit.memory.types import MemoryDocument, ModelMemory
+from effaudit.runtimes import DEFAULT
 from effaudit.tables.table import BYTES, EXACT, NONE, SHARE, TEXT, Cell, Column, Table, number
 
 SUMMARY: Final = (
@@ -63,7 +64,7 @@ def _summary(model: ModelMemory) -> tuple[Cell, ...]:
         m.floor_bytes,
         NONE if m.gap is None else m.gap,
         proven,
-        m.planner,
+        m.planner.partition(" (")[0],
         number(m.live_bytes, m.live_bounds),
         m.sum_bytes,
         m.peak_node if m.peak_node is not None else NONE,
@@ -136,11 +137,17 @@ def figures(model: ModelMemory) -> Table:
     m = model.memory
     spans: dict[str, list[int | None] | None] = {
         "live_bytes": m.live_bounds,
+        "inplace_bytes": m.inplace_bounds,
         "arena_bytes": m.arena_bounds,
         "scratch_bytes": m.scratch_bounds,
         "arena_with_scratch_bytes": m.arena_with_scratch_bounds,
         "persistent_bytes": m.persistent_bounds,
     }
+
+    absent = {"training_bytes"} if m.training is None else set()
+    absent |= {"patched_bytes"} if m.patched is None else set()
+    if m.runtime == DEFAULT:  # no runtime: it has no kernels and keeps nothing
+        absent |= {"scratch_bytes", "arena_with_scratch_bytes", "persistent_bytes"}
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for name, meaning in MEANINGS.items():
@@ -148,10 +155,7 @@ def figures(model: ModelMemory) -> Table:
             value = getattr(m, name, None)
             if value is None and bounds is not None and bounds[0] == bounds[1]:
                 value = bounds[0]
-            absent = (name == "training_bytes" and m.training is None) or (
-                name == "patched_bytes" and m.patched is None
-            )
-            cell = NONE if absent else number(value, bounds)
+            cell = NONE if name in absent else number(value, bounds)
             yield name, cell, cell, meaning
 
     return Table("figures", "every figure", FIGURES, rows)

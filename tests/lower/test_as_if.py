@@ -72,7 +72,7 @@ def test_a_quantized_graph_is_folded_first() -> None:
 
 
 def test_an_unknown_type() -> None:
-    with pytest.raises(UsageError, match=r"as if 'int3': expected one of int8, uint8, int16, fp16, bf16"):
+    with pytest.raises(UsageError, match=r"--quantize 'int3': expected one of int8, uint8, int16, fp16, bf16"):
         as_if(graph(CONV, outputs="c"), "int3")
 
 

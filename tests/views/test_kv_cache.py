@@ -357,7 +357,7 @@ def test_exports_without_a_cache(name: str, layers: int, width: int) -> None:
 # ---- options and names
 @pytest.mark.parametrize("asked", [{"context": 0}, {"batch": -1}, {"window": 0}, {"dtype": "fp15"}, {"dtype": ""}])
 def test_options_that_make_no_sense(asked: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"^kv cache: [^\n]+$"):
+    with pytest.raises(UsageError, match=r"^--(context|batch-size|kv-window|kv-dtype)[^\n]+$"):
         kv_cache(examine("sample:decoder-gqa"), **asked)
 
 

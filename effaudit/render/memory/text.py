@@ -75,9 +75,10 @@ def _head(model: ModelMemory) -> list[str]:
 
 
 def _arena(m: MemoryFigures) -> list[str]:
-    lines = [f"arena  {amount(m.arena_bytes, m.arena_bounds, human_bytes)}"]
     if m.arena_bytes is None:
+        lines = [f"arena  {_span(m.arena_bounds)} ({amount(None, m.arena_bounds)})"]
         return [*lines, *wrapped("       because ", printable(m.why or "", 300))]
+    lines = [f"arena  {amount(m.arena_bytes, m.arena_bounds, human_bytes)}"]
     words = f"planner {m.planner}"
     if m.align > 1:
         words += f", {m.align}-byte aligned"
@@ -106,12 +107,16 @@ def _peak(m: MemoryFigures) -> list[str]:
 
 def _beside(m: MemoryFigures) -> list[str]:
     """The other figures by name, and what comes on top of the arena."""
-    figures = [("sum", m.sum_bytes), ("max in+out", m.max_in_out_bytes), ("in place", m.inplace_bytes)]
+    # a runtime that keeps storage longer than its tensors can share and still need more
+    shares = "in place" if (m.inplace_bytes or 0) <= (m.live_bounds[1] or 0) else "as it shares"
+    figures = [("sum", m.sum_bytes), ("max in+out", m.max_in_out_bytes), (shares, m.inplace_bytes)]
     if m.body_live_bytes != 0:
         figures.append(("bodies", m.body_live_bytes))
     if m.best_order is not None:
         figures.append(("best order" if m.best_order.proven else "best order found", m.best_order_bytes))
     words = [f"{label} {'unknown' if size is None else human_bytes(size)}" for label, size in figures]
+    if m.inplace_bytes is None and m.inplace_bounds[1] is not None:
+        words[2] = f"{shares} {_span(m.inplace_bounds)}"
     lines = wrapped("also   ", "   ".join(words).replace(" ", "\u00a0").replace("\u00a0\u00a0\u00a0", "   "))
     lines = [line.replace("\u00a0", " ") for line in lines]
     top = []

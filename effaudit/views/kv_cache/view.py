@@ -42,9 +42,9 @@ def kv_cache(
 
     Raises UsageError on a size below 1 or a dtype that is none.
     """
-    for option, size in (("context", context), ("batch", batch), ("window", window)):
+    for option, size in (("--context", context), ("--batch-size", batch), ("--kv-window", window)):
         if size is not None and size < 1:
-            raise UsageError(f"kv cache: {option} is {size}; it is a number of 1 or more")
+            raise UsageError(f"{option}: {size}: expected a number of 1 or more")
     bits = None if dtype is None else bits_of(dtype)
     found = attentions(audited)
     if found is None:
@@ -88,7 +88,7 @@ def bits_of(dtype: str) -> int:
     width = _WIDTHS.get(dtype.lower())
     if width is None:
         near = did_you_mean(dtype.lower(), _WIDTHS)
-        raise UsageError(f"kv cache: {printable(dtype, 40)!r} is no element type{near or '; write it like fp16, int8'}")
+        raise UsageError(f"--kv-dtype {printable(dtype, 40)!r}: no element type{near or '; write it like fp16, int8'}")
     return width
 
 
