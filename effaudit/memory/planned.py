@@ -46,6 +46,8 @@ def planned(graph: Graph, asked: Asked) -> Planned:
     """A graph with inferred shapes, under the runtime asked for. Raises UsageError for a planner that does not exist
     or is not installed."""
     lowered = lower(graph, asked)
+    if asked.reorder and find(asked.runtime).orders:
+        raise UsageError(f"--reorder: {asked.runtime} runs the nodes in an order of its own, whatever that of the file")
     if asked.reorder:
         from effaudit.plan.order import apply_order, best_order
 

@@ -68,7 +68,7 @@ def _is_float(made: Planned) -> bool:
 
 
 def _order(audited: Audited, made: Planned, found: Searched) -> Iterator[Remedy]:
-    if made.asked.reorder or found.ordered is None or found.ordered.method == "given":
+    if made.asked.reorder or made.runtime.orders or found.ordered is None or found.ordered.method == "given":
         return
     other = msgspec.structs.replace(made.asked, reorder=True)
     proof = ", the best there is" if found.ordered.proven else ""

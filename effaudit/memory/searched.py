@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LARGE: Final = 20_000  # nodes from which on a model is searched only where it is asked for
 WORK: Final = {"low": 50_000, "normal": 200_000, "high": 2_000_000}  # nodes visited in a search for patches
-
 OWN_PLANNER: Final = 20  # how much dearer a node is in that search where a runtime's own planner decides who shares
 DEAREST: Final = 1.0  # of the model's MACs: patches that add more are shown only where they are asked for
 
@@ -73,9 +72,8 @@ def _sequences(audited: Audited, made: Planned) -> tuple[CacheReport | None, Sco
     asked = made.asked.cache
     cache = kv_cache(audited, context=asked.context, batch=asked.batch, dtype=asked.dtype, window=asked.window)
     scores = score_memory(audited)
-    return None if cache is None else cache_report(cache, asked.dtype), None if scores is None else scores_report(
-        scores
-    )
+    caches = None if cache is None else cache_report(cache, asked.dtype)
+    return caches, None if scores is None else scores_report(scores)
 
 
 def _patched(made: Planned) -> tuple[PatchReport, ...]:

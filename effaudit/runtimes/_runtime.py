@@ -26,10 +26,11 @@ class Runtime(msgspec.Struct, frozen=True):
 
     `lower` makes the graph it executes, in its order. `sharing` says which tensors lie in the same bytes; `planner`
     names the one that assigns offsets ("best": the best plan found), in multiples of `align` bytes. `inputs` is False
-    where the tensors fed stay in the caller's memory, outside the arena. `scratch` are the bytes of workspace a node
-    of the lowered graph needs while it runs, `persistent` those the runtime keeps for a lowered graph as long as it is
-    loaded, as ranges where that is all that is known; None where nothing is known of them. `notes` are what a reader
-    of its figures must know.
+    where the tensors fed stay in the caller's memory, outside the arena; `orders` is True where the nodes run in an
+    order of the runtime's own, whatever that of the file. `scratch` are the bytes of workspace a node of the lowered
+    graph needs while it runs, `persistent` those the runtime keeps for a lowered graph as long as it is loaded, as
+    ranges where that is all that is known; None where nothing is known of them. `notes` are what a reader of its
+    figures must know.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Runtime(msgspec.Struct, frozen=True):
     planner: str = "best"
     align: int = 1
     inputs: bool = True
+    orders: bool = False
     scratch: Scratch | None = None
     persistent: Persistent | None = None
     notes: tuple[str, ...] = ()

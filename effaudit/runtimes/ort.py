@@ -35,6 +35,7 @@ RUNTIME = Runtime(
     ),
     sharing=Sharing(views=True, storages=ranged, bodies=BODIES),
     inputs=False,
+    orders=True,
     scratch=scratch,
     notes=(
         "a range: fusions and channel blocks of an optimized session depend on version and processor; for one number, "

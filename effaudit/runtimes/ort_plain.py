@@ -48,6 +48,7 @@ RUNTIME = Runtime(
     ),
     sharing=Sharing(views=True, storages=planned, bodies=BODIES),
     inputs=False,
+    orders=True,
     scratch=scratch,
     notes=NOTES,
 )

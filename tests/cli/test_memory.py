@@ -159,6 +159,8 @@ def test_planners_by_name() -> None:
         (["sample:ic", "--emit-plan", "c", "--json"], "--emit-plan: writes the plan itself"),
         (["sample:ic", "--emit-plan", "c", "--runtime", "ort"], "offsets need sizes that are known"),
         (["sample:decoder-gqa", "--kv-dtype", "float99"], "float99"),
+        (["sample:lstm", "--runtime", "ort", "--reorder"], "--reorder: ort runs the nodes in an order of its own"),
+        (["sample:ic", "--emit-plan", "c", "--timeline"], "--emit-plan: writes the plan and nothing else"),
         (["sample:ic", "--runtime", "ort", "--pin-inputs"], "keeps the inputs outside its arena already"),
     ],
 )

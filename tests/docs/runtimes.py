@@ -21,6 +21,7 @@ def _section(name: str) -> str:
     rows = {
         "planner": runtime.planner,
         "alignment": f"{runtime.align} byte{'s' if runtime.align > 1 else ''}",
+        "order": "its own" if runtime.orders else "that of the file",
         "graph inputs": "in the arena" if runtime.inputs else "in the caller's memory",
         "views": "share storage" if runtime.sharing.views else "have tensors of their own",
         "kernel workspaces": "known" if runtime.scratch is not None else "not known",
