@@ -19,7 +19,7 @@ from effaudit.plan.offsets._instance import Instance, instance
 from effaudit.plan.problem import Plan, Problem
 
 # Looks at a buffer or a section, about 20 million a second.
-STEPS = {"low": 4_000_000, "normal": 30_000_000, "high": 1_000_000_000}
+STEPS = {"low": 4_000_000, "normal": 30_000_000, "high": 850_000_000}
 MAX_PAIRS = 500_000  # of the buffers left to search
 PROOF_SHARE = 20  # one of so many steps goes into the complete search
 TARGETS = (7, 7, 7, 4, 7, 7, 7, 0)  # capacities of short searches in turn, in eighths from the floor to the best plan
