@@ -8,6 +8,7 @@ import msgspec
 
 from effaudit.findings import Finding
 from effaudit.report import DimReport, LiveTensor, TensorType
+from effaudit.runtimes import DEFAULT
 
 if TYPE_CHECKING:  # few documents have them
     from effaudit.memory.kernels import KernelReport
@@ -162,6 +163,12 @@ class ModelMemory(msgspec.Struct, frozen=True):
     kernels: tuple[KernelReport, ...] | None
     remedies: tuple[Remedy, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def how(self) -> str:
+        """How it is run, to follow its name."""
+        name = self.memory.runtime
+        return "as written" if name == DEFAULT else f"as {self.runtime} runs it ({name})"
 
 
 class MemoryDocument(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ def render(document: MemoryDocument, shown: Shown) -> Iterator[str]:
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">\n'
     yield f"<title>{_safe(model.path)}: memory</title>\n<style>{STYLE}</style>\n"
     yield f'<rect class="w" width="{WIDTH}" height="{height}"/>\n'
-    yield f'<text class="t" x="{LEFT}" y="24">{_safe(model.path, 70)}, as {_safe(model.runtime)}</text>\n'
+    yield f'<text class="t" x="{LEFT}" y="24">{_safe(model.path, 70)}, {_safe(model.how)}</text>\n'
     yield from _timeline(model, max(len(model.memory.timeline), 1))
     yield from _layout(model, max(len(model.memory.timeline), 1))
     yield "</svg>\n"

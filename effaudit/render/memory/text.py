@@ -61,8 +61,7 @@ def _screen(model: ModelMemory) -> list[str]:
 
 
 def _head(model: ModelMemory) -> list[str]:
-    how = "as written" if model.memory.runtime == DEFAULT else f"as {model.runtime} runs it ({model.memory.runtime})"
-    lines = wrapped("", f"{printable(model.path, None)}   {how}")
+    lines = wrapped("", f"{printable(model.path, None)}   {model.how}")
     for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
         rest = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
         lines += wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *rest]))
