@@ -9,7 +9,6 @@ import msgspec
 
 from effaudit.runtimes import DEFAULT
 
-EFFORTS: Final = ("low", "normal", "high")
 AUTO: Final = "auto"
 
 
@@ -35,8 +34,8 @@ class Asked(msgspec.Struct, frozen=True):
     `planner` and `align` override those of the runtime. `effort` bounds the searches, in counted steps: "low",
     "normal" or "high". `quantize` stores floats as if in another type. `reorder` runs the nodes in the best order
     found; `patch` is a stage to run in patches, or "auto". `training` is the fraction of weights and activations that a
-    training step, to be estimated, updates;
-    `seconds` for how long planning takes, `kernels` for the working sets of layers that make so many rows at a time.
+    training step, to be estimated, updates. `seconds` asks for how long planning takes, `kernels` for the working sets
+    of layers that make so many rows at a time.
     """
 
     runtime: str = DEFAULT

@@ -12,7 +12,7 @@ from effaudit.findings import Finding, findings
 from effaudit.load import NOTHING_GIVEN, Given
 from effaudit.memory.asked import NOTHING_ASKED, Asked, Cache
 from effaudit.memory.kernels import kernels
-from effaudit.memory.planned import Planned, lower, planned
+from effaudit.memory.planned import Planned, planned
 from effaudit.memory.remedies import remedies
 from effaudit.memory.searched import Searched, searched
 from effaudit.memory.timeline import timeline
@@ -53,27 +53,29 @@ def plan_memory(
     `save` is where the reordered model goes. Raises LoadError, LimitError, UsageError.
     """
     audited = examine(name, given, operators)
-    made = [describe(audited, one) for one in asked]
+    plans = [planned(audited.graph, one) for one in asked]
+    made = [_described(audited, one) for one in plans]
     if save is not None:
-        _saved(audited, asked[0], save)
+        _saved(audited, plans[0], save)
     return made
 
 
-def _saved(audited: Audited, asked: Asked, path: str) -> None:
-    """Writes the model with its nodes in the order found for what the runtime executes."""
-    from effaudit.plan.order import best_order, expand
+def _saved(audited: Audited, made: Planned, path: str) -> None:
+    """Writes the model with its nodes in the order of the plan."""
+    from effaudit.plan.order import expand
     from effaudit.save import save_reordered
 
-    lowered = lower(audited.graph, asked)
-    order = best_order(lowered, effort=asked.effort).order
-    save_reordered(audited.raw, expand(audited.graph, lowered, order), path)
+    order = expand(audited.graph, made.graph, range(len(made.graph.nodes)))
+    save_reordered(audited.raw, order, path)
 
 
 def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelMemory:
     """The memory of an audited model. Raises UsageError for a planner or a stage that does not exist."""
-    made = planned(audited.graph, asked)
-    found = searched(audited, made)
-    graph = made.graph
+    return _described(audited, planned(audited.graph, asked))
+
+
+def _described(audited: Audited, made: Planned) -> ModelMemory:
+    found, graph, asked = searched(audited, made), made.graph, made.asked
     return ModelMemory(
         path=audited.name,
         given={

@@ -54,9 +54,9 @@ def planned(graph: Graph, asked: Asked) -> Planned:
         known = flow(lowered)
         lowered = apply_order(lowered, best_order(lowered, known, effort=asked.effort).order)
     if not asked.seconds:
-        return _laid_out(lowered, find(asked.runtime), asked)
+        return laid_out(lowered, asked)
     start = perf_counter()
-    made = _laid_out(lowered, find(asked.runtime), asked)
+    made = laid_out(lowered, asked)
     return msgspec.structs.replace(made, seconds=round(perf_counter() - start, 3))
 
 
@@ -70,8 +70,9 @@ def lower(graph: Graph, asked: Asked) -> Graph:
     return find(asked.runtime).lower(graph)
 
 
-def _laid_out(graph: Graph, runtime: Runtime, asked: Asked) -> Planned:
-    known = flow(graph)
+def laid_out(graph: Graph, asked: Asked) -> Planned:
+    """A graph that is lowered and ordered already, laid out for its runtime. Raises UsageError as `planned`."""
+    runtime, known = find(asked.runtime), flow(graph)
     name = asked.planner or runtime.planner
     rules = Rules(runtime.sharing, asked.align or runtime.align, runtime.inputs, asked.pin_inputs)
     if asked.pin_inputs and not runtime.inputs:

@@ -10,10 +10,11 @@ import msgspec
 
 from effaudit.audited import Audited
 from effaudit.memory.asked import Asked
-from effaudit.memory.planned import Planned, planned
+from effaudit.memory.planned import Planned, laid_out, planned
 from effaudit.memory.searched import LARGE, Searched
 from effaudit.memory.types import PatchReport, Remedy
 from effaudit.plan.offsets import plan
+from effaudit.plan.order import apply_order
 from effaudit.plan.storage import APART
 from effaudit.runtimes import DEFAULT
 
@@ -27,7 +28,7 @@ def remedies(audited: Audited, made: Planned, found: Searched) -> tuple[Remedy, 
     before = made.arena.value
     if not before or made.plan is None or len(made.graph.nodes) > LARGE:
         return ()
-    tried = [*_planner(made), *_variants(audited, made), *_order(audited, made, found), *_flash(made, found)]
+    tried = [*_planner(made), *_variants(audited, made), *_order(made, found), *_flash(made, found)]
     if made.asked.patch is None:
         tried += [_patches(one) for one in found.patches]
     worth = [one for one in tried if one.arena_bytes < before * (1 - LEAST)]
@@ -67,12 +68,12 @@ def _is_float(made: Planned) -> bool:
     return peak is not None and any(made.graph.values[name].encoding.dtype in FLOATS for name, _ in peak.alive[:1])
 
 
-def _order(audited: Audited, made: Planned, found: Searched) -> Iterator[Remedy]:
+def _order(made: Planned, found: Searched) -> Iterator[Remedy]:
     if made.asked.reorder or made.runtime.orders or found.ordered is None or found.ordered.method == "given":
         return
-    other = msgspec.structs.replace(made.asked, reorder=True)
+    other = laid_out(apply_order(made.graph, found.ordered.order), made.asked)
     proof = ", the best there is" if found.ordered.proven else ""
-    yield _planned(audited, other, f"another order of the nodes{proof}", "", "--reorder --save PATH")
+    yield Remedy(f"another order of the nodes{proof}", other.arena.low, 0.0, "", "--reorder --save PATH")
 
 
 def _patches(found: PatchReport) -> Remedy:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 
 from effaudit.memory.planned import Planned
 from effaudit.memory.types import StepReport
 from effaudit.plan.arena import running
-from effaudit.plan.lifetimes import Lifetime, high, lifetimes, low
-from effaudit.plan.problem import profile
+from effaudit.plan.lifetimes import high, lifetimes, low
+from effaudit.plan.liveness import profile
+from effaudit.plan.problem import profile as placed
 from effaudit.report import LiveTensor
 
 
@@ -17,14 +17,14 @@ def timeline(made: Planned) -> tuple[StepReport, ...]:
     """One entry per node that runs, in order."""
     nodes = running(made.graph, made.flow)
     found = lifetimes(made.graph, made.flow)
-    least = _alive(found, len(nodes), low)
+    least = profile(found, low, len(nodes))
     unbounded = any(high(one) is None for one in found)
     most: Sequence[int | None] = least
     if unbounded:
         most = [None] * len(nodes)
     elif any(type(one.size) is not int for one in found):
-        most = _alive(found, len(nodes), lambda one: high(one) or 0)
-    counts = _alive(found, len(nodes), lambda one: 1)
+        most = profile(found, lambda one: high(one) or 0, len(nodes))
+    counts = profile(found, lambda one: 1, len(nodes))
     used = _used(made, len(nodes))
     born: list[list[LiveTensor]] = [[] for _ in nodes]
     dies: list[list[str]] = [[] for _ in nodes]
@@ -50,19 +50,11 @@ def timeline(made: Planned) -> tuple[StepReport, ...]:
     )
 
 
-def _alive(found: Sequence[Lifetime], steps: int, size: Callable[[Lifetime], int]) -> list[int]:
-    change = [0] * (steps + 2)
-    for one in found:
-        change[one.start] += size(one)
-        change[one.end] -= size(one)
-    return list(accumulate(change[:steps]))
-
-
 def _used(made: Planned, steps: int) -> Sequence[int | None]:
     """Bytes of the arena in use at each step; None where sizes are not known."""
     if made.plan is None or not made.need.exact:
         return [None] * steps
-    at = dict(profile(made.plan.problem.buffers))
+    at = dict(placed(made.plan.problem.buffers))
     last, out = 0, []
     for step in range(steps):
         last = at.get(step, last)

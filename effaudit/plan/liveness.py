@@ -77,7 +77,7 @@ Size = Callable[[Lifetime], int]
 
 
 def _extent(found: list[Lifetime], steps: int) -> Quantity:
-    return _both(found, lambda size: max(_profile(found, size, steps), default=0))
+    return _both(found, lambda size: max(profile(found, size, steps), default=0))
 
 
 def _both(found: list[Lifetime], figure: Callable[[Size], int]) -> Quantity:
@@ -92,8 +92,8 @@ def _both(found: list[Lifetime], figure: Callable[[Size], int]) -> Quantity:
     return Quantity(least, most, "" if least == most else reason(found))
 
 
-def _profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
-    """Live bytes at every step."""
+def profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
+    """The sum of what is alive at every step; at one step where there are none."""
     change = [0] * (steps + 2)
     for b in found:
         n = size(b)
@@ -103,8 +103,8 @@ def _profile(found: list[Lifetime], size: Size, steps: int) -> list[int]:
 
 
 def _peak(found: list[Lifetime], steps: int) -> Peak:
-    profile = _profile(found, low, steps)
-    step = max(range(len(profile)), key=profile.__getitem__)
+    sums = profile(found, low, steps)
+    step = max(range(len(sums)), key=sums.__getitem__)
     alive = sorted(((b.name, low(b)) for b in found if b.start <= step < b.end), key=lambda item: (-item[1], item[0]))
     return Peak(step, tuple(alive))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from effaudit.printable import printable
 from effaudit.report import DimReport, ModelReport, TensorType, Totals, size
@@ -60,12 +60,7 @@ def head(model: ModelReport, counting: str) -> list[str]:
     opsets = ", ".join(f"{printable(d, 20)} {v}" for d, v in list(model.opsets.items())[:2])
     path, rest = printable(model.path, None), f"opset {opsets}   {counting}"
     lines = [f"{path}   {rest}"] if len(path) + len(rest) + 3 <= WIDTH else [path, f"       {rest}"]
-    for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
-        more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
-        lines.extend(wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *more])))
-    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
-    if named:
-        lines.extend(wrapped("dims   ", ", ".join(named[:8])))
+    lines.extend(interface(model.inputs, model.outputs, model.dims))
     for origin, what in (("data", "the values fed decide"), ("unknown", "cannot be told")):
         names = [printable(name, 40) for name, d in model.dims.items() if d.origin == origin]
         if names:
@@ -78,8 +73,19 @@ def head(model: ModelReport, counting: str) -> list[str]:
     return lines
 
 
-def tensor_text(tensor: TensorType) -> str:
-    """Name, type and shape."""
+def interface(
+    inputs: Sequence[TensorType], outputs: Sequence[TensorType], dims: Mapping[str, DimReport]
+) -> Iterator[str]:
+    """What goes in and comes out, and the dims with their origin."""
+    for kind, tensors in (("in", inputs), ("out", outputs)):
+        more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
+        yield from wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more]))
+    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in dims.items() if d.value is not None]
+    if named:
+        yield from wrapped("dims   ", ", ".join(named[:8]))
+
+
+def _tensor(tensor: TensorType) -> str:
     return f"{printable(tensor.name, 30)} {tensor.dtype} {printable(size(tensor.shape), 120)}"
 
 
@@ -279,14 +285,14 @@ def _next(model: ModelReport) -> list[str]:
     """The next sensible commands, whole and ready to paste."""
     if model.path == "-":
         return []
-    what = printable(" ".join([shlex.quote(model.path), *options(model)]), None)
+    what = printable(" ".join([shlex.quote(model.path), *options(model.given)]), None)
     return ["", f"next   effaudit report {what} --nodes", f"       effaudit memory {what}"]
 
 
-def options(model: ModelReport) -> list[str]:
+def options(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The sizes that were given, as options."""
-    made = [f"--dim {shlex.quote(f'{name}={number}')}" for name, number in model.given["dims"].items()]
-    for name, shape in model.given["shapes"].items():
+    made = [f"--dim {shlex.quote(f'{name}={number}')}" for name, number in given["dims"].items()]
+    for name, shape in given["shapes"].items():
         made.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
     return made
 

@@ -11,7 +11,7 @@ from effaudit.printable import printable
 from effaudit.render.memory.plot import plot
 from effaudit.render.memory.sequences import sequences
 from effaudit.render.plain import table
-from effaudit.render.screen import amount, cut, tensor_text
+from effaudit.render.screen import amount, cut, interface, options
 from effaudit.runtimes import DEFAULT
 from effaudit.tables.memory import LISTS, summary
 from effaudit.tables.table import Shown, arranged
@@ -62,12 +62,7 @@ def _screen(model: ModelMemory) -> list[str]:
 
 def _head(model: ModelMemory) -> list[str]:
     lines = wrapped("", f"{printable(model.path, None)}   {model.how}")
-    for kind, tensors in (("in", model.inputs), ("out", model.outputs)):
-        rest = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
-        lines += wrapped(f"{kind:<7}", ", ".join([*map(tensor_text, tensors[:3]), *rest]))
-    named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in model.dims.items() if d.value is not None]
-    if named:
-        lines += wrapped("dims   ", ", ".join(named[:8]))
+    lines += interface(model.inputs, model.outputs, model.dims)
     done = "; ".join(model.rewrites)
     lines += wrapped("nodes  ", f"{model.nodes:,} run" + (f"; {done}" if done else ""))
     return lines
@@ -195,10 +190,7 @@ def _next(model: ModelMemory) -> list[str]:
     """The next sensible command, whole and ready to paste."""
     if model.path == "-":
         return []
-    sizes = [f"--dim {shlex.quote(f'{name}={n}')}" for name, n in model.given["dims"].items()]
-    for name, shape in model.given["shapes"].items():
-        sizes.append(f"--shape {shlex.quote(f'{name}=' * bool(name) + 'x'.join(map(str, shape)))}")
-    command = ["effaudit memory", shlex.quote(model.path), *sizes]
+    command = ["effaudit memory", shlex.quote(model.path), *options(model.given)]
     if model.memory.runtime != DEFAULT:
         command += [f"--runtime {model.memory.runtime}", "--buffers"]
     else:
