@@ -1,0 +1,57 @@
+"""A profile and what it extends -> one document.
+
+Mappings are joined key by key, lists of named things (engines, memories, runtimes; performance by engine, element type,
+runtime and version) thing by thing; every other list, and every number, is replaced.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# The keys that tell the things of a list apart.
+_NAMED: Final = {
+    "engines": ("name",),
+    "memories": ("name",),
+    "regions": ("name",),
+    "runtimes": ("name", "version"),
+    "performance": ("engine", "dtype", "runtime", "version"),
+    "reserved": ("memory", "what"),
+}
+# Of a profile itself, never taken over.
+_OWN: Final = ("name", "title", "extends", "abstract", "aliases", "part", "schema")
+_ADDED: Final = ("notes",)
+
+
+def merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`own` completed by `base`, both with their numbers in full."""
+    taken = {key: value for key, value in base.items() if key not in _OWN}
+    return {**taken, **{key: _joined(key, taken.get(key), value) for key, value in own.items()}}
+
+
+def _joined(key: str, base: Any, own: Any) -> Any:
+    if isinstance(base, dict) and isinstance(own, dict) and not _is_number(base) and not _is_number(own):
+        keys = dict.fromkeys((*base, *own))
+        return {k: _joined(k, base[k], own[k]) if k in base and k in own else {**base, **own}[k] for k in keys}
+    if isinstance(base, list) and isinstance(own, list):
+        if key in _NAMED:
+            return _things(key, base, own)
+        if key in _ADDED:
+            return base + own
+    return own
+
+
+def _is_number(value: dict[str, Any]) -> bool:
+    return "unit" in value
+
+
+def _things(key: str, base: list[Any], own: list[Any]) -> list[Any]:
+    """In the order of `own`, then what only `base` has: the first runtime of a profile is its default."""
+    found = {_identity(key, item): item for item in base}
+    made = [_joined("", found.pop(_identity(key, item), item), item) for item in own]
+    return made + list(found.values())
+
+
+def _identity(key: str, item: Any) -> tuple[str, ...] | int:
+    if not isinstance(item, dict):
+        return id(item)
+    return tuple(str(item.get(name, "")) for name in _NAMED[key])
