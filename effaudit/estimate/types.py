@@ -1,0 +1,92 @@
+"""Kernels, and how long they take."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from effaudit.device.types import OpClass
+from effaudit.quantity import Quantity
+
+Limiter: TypeAlias = Literal["compute", "memory", "overhead", "unknown"]
+NOTHING: Final = Quantity(0, 0)
+
+
+class Kernel(msgspec.Struct, frozen=True):
+    """One node of the graph that the runtime executes, as work: `index` is that of the node.
+
+    `dtype` is the element type it computes in. `weight_bytes` are those of constants that are read, `read_bytes` and
+    `write_bytes` those of activations. `outputs` are the elements written. `channels` are the input and output channels
+    that a product works on (per group), None where it has none or they are not known; `rows` how often each weight is
+    used, None where that is not known.
+    """
+
+    index: int
+    node: str
+    op: str
+    op_class: OpClass
+    dtype: str
+    macs: Quantity
+    ops: Quantity
+    weight_bytes: Quantity
+    read_bytes: Quantity
+    write_bytes: Quantity
+    outputs: Quantity
+    channels: tuple[int | None, int | None] = (None, None)
+    why: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """True where every figure is a number."""
+        figures = (self.macs, self.ops, self.weight_bytes, self.read_bytes, self.write_bytes, self.outputs)
+        return all(figure.value is not None for figure in figures)
+
+    @property
+    def least(self) -> Kernel:
+        """The kernel at its smallest figures."""
+        names = ("macs", "ops", "weight_bytes", "read_bytes", "write_bytes", "outputs")
+        return msgspec.structs.replace(self, **{n: Quantity(getattr(self, n).low, getattr(self, n).low) for n in names})
+
+    @property
+    def moved(self) -> Quantity:
+        """All bytes read and written."""
+        parts = (self.weight_bytes, self.read_bytes, self.write_bytes)
+        high = None if any(p.high is None for p in parts) else sum(p.high for p in parts if p.high is not None)
+        return Quantity(sum(p.low for p in parts), high, next((p.why for p in parts if p.why), ""))
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """A time or an energy: the estimate, and bounds. `value` is None where no efficiency is known; then `low` is what
+    the peaks of the device allow at best. `high` is None where nothing bounds it. `basis` says where they come from."""
+
+    value: float | None
+    low: float
+    high: float | None
+    basis: str
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """A kernel on an engine, in seconds. `compute_s`, `memory_s` and `overhead_s` are None where the profile does not
+    tell; `ideal_s` is the larger of the two at the peaks, 0 where these are not known. `memory` names the one that
+    bounds `memory_s`. `limiter` is what decides `seconds`."""
+
+    kernel: Kernel
+    engine: str
+    compute_s: float | None
+    memory_s: float | None
+    overhead_s: float | None
+    ideal_s: float
+    seconds: float | None
+    limiter: Limiter
+    memory: str = ""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """One inference: the kernels, what is beside them, and the total with its bounds."""
+
+    total: Seconds
+    per_inference_s: float
+    transfer_s: float
+    kernels: tuple[Timed, ...]
+    notes: tuple[str, ...] = ()
