@@ -1,0 +1,181 @@
+"""What a model needs of each memory of a device, item by item, against what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from effaudit.device.contiguous import largest_contiguous, total_size
+from effaudit.device.types import Device, DeviceRuntime, Fact, Memory
+from effaudit.errors import UsageError
+from effaudit.estimate.memories import activations_in, placed
+from effaudit.graph import Graph
+from effaudit.memory.planned import Planned
+from effaudit.nearest import did_you_mean
+from effaudit.quantity import Quantity, add
+from effaudit.weights import BUFFER, PARAM, QUANTIZATION, classify
+
+WEIGHTS: Final = "weights"
+SCALES: Final = "scales and zero points"
+TABLES: Final = "tables of the runtime"
+CODE: Final = "code of the runtime"
+ARENA: Final = "arena"
+STATE: Final = "state of the runtime"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """Bytes that something takes in a memory. `apart` may lie in any region of it; what is not has to be contiguous
+    with the others that are not."""
+
+    what: str
+    bytes: Quantity
+    apart: bool = False
+    basis: str = ""
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """A memory, what has to lie in it, and what it has: `have` in all, `contiguous` in one piece."""
+
+    memory: Memory
+    items: tuple[Item, ...]
+    have: int | None
+    contiguous: int | None
+
+    @property
+    def need(self) -> Quantity:
+        return add(item.bytes for item in self.items)
+
+    @property
+    def together(self) -> Quantity:
+        """What has to be contiguous."""
+        return add(item.bytes for item in self.items if not item.apart)
+
+    def least(self) -> int:
+        return self.need.low
+
+
+def weight_items(graph: Graph) -> tuple[Item, ...]:
+    """The bytes of the constants of a lowered graph, itemised."""
+    weights = classify(graph)
+    held, scales = weights.bytes_of(PARAM, BUFFER), weights.bytes_of(QUANTIZATION)
+    items = [Item(WEIGHTS, _exact(held), apart=True)]
+    return (*items, Item(SCALES, _exact(scales), apart=True)) if scales else tuple(items)
+
+
+def demands(
+    device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Mapping[str, Quantity]
+) -> tuple[Demand, ...]:
+    """One for every memory that something lies in; `reserved` are bytes the user keeps, by the name of a memory."""
+    items: dict[str, list[Item]] = {memory.name: [] for memory in device.memories}
+    _stored(device, runtime, planned, items)
+    _running(device, runtime, planned, items)
+    for kept in device.reserved:
+        items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), apart=True, basis="the profile"))
+    for name, size in reserved.items():
+        items[name].append(Item("reserved by --reserve", size, apart=True))
+    return tuple(
+        Demand(memory, tuple(items[memory.name]), total_size(memory), largest_contiguous(memory))
+        for memory in device.memories
+        if items[memory.name]
+    )
+
+
+def _stored(device: Device, runtime: DeviceRuntime, planned: Planned, items: dict[str, list[Item]]) -> None:
+    """What does not change while the model runs: weights, tables, code."""
+    found = [*weight_items(planned.graph), *_tables(runtime, planned)]
+    total = sum(item.bytes.low for item in found)
+    shares = placed(device, "weights", total)
+    spilled = len(shares) > 1
+    for share in shares:
+        for item in found:
+            size = _part(item.bytes, share.fraction) if spilled else item.bytes
+            items[share.memory.name].append(msgspec.structs.replace(item, bytes=size))
+    home = next((m for m in device.memories if "code" in m.holds), None)
+    if home is not None:
+        unknown = Quantity(0, None, f"the profile states no code size of {runtime.name}")
+        size = unknown if runtime.code_bytes is None else of_fact(runtime.code_bytes)
+        items[home.name].append(Item(CODE, size, apart=True, basis=_basis(runtime.code_bytes)))
+
+
+def _tables(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
+    count = {
+        "table_bytes_per_node": planned.flow.running,
+        "table_bytes_per_tensor": len(planned.graph.constants) + len(planned.need.storages),
+    }
+    size, any_stated = Quantity(0, 0), False
+    for key, times in count.items():
+        fact: Fact | None = getattr(runtime, key)
+        if fact is not None:
+            any_stated = True
+            one = of_fact(fact)
+            size = add((size, Quantity(one.low * times, None if one.high is None else one.high * times, one.why)))
+    if any_stated:
+        yield Item(TABLES, size, apart=True, basis="the profile")
+
+
+def _running(device: Device, runtime: DeviceRuntime, planned: Planned, items: dict[str, list[Item]]) -> None:
+    """What changes while the model runs: the arena, and the state of the runtime."""
+    arena = planned.with_workspaces or planned.arena
+    home = activations_in(device, arena.high if arena.high is not None else arena.low)
+    if home is None:
+        return
+    items[home.name].append(Item(ARENA, arena, basis=f"planner {planned.asked.planner or planned.runtime.planner}"))
+    kept = planned.runtime.kept(planned.graph)
+    if kept is not None:
+        items[home.name].append(Item("persistent", kept, basis=f"rules {planned.runtime.name}"))
+    if runtime.state_bytes is not None:
+        items[home.name].append(
+            Item(STATE, of_fact(runtime.state_bytes), apart=True, basis=_basis(runtime.state_bytes))
+        )
+    elif kept is None or planned.with_workspaces is None:
+        why = f"the profile states no state_bytes of {runtime.name}, and its rules count none"
+        items[home.name].append(Item(STATE, Quantity(0, None, why), apart=True))
+
+
+def of_fact(fact: Fact) -> Quantity:
+    """A fact in whole bytes."""
+    high = fact.most
+    low = int(fact.least)
+    if high is None:
+        return Quantity(low, None, fact.note or "the profile does not know it")
+    return Quantity(low, int(high), "" if low == int(high) else fact.note or "a range in the profile")
+
+
+def _basis(fact: Fact | None) -> str:
+    return "" if fact is None else f"{fact.status}: {fact.source}"
+
+
+def _part(size: Quantity, fraction: float) -> Quantity:
+    return Quantity(round(size.low * fraction), None if size.high is None else round(size.high * fraction), size.why)
+
+
+def _exact(size: int) -> Quantity:
+    return Quantity(size, size)
+
+
+def memory_named(device: Device, name: str) -> Memory:
+    """A memory by its name, or by a word for what it does: sram and ram (activations), flash (weights), dram, vram.
+
+    Raises UsageError where the device has none of it.
+    """
+    wanted = name.lower()
+    for memory in device.memories:
+        if memory.name.lower() == wanted:
+            return memory
+    roles = {
+        "sram": "activations",
+        "ram": "activations",
+        "dram": "activations",
+        "vram": "activations",
+        "hbm": "activations",
+    }
+    found = activations_in(device, 0) if wanted in roles else None
+    if wanted in ("flash", "rom"):
+        found = next((m for m in device.memories if "weights" in m.holds), None)
+    if found is None:
+        names = [memory.name for memory in device.memories]
+        hint = did_you_mean(wanted, names)
+        raise UsageError(f"--reserve {name}: {device.name} has no such memory; it has {', '.join(names)}{hint}")
+    return found
