@@ -39,6 +39,18 @@ def assumptions(graph: Graph) -> Iterator[dict[str, int]]:
             return
 
 
+def batch_dims(graph: Graph) -> tuple[str, ...]:
+    """The dims of graph inputs that stand for a batch: named so, or the first of several."""
+    found: dict[str, None] = {}
+    for name in graph.inputs:
+        shape = graph.declared[name].shape or ()
+        for axis, dim in enumerate(shape):
+            for symbol in dims.symbols(dim):
+                if _role(symbol.name, axis, shape) == BATCH:
+                    found[symbol.name] = None
+    return tuple(found)
+
+
 def _role(name: str, axis: int, shape: Shape) -> int | None:
     """The size of a batch or of an image side; None for a length."""
     if re.search(_BATCH, name):

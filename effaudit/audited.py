@@ -54,7 +54,11 @@ def examine(
 
     Raises LoadError, LimitError, UsageError.
     """
-    raw = read(name, operators)
+    return examined(read(name, operators), given)
+
+
+def examined(raw: Graph, given: Given = NOTHING_GIVEN) -> Audited:
+    """A graph as it was read, through every stage. Raises UsageError."""
     symbolic = infer(raw, given)
     graph = _numeric(raw, symbolic, given)
     known = flow(graph)

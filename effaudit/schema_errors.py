@@ -11,8 +11,9 @@ import msgspec
 
 from effaudit.printable import printable
 
-_AT: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key in )?(?P<path>\$.*)`)?", re.DOTALL)
+_AT: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<key>key(?:` in `| in ))?(?P<path>\$.*)`)?", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_ENUM: Final = re.compile(r"Invalid enum value '(.*)'", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\.\.\.|\d+)\]")
 _WORDS: Final = {
@@ -34,11 +35,13 @@ def explained(error: msgspec.ValidationError, document: object, kind: Any) -> st
     place = f"a key of {path}" if found["key"] else path
     if document is None and path == "$":
         return "$: the file is empty"
-    unknown, missing = _UNKNOWN.fullmatch(what), _MISSING.fullmatch(what)
+    unknown, missing, value = _UNKNOWN.fullmatch(what), _MISSING.fullmatch(what), _ENUM.fullmatch(what)
     if unknown is not None:
         said = suggestion(unknown[1], _keys(kind, path))
     elif missing is not None:
         said = f"the key '{missing[1]}' is missing"
+    elif value is not None:
+        said = _one_of(value[1], _values(kind, path, of_keys=bool(found["key"])))
     else:
         said = _plain(what)
     return f"{printable(place)}: {said}"
@@ -49,6 +52,12 @@ def suggestion(key: str, known: list[str]) -> str:
     near = get_close_matches(key, known, 1, 0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown key {printable(repr(key))}; {hint}known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _one_of(value: str, known: list[str]) -> str:
+    near = get_close_matches(value, known, 1, 0.6)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"expected one of {', '.join(known)}, got {printable(repr(value), 60)}{hint}"
 
 
 def _plain(what: str) -> str:
@@ -65,10 +74,23 @@ def _either(kinds: str) -> str:
 
 def _keys(kind: Any, path: str) -> list[str]:
     """The keys of the structs that may stand at a path of a document."""
+    kinds = _at(kind, path)
+    return [f.encode_name for k in kinds if isinstance(k, msgspec.inspect.StructType) for f in k.fields]
+
+
+def _values(kind: Any, path: str, *, of_keys: bool) -> list[str]:
+    """The words that may stand at a path of a document, or be keys there."""
+    kinds = _at(kind, path)
+    if of_keys:
+        kinds = [b for k in kinds if isinstance(k, msgspec.inspect.DictType) for b in _branches(k.key_type)]
+    return [str(value) for k in kinds if isinstance(k, msgspec.inspect.LiteralType) for value in k.values]
+
+
+def _at(kind: Any, path: str) -> list[msgspec.inspect.Type]:
     kinds = list(_branches(msgspec.inspect.type_info(kind)))
     for name, _ in _STEP.findall(path):
         kinds = [branch for k in kinds for inner in _inside(k, name) for branch in _branches(inner)]
-    return [f.encode_name for k in kinds if isinstance(k, msgspec.inspect.StructType) for f in k.fields]
+    return kinds
 
 
 def _branches(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:

@@ -45,7 +45,7 @@ def read(path: str | os.PathLike[str]) -> object:
     Raises UsageError, one line `FILE: line N: ...`, where it cannot be read, is no strict YAML or passes a bound.
     """
     path = os.fspath(path)
-    return parse(_text(path), path)
+    return parse(text_of(path), path)
 
 
 def decode(path: str | os.PathLike[str], kind: type[T]) -> T:
@@ -80,7 +80,8 @@ def parse(text: str, path: str) -> object:
         raise UsageError(f"{printable(path)}: no YAML: {printable(' '.join(str(error).split()))}") from None
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
+    """The text of a file of at most MAX_BYTES. Raises UsageError, one line `FILE: ...`."""
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -55,3 +55,32 @@ def rounded(value: float, digits: int) -> str:
     """A number with so many significant digits, all of them before the point."""
     whole = len(str(int(abs(value))))
     return f"{value:,.{max(digits - whole, 0)}f}"
+
+
+_SCALES: Final = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
+_MEASURE: Final = r"([0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*([nuµμmkMG])"
+
+
+def parse_measure(text: str, unit: str, what: str) -> float:
+    """A number with a decimal prefix and a unit ("100ms" of "s", "5mJ" of "J"); one without any is in the unit itself.
+    Raises UsageError naming `what`."""
+    match = re.fullmatch(_MEASURE + rf"?(?:{unit})?", text.strip())
+    if match is None or len(match[1]) > MAX_DIGITS:
+        raise UsageError(f"{what}: {printable(text, 40)!r}: expected a number of {unit}, such as 100m{unit} or 2{unit}")
+    return float(match[1]) * _SCALES[match[2] or ""]
+
+
+def parse_bytes(text: str, what: str) -> int:
+    """Bytes: "96KiB", "1.5 MB", "4096". Raises UsageError naming `what`."""
+    plain = text.strip()
+    return parse_count(plain.removesuffix("B") if plain[:-1] and plain[-1:] == "B" else plain, what)
+
+
+def human_measure(value: float, unit: str, digits: int = 3) -> str:
+    """A measure with a decimal prefix: 0.0123 s -> "12.3 ms"."""
+    if value == 0:
+        return f"0 {unit}"
+    for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
+        if abs(value) >= scale * (1 - 0.5 * 10.0**-digits):
+            return f"{rounded(value / scale, digits)} {prefix}{unit}"
+    return f"{value:.{digits}g} {unit}"

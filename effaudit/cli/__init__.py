@@ -13,7 +13,10 @@ COMMANDS: Final = {
     "report": "What the network costs: parameters, MACs, other operations, bytes, memory.",
     "memory": "What it needs while it runs: the arena, what is alive when, what would lower it.",
     "explain": "Where a number comes from: formulas with their numbers put in.",
+    "fit": "Whether it fits a device, how fast it runs there, and what it takes.",
+    "devices": "The devices there are, what is known of each, and profiles of your own.",
 }
+SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit",), "Set up": ("devices",)}
 DEBUG: Final = "--debug"
 
 
@@ -31,8 +34,9 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Look"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name]) for name in names])
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

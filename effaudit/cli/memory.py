@@ -94,7 +94,7 @@ def command(
         emit(runtimes(), output)
         return 0
     wanted = formats(forms, as_json, output, FORMATS)
-    sizes, names = given(dim, shape), models(model)
+    sizes, names = given(dim, shape, model), models(model)
     check((*(path for _, path in wanted), save), (*names, *items(operators)))
     lists = tuple(name for name in LISTS if options[LISTS[name]])
     _fits(wanted, lists, names, chosen, save, emit_plan, **options)

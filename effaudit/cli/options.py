@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,9 +14,13 @@ from effaudit.errors import UsageError
 from effaudit.load.binding import MAX_DIM, Given
 from effaudit.units import parse_count
 
+if TYPE_CHECKING:
+    from effaudit.config import Found
 
-def given(dim: Iterable[str], shape: Iterable[str]) -> Given:
-    """`--dim NAME=N` and `--shape [INPUT=]1x3x224x224`, each repeatable or comma-separated."""
+
+def given(dim: Iterable[str], shape: Iterable[str], models: Sequence[str] | None = None) -> Given:
+    """`--dim NAME=N` and `--shape [INPUT=]1x3x224x224`, each repeatable or comma-separated. Where a command takes
+    `models` and none is named, the sizes of the configuration hold as well; an option says otherwise."""
     dims: dict[str, int] = {}
     for option in dim:
         for item in _items(option):
@@ -31,7 +35,10 @@ def given(dim: Iterable[str], shape: Iterable[str]) -> Given:
         for item in _items(option):
             name, _, sizes = item.rpartition("=")
             shapes[name.strip()] = _shape(sizes, option)
-    return Given(dims, shapes)
+    found = _config() if models is not None and not models else None
+    if found is None:
+        return Given(dims, shapes)
+    return Given({**found.config.dims, **dims}, {**found.config.shapes, **shapes})
 
 
 def _items(option: str) -> list[str]:
@@ -60,15 +67,32 @@ def _size(text: str, what: str) -> int:
 
 
 def models(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The models to audit: as named, or the only one in the current folder (never guessed in CI)."""
+    """The models to audit: as named, those of the configuration, or the only one in the current folder (never guessed
+    in CI)."""
     if names:
         return names
+    found = _config()
+    if found is not None and found.config.models:
+        return found.models()
     here = sorted(name for name in os.listdir() if name.endswith(".onnx"))
     if len(here) == 1 and not os.environ.get("CI"):
         click.echo(f"effaudit: using {here[0]}, the only model in this folder", err=True)
         return (here[0],)
-    found = f"this folder has {', '.join(here[:12])}" if here else "this folder has no *.onnx file; try sample:ic"
-    raise UsageError(f"which model? {found}")
+    there = f"this folder has {', '.join(here[:12])}" if here else "this folder has no *.onnx file; try sample:ic"
+    raise UsageError(f"which model? {there}")
+
+
+def _config() -> Found | None:
+    from effaudit.config import nearest
+
+    return nearest()
+
+
+def device_folders() -> tuple[str, ...]:
+    """Where the user keeps device profiles: EFFAUDIT_DEVICES, then the configuration."""
+    from effaudit import config
+
+    return config.device_folders(os.environ)
 
 
 # A comma in a number (724,406,816) separates nothing.

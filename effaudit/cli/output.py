@@ -53,3 +53,17 @@ def _to_file(path: str, pieces: Iterable[str]) -> None:
             file.writelines(pieces)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def create(text: str, path: str | None) -> None:
+    """`emit` to a file that is not there yet. Raises UsageError where it is."""
+    if path in STDOUT:
+        emit([text], path)
+        return
+    try:
+        with open(str(path), "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already; name a new file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -81,7 +81,7 @@ def command(
     Example: effaudit report sample:ic --nodes
     """
     wanted = formats(forms, as_json, output, FORMATS)
-    sizes, names = given(dim, shape), models(model)
+    sizes, names = given(dim, shape, model), models(model)
     check((path for _, path in wanted), (*names, *items(operators)))
     named = [name.replace("_", "-") for name in _VIEWS if views[name]]
     keys, chosen = _keys(group_by), items(columns)

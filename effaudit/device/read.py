@@ -50,9 +50,9 @@ def _document(path: str, locate: Locate, seen: tuple[str, ...]) -> dict[str, Any
     place, here = printable(path, None), os.path.realpath(path)
     if here in seen:
         names = " -> ".join(printable(os.path.basename(one), None) for one in (*seen[seen.index(here) :], here))
-        raise UsageError(f"{printable(seen[0], None)}: $.extends: a cycle: {names}; let one of them extend nothing")
+        raise UsageError(f"{place}: $.extends: a cycle: {names}; let one of them extend nothing")
     if len(seen) >= MAX_EXTENDS:
-        raise UsageError(f"{printable(seen[0], None)}: $.extends: more than {MAX_EXTENDS} profiles deep; refused")
+        raise UsageError(f"{place}: $.extends: more than {MAX_EXTENDS} profiles deep; refused")
     raw = strict_yaml.read(path)
     if not isinstance(raw, dict):
         raise UsageError(f"{place}: $: expected the keys of a device profile ({SCHEMA})")
@@ -71,4 +71,8 @@ def _document(path: str, locate: Locate, seen: tuple[str, ...]) -> dict[str, Any
         under = locate(base, path)
     except UsageError as error:
         raise UsageError(f"{place}: $.extends: {error}") from None
-    return merged(_document(under, locate, (*seen, here)), own)
+    base_document = _document(under, locate, (*seen, here))
+    try:
+        return merged(base_document, own)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None

@@ -211,7 +211,9 @@ class Performance(Strict, frozen=True):
     max(MACs / rate, bytes / bandwidth) + per kernel.
 
     `runtime` "" is any runtime that has no entry of its own. `rates` by class; `bandwidth_fraction` is the part of each
-    memory's bandwidth that kernels get.
+    memory's bandwidth that kernels get. `activation_fraction` is the part of the activations' bytes that cross the
+    interface of the memory they lie in: the rest stays in caches or in a scratchpad between kernels; 1 where none is
+    stated.
     """
 
     engine: str
@@ -220,6 +222,7 @@ class Performance(Strict, frozen=True):
     version: str = ""
     rates: dict[OpClass, Rate] = {}
     bandwidth_fraction: Fact | None = None
+    activation_fraction: Fact | None = None
     per_inference_s: Fact | None = None
     per_inference_cycles: Fact | None = None
     per_kernel_s: Fact | None = None

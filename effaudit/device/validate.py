@@ -18,11 +18,12 @@ from effaudit.device.peaks import dense_flop_per_s, from_cycles, ridge
 from effaudit.device.types import Device, Engine, Fact, Memory, Peak, Rate
 from effaudit.nearest import did_you_mean
 from effaudit.printable import printable
+from effaudit.runtimes import names as rules
 
 RIDGE: Final = (0.05, 5000.0)  # FLOP/B: anything outside is a slip of units
 SLACK: Final = 0.02  # by which a rounded peak may miss twice another
 CLOCKS: Final = 0.15  # by which a stated peak may miss cores x clock x MACs per cycle: boost clocks differ
-_NAME: Final = re.compile(r"[a-z0-9]+(?:[-.+][a-z0-9]+)*")
+NAME: Final = re.compile(r"[a-z0-9]+(?:[-.+][a-z0-9]+)*")
 _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _URL: Final = re.compile(r"https?://\S+")
 
@@ -34,7 +35,7 @@ def problems(device: Device) -> list[str]:
 
 def _identity(device: Device) -> Iterator[str]:
     for key, name in (("name", device.name), *((f"aliases[{i}]", a) for i, a in enumerate(device.aliases))):
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             yield f"$.{key}: expected lower-case letters, digits, - and . (such as st-stm32h743), got {_said(name)}"
     for key, source in device.sources.items():
         if source.url and not _URL.fullmatch(source.url):
@@ -51,21 +52,22 @@ def _identity(device: Device) -> Iterator[str]:
 
 def facts(device: Device) -> Iterator[tuple[str, Fact]]:
     """Every number of a profile, with its place."""
-    yield from _walk("$", device)
+    yield from inside("$", device)
 
 
-def _walk(path: str, value: Any) -> Iterator[tuple[str, Fact]]:
+def inside(path: str, value: Any) -> Iterator[tuple[str, Fact]]:
+    """Every number of a part of a profile that stands at `path`."""
     if isinstance(value, Fact):
         yield path, value
     elif isinstance(value, msgspec.Struct):
         for field in msgspec.structs.fields(value):
-            yield from _walk(f"{path}.{field.encode_name}", getattr(value, field.name))
+            yield from inside(f"{path}.{field.encode_name}", getattr(value, field.name))
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _walk(f"{path}.{key}", item)
+            yield from inside(f"{path}.{key}", item)
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
-            yield from _walk(f"{path}[{i}]", item)
+            yield from inside(f"{path}[{i}]", item)
 
 
 def _facts(device: Device) -> Iterator[str]:
@@ -79,6 +81,8 @@ def _facts(device: Device) -> Iterator[str]:
         if fact.status in ("derived", "assumed") and not fact.note:
             yield f"{place}.note: expected how it was {fact.status}"
         numbers = [n for n in (fact.low, fact.value, fact.high) if n is not None]
+        if fact.unit == "B" and any(n != int(n) for n in numbers):
+            yield f"{place}: expected a whole number of bytes, got {next(n for n in numbers if n != int(n))}"
         if any(n < 0 for n in numbers):
             yield f"{place}: expected no number below 0, got {min(numbers)}"
         if numbers != sorted(numbers):
@@ -185,6 +189,9 @@ def _runs(device: Device) -> Iterator[str]:
             name = getattr(runtime, key)
             if name not in (*engines, *([""] if key == "fallback" else [])):
                 yield f"$.runtimes[{i}].{key}: no engine {_said(name)}{did_you_mean(name, engines)}"
+        if runtime.rules not in rules():
+            hint = did_you_mean(runtime.rules, rules())
+            yield f"$.runtimes[{i}].rules: {_said(runtime.rules)} are no rules of `memory --runtime list`{hint}"
     runtimes = None if device.abstract else {runtime.name for runtime in device.runtimes}
     for i, performance in enumerate(device.performance):
         place = f"$.performance[{i}]"

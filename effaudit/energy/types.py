@@ -6,7 +6,6 @@ from typing import Final, Literal
 
 import msgspec
 
-
 Basis = Literal["measured", "power", "operations"]
 
 # Used where the user gives no other, and named wherever they are used.

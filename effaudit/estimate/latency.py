@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
-from effaudit.device.types import Device, DeviceRuntime, Engine, Memory, Performance
+from effaudit.device.types import Device, DeviceRuntime, Engine, Fact, Memory, Performance
 from effaudit.estimate.memories import Share, activations_in, bandwidth, placed
 from effaudit.estimate.rates import engine_of, known, mac_per_s, op_per_s, padding, performance_of, rate_of, value
 from effaudit.estimate.types import Kernel, Latency, Limiter, Seconds, Timed
@@ -93,13 +93,14 @@ def _timed(kernel: Kernel, where: Setting, main: str) -> Timed:
     if engine is None:
         return Timed(kernel, name, None, None, None, 0.0, None, "unknown")
     entry = where.entry(name, kernel, main)
-    share = value(entry.bandwidth_fraction) if entry is not None and known(entry.bandwidth_fraction) else 1.0
-    at_peak, _ = _memory(kernel, where, 1.0)
+    share = _fraction(entry.bandwidth_fraction if entry is not None else None)
+    crossing = _fraction(entry.activation_fraction if entry is not None else None)
+    at_peak, _ = _memory(kernel, where, 1.0, crossing)
     peak = _at_peak(kernel, engine)
     ideal = max(peak or 0.0, at_peak or 0.0)
     if entry is None or kernel.macs.high is None:
         return Timed(kernel, name, None, at_peak, None, ideal, None, "unknown")
-    compute, (memory, memory_name) = _compute(kernel, engine, entry), _memory(kernel, where, share)
+    compute, (memory, memory_name) = _compute(kernel, engine, entry), _memory(kernel, where, share, crossing)
     overhead = _per_kernel(entry, engine)
     if compute is None:
         return Timed(kernel, name, None, memory, overhead, ideal, None, "unknown", memory_name)
@@ -142,9 +143,15 @@ def _compute(kernel: Kernel, engine: Engine, entry: Performance) -> float | None
     return seconds
 
 
-def _memory(kernel: Kernel, where: Setting, fraction: float) -> tuple[float | None, str]:
+def _fraction(fact: Fact | None) -> float:
+    """A part of a whole: all of it where none is stated."""
+    return value(fact) if known(fact) else 1.0
+
+
+def _memory(kernel: Kernel, where: Setting, fraction: float, crossing: float) -> tuple[float | None, str]:
     """(seconds of the bytes, the memory that takes longest): memories work at the same time, bytes of one memory one
-    after the other. None where no bandwidth is known."""
+    after the other; `crossing` is the part of the activations that leaves what keeps them between kernels. None where
+    no bandwidth is known."""
     bytes_of: dict[str, float] = {}
     memories: dict[str, Memory] = {}
     for share in where.weights:
@@ -155,7 +162,7 @@ def _memory(kernel: Kernel, where: Setting, fraction: float) -> tuple[float | No
         name = where.activations.name
         memories[name] = where.activations
         moved = (kernel.read_bytes.high or 0) + (kernel.write_bytes.high or 0)
-        bytes_of[name] = bytes_of.get(name, 0.0) + moved
+        bytes_of[name] = bytes_of.get(name, 0.0) + crossing * moved
     times = []
     for name, size in bytes_of.items():
         speed = bandwidth(memories[name], fraction)

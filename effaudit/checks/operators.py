@@ -1,0 +1,70 @@
+"""Operators and element types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from effaudit.checks.subject import Subject
+from effaudit.checks.types import Result, Status
+from effaudit.device.peaks import peak_of
+from effaudit.estimate.rates import engine_of
+from effaudit.ops._registry import rules_for
+
+NAMED = 3
+
+
+def check(subject: Subject) -> Iterator[Result]:
+    """Every operator that runs, against those that the runtime's engine takes: what it does not take runs on the
+    fallback (a warning, with the partitions and the bytes that cross), or, where there is none, cannot run. An operator
+    that nothing is known of is not known to run. Element types without kernels of their own on the engine are named."""
+    yield from _taken(subject)
+    yield from _types(subject)
+
+
+def _taken(subject: Subject) -> Iterator[Result]:
+    placement, runtime = subject.placement, subject.runtime
+    if placement is None:
+        message = f"the profile names no operators that {runtime.name} takes"
+        yield Result("operators", "skipped", None, (None, None), None, "nodes", runtime.engine, message)
+        return
+    left = {i: why for i, why in placement.why.items() if why}
+    count = len(placement.why)
+    if not left:
+        message = f"all {count:,} nodes run on {runtime.engine}"
+        yield Result("operators", "pass", 0, (0, 0), 0, "nodes", runtime.engine, message)
+        return
+    reasons = list(dict.fromkeys(left.values()))
+    named = "; ".join(reasons[:NAMED]) + (f"; and {len(reasons) - NAMED} more reasons" if len(reasons) > NAMED else "")
+    if runtime.fallback:
+        moved = placement.moved()
+        size = "unknown" if moved.value is None else f"{moved.value:,}"
+        message = (
+            f"{len(left):,} of {count:,} nodes run on {runtime.fallback}, in {len(placement.partitions)} partitions"
+        )
+        message += f" with {placement.crossings()} transfers of {size} bytes: {named}"
+        yield Result("operators", "warn", len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
+        return
+    status: Status = "unknown" if _nothing_known(subject, left) else "fail"
+    message = f"{len(left):,} of {count:,} nodes cannot run under {runtime.name}, which has no fallback: {named}"
+    yield Result("operators", status, len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
+
+
+def _nothing_known(subject: Subject, left: dict[int, str]) -> bool:
+    """True where every operator that is not taken is one that no rule knows: the runtime may have it registered."""
+    graph = subject.placed
+    rules = rules_for(graph)
+    return all((graph.nodes[i].domain, graph.nodes[i].op) not in rules for i in left)
+
+
+def _types(subject: Subject) -> Iterator[Result]:
+    found: dict[tuple[str, str], int] = {}
+    for kernel in subject.kernels:
+        if kernel.macs.high == 0:
+            continue
+        name = subject.where.elsewhere.get(kernel.index, subject.runtime.engine)
+        engine = engine_of(subject.device, name)
+        if engine is not None and engine.peaks and peak_of(engine, kernel.dtype) is None:
+            found[name, kernel.dtype] = found.get((name, kernel.dtype), 0) + 1
+    for (name, dtype), count in found.items():
+        message = f"{count:,} products are in {dtype}, of which the profile states no kernels on {name}"
+        yield Result("operators", "warn", count, (count, count), 0, "nodes", name, message)

@@ -1,0 +1,107 @@
+"""`effaudit fit`: does it fit this device, and what decides?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from effaudit.cli.options import definitions, formats, given, items, models, width
+from effaudit.cli.output import check, emit
+from effaudit.errors import UsageError
+
+# Written out: these are needed before anything of the program is loaded.
+FORMATS = ("text", "json", "csv", "markdown", "svg")
+CLASSES = ("mcu", "npu", "phone", "sbc", "gpu", "cpu", "tpu")
+# list -> the option that asks for it
+LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback"}
+
+
+@click.command("fit")
+@click.argument("model", nargs=-1)
+@click.option("--device", multiple=True, metavar="NAME", help="The device; several: a matrix. `effaudit devices list`.")
+@click.option("--all", "every", is_flag=True, help="Every device there is.")
+@click.option(
+    "--class", "kinds", multiple=True, metavar="CLASS", help=f"Every device of a class: {', '.join(CLASSES)}."
+)
+@click.option("--runtime", metavar="NAME[@VERSION]", default="", help="A runtime of the device; its first by default.")
+@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
+@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
+@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@click.option("--quantize", multiple=True, metavar="SPEC", help="As if in int8, int16, fp16 or bf16; several: each.")
+@click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB.")
+@click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms.")
+@click.option("--max-energy", metavar="ENERGY", help="The most energy one inference may take: 5mJ.")
+@click.option("--min-throughput", metavar="N", help="Inferences per second that are needed.")
+@click.option("--planner", metavar="NAME", help="Another planner of offsets than the runtime's; best: the best found.")
+@click.option("--reorder", is_flag=True, help="Run the nodes in the best order found.")
+@click.option("--effort", type=click.Choice(("low", "normal", "high")), default="normal", help="How far searches go.")
+@click.option("--batch", "batches", multiple=True, metavar="N", help="Latency, throughput and regime at these batches.")
+@click.option("--batch-size", metavar="N", help="Sequences served at once.")
+@click.option("--context", metavar="N", help="Tokens of every sequence, prompt and answer.")
+@click.option("--prompt", metavar="N", help="Tokens of the prompt.")
+@click.option("--kv-dtype", metavar="TYPE", help="The element type of the key/value cache: fp16, int8, ...")
+@click.option("--grid", metavar="G", help="Grams of CO2 per kWh.")
+@click.option("--price", metavar="P", help="The price of a kWh, in any currency.")
+@click.option("--pue", metavar="X", help="Power usage effectiveness around the device.")
+@click.option("--utilisation", metavar="X", help="The share of its power that the device draws: 0 to 1.")
+@click.option("--battery", metavar="CAPACITY", help="1000mAh@3.7V, or 3.7Wh.")
+@click.option("--nodes", is_flag=True, help="Every kernel: time, limiter, roofline.")
+@click.option("--roofline", is_flag=True, help="The roofline as a plot.")
+@click.option("--fallback", is_flag=True, help="Every node that leaves the accelerator, and why.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the verdict.")
+@click.option(
+    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
+@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+def command(
+    model: tuple[str, ...],
+    dim: tuple[str, ...],
+    shape: tuple[str, ...],
+    operators: tuple[str, ...],
+    top: int | None,
+    exit_zero: bool,
+    forms: tuple[str, ...],
+    as_json: bool,
+    output: str | None,
+    **options: Any,
+) -> int:
+    """Whether each MODEL fits the devices: memories, operators, latency, energy, each against its limit.
+
+    MODEL:N runs a model N times in a pipeline, one model after the other. Exit codes: 0 fits, 1 does not, 2 a wrong
+    option, model or profile, or a size that decides is not given, 4 not known.
+
+    \b
+    effaudit fit sample:vww-int8 --device cortex-m7
+    effaudit fit sample:decoder-7b --device h100 --batch-size 4 --context 32768
+    """
+    wanted = formats(forms, as_json, output, FORMATS)
+    from effaudit.cli.fitting import asked, audit_all, chosen_devices, parts
+
+    runs = parts(models(model))
+    check((path for _, path in wanted), (*(name for name, _ in runs), *items(operators)))
+    devices = chosen_devices(options["device"], every=options["every"], kinds=items(options["kinds"]))
+    made = asked(**options)
+    from effaudit.fit.model import OpenDims
+
+    try:
+        document = audit_all(runs, devices, made, given(dim, shape), definitions(operators))
+    except OpenDims as error:
+        raise UsageError(f"{error}; give it: {_completed(error.dims)}") from None
+    from effaudit.render.fit import render
+    from effaudit.tables.table import Shown
+
+    lists = tuple(name for name, option in LISTS.items() if options[option])
+    for form, path in wanted:
+        emit(render(form, document, Shown(lists, top, width=width())), path)
+    return 0 if exit_zero else document.exit_code
+
+
+def _completed(dims: dict[str, int]) -> str:
+    """The command as it was called, with the sizes that are missing, ready to paste."""
+    missing = [f"--dim {shlex.quote(f'{name}={size}')}" for name, size in dims.items()]
+    return " ".join(["effaudit", *(shlex.quote(word) for word in sys.argv[1:]), *missing])

@@ -1,0 +1,166 @@
+"""The options of `effaudit fit` as what is asked of a fit."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+import msgspec
+
+from effaudit.checks.subject import Limits
+from effaudit.cli.audits import each
+from effaudit.cli.options import items
+from effaudit.device.types import Device
+from effaudit.energy.types import Circumstances
+from effaudit.errors import UsageError
+from effaudit.fit.asked import FitAsked, Sequences
+from effaudit.fit.model import document, fit
+from effaudit.fit.pipeline import pipelines
+from effaudit.fit.types import FitDocument, FitReport
+from effaudit.load.binding import MAX_DIM, Given
+from effaudit.units import parse_bytes, parse_count, parse_measure
+
+MAX_TIMES: Final = 10**9
+
+
+def parts(names: Sequence[str]) -> tuple[tuple[str, int | None], ...]:
+    """MODEL or MODEL:N -> (model, how often it runs in a pipeline; None where it stands alone)."""
+    found: list[tuple[str, int | None]] = []
+    for name in names:
+        head, sign, tail = name.rpartition(":")
+        if not (sign and head and tail.isascii() and tail.isdecimal()):
+            found.append((name, None))
+            continue
+        if len(tail) > len(str(MAX_TIMES)) or not 1 <= int(tail) <= MAX_TIMES:
+            raise UsageError(f"{name}: how often it runs is out of range; a whole number from 1")
+        found.append((head, int(tail)))
+    return tuple(found)
+
+
+def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -> tuple[Device, ...]:
+    """The devices asked for, each once. Raises UsageError where none is named, or one is not known."""
+    from effaudit.config import device_folders
+    from effaudit.device.catalogue import catalogue
+    from effaudit.device.find import find
+
+    folders = device_folders(os.environ)
+    found = {device.name: device for name in items(names) for device in [find(name, folders)]}
+    if every or kinds:
+        for entry in catalogue(folders):
+            if not entry.abstract and not entry.problem and (every or entry.kind in kinds):
+                found.setdefault(entry.name, find(entry.path, folders))
+    if not found:
+        raise UsageError("which device? name one with --device; `effaudit devices list` shows them")
+    return tuple(found.values())
+
+
+def asked(**options: Any) -> tuple[FitAsked, ...]:
+    """One for each element type asked for. Raises UsageError."""
+    one = FitAsked(
+        runtime=options["runtime"],
+        planner=options["planner"],
+        reorder=options["reorder"],
+        reserve=_reserve(options["reserve"]),
+        limits=Limits(
+            latency_s=_measure(options["max_latency"], "s", "--max-latency"),
+            energy_j=_measure(options["max_energy"], "J", "--max-energy"),
+            throughput_per_s=_number(options["min_throughput"], "--min-throughput"),
+        ),
+        around=Circumstances(
+            grid_g_per_kwh=_number(options["grid"], "--grid"),
+            price_per_kwh=_number(options["price"], "--price"),
+            pue=_number(options["pue"], "--pue", least=1.0),
+            utilisation=_number(options["utilisation"], "--utilisation", most=1.0),
+            battery_j=_battery(options["battery"]),
+        ),
+        sequences=Sequences(
+            batch=_count(options["batch_size"], "--batch-size"),
+            context=_count(options["context"], "--context"),
+            prompt=_count(options["prompt"], "--prompt"),
+            kv_dtype=options["kv_dtype"],
+        ),
+        batches=tuple(n for text in items(options["batches"]) for n in [_count(text, "--batch")] if n is not None),
+        effort=options["effort"],
+    )
+    types = items(options["quantize"])
+    return tuple(msgspec.structs.replace(one, quantize=dtype) for dtype in types) or (one,)
+
+
+def audit_all(
+    runs: Sequence[tuple[str, int | None]],
+    devices: Sequence[Device],
+    asked: Sequence[FitAsked],
+    given: Given,
+    operators: Mapping[tuple[str, str], Any] | None,
+) -> FitDocument:
+    """Every model on every device; in a pipeline where one of them says how often it runs."""
+    times = dict(runs)
+
+    def audit(name: str, sizes: Given) -> list[FitReport]:
+        return fit(name, devices, asked, sizes, operators, times[name] or 1)
+
+    made, code = each([name for name, _ in runs], given, audit)
+    reports = [report for several in made for report in several]
+    whole = pipelines(reports) if any(count is not None for _, count in runs) and not code else ()
+    found = document(reports, whole)
+    return msgspec.structs.replace(found, exit_code=max(code, found.exit_code)) if code else found
+
+
+def _reserve(options: Sequence[str]) -> dict[str, int | Fraction]:
+    found: dict[str, int | Fraction] = {}
+    for item in items(options):
+        name, sign, amount = item.partition("=")
+        if not sign or not name or not amount:
+            raise UsageError(f"--reserve {item!r}: expected MEMORY=BYTES or MEMORY=N%, such as sram=96KiB")
+        if amount.endswith("%"):
+            found[name] = Fraction(_number(amount[:-1], "--reserve", most=100.0) or 0).limit_denominator(10**6) / 100
+        else:
+            found[name] = parse_bytes(amount, f"--reserve {name}")
+    return found
+
+
+def _count(text: str | None, what: str) -> int | None:
+    if text is None:
+        return None
+    count = parse_count(text, what)
+    if not 1 <= count <= MAX_DIM:
+        raise UsageError(f"{what}: {text} is out of range; a whole number from 1")
+    return count
+
+
+def _measure(text: str | None, unit: str, what: str) -> float | None:
+    if text is None:
+        return None
+    found = parse_measure(text, unit, what)
+    if not 0 < found < float("inf"):
+        raise UsageError(f"{what}: {text}: expected more than 0")
+    return found
+
+
+def _number(text: str | None, what: str, *, least: float = 0.0, most: float = float("inf")) -> float | None:
+    if text is None:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not least <= found <= most or found == float("inf"):
+        limit = f"from {least:g}" + (f" to {most:g}" if most != float("inf") else "")
+        raise UsageError(f"{what} {text!r}: expected a number {limit}")
+    return found
+
+
+def _battery(text: str | None) -> float | None:
+    """Joules: 1000mAh@3.7V, or 3.7Wh."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9.]+)\s*mAh\s*@\s*([0-9.]+)\s*V|([0-9.]+)\s*Wh", text.strip())
+    try:
+        if match is not None:
+            return float(match[3]) * 3600 if match[3] else float(match[1]) * 3.6 * float(match[2])
+    except ValueError:
+        pass
+    raise UsageError(f"--battery {text!r}: expected 1000mAh@3.7V, or 3.7Wh")

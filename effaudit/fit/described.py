@@ -1,0 +1,157 @@
+"""A subject that is judged -> its report."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from effaudit.checks.subject import Subject
+from effaudit.checks.types import Result
+from effaudit.estimate.latency import main_dtype
+from effaudit.estimate.roofline import Point, Roofline, roofline
+from effaudit.estimate.types import Seconds, Timed
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.batches import whole_regime
+from effaudit.fit.judge import bottleneck, exit_code
+from effaudit.fit.memory import memory_of
+from effaudit.fit.proof import proof
+from effaudit.fit.types import (
+    BatchRow,
+    FitReport,
+    KernelRow,
+    Knob,
+    PlacementReport,
+    RidgeReport,
+    RooflineReport,
+    SecondsReport,
+    Verdict,
+)
+from effaudit.plan.floor import Floor
+from effaudit.report import DimReport
+from effaudit.report.model import dims_of
+
+PROFILE: Final = "profile"  # the origin of a dim that the device's deployment gives
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What was found of a subject."""
+
+    findings: tuple[Result, ...]
+    knobs: tuple[Knob, ...]
+    status: Verdict
+    floor: Floor
+    batches: tuple[BatchRow, ...]
+    compute_bound_from: int | None
+
+
+def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozenset[str], times: int) -> FitReport:
+    """The report of one model on one device; `filled` are the dims that the device's deployment gave."""
+    device, runtime, audited = subject.device, subject.runtime, subject.audited
+    found = roofline(device, subject.latency, subject.where.activations)
+    total = subject.latency.total
+    return FitReport(
+        model=audited.name,
+        times=times,
+        device=device.name,
+        title=device.title,
+        given={
+            "dims": {name: size for name, size in audited.given.dims.items() if name not in filled},
+            "shapes": {name: list(shape) for name, shape in audited.given.shapes.items()},
+        },
+        dims=_dims(subject, filled),
+        status=judged.status,
+        exit_code=exit_code(judged.status),
+        bottleneck=bottleneck(judged.findings),
+        proof=proof(subject, judged.floor) if judged.status == "does-not-fit" else None,
+        runtime=runtime.name + (f"@{runtime.version}" if runtime.version else ""),
+        runtime_title=runtime.title or subject.planned.runtime.title,
+        quantize=asked.quantize,
+        findings=judged.findings,
+        memory=memory_of(subject, judged.floor),
+        latency_s=seconds_of(total),
+        throughput_per_s=subject.inferences / total.value if total.value else None,
+        energy_j=_joules(subject),
+        energy=subject.energy,
+        roofline=_roofline(subject, found),
+        placement=_placement(subject),
+        rows=tuple(map(_row, subject.latency.kernels, found.points)),
+        batches=judged.batches,
+        compute_bound_from=judged.compute_bound_from,
+        serving=subject.serving,
+        knobs=judged.knobs,
+        rewrites=subject.planned.graph.history,
+        notes=(*device.notes, *subject.planned.runtime.notes, *subject.latency.notes, *subject.energy.notes),
+    )
+
+
+def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:
+    found = dims_of(subject.audited.graph, subject.audited.symbolic)
+    return {
+        name: msgspec.structs.replace(info, origin=PROFILE) if name in filled else info for name, info in found.items()
+    }
+
+
+def seconds_of(total: Seconds) -> SecondsReport:
+    """As it is reported."""
+    return SecondsReport(total.value, total.low, total.high, total.basis)
+
+
+def _joules(subject: Subject) -> SecondsReport | None:
+    best = subject.energy.best
+    if best is None:
+        return None
+    return SecondsReport(best.value, best.low or 0.0, best.high, f"{best.basis}: {best.how}")
+
+
+def _roofline(subject: Subject, found: Roofline) -> RooflineReport:
+    main = main_dtype(subject.kernels)
+    corner = msgspec.structs.replace(found, ridges=tuple(r for r in found.ridges if r.dtype == main))
+    return RooflineReport(
+        ridges=tuple(
+            RidgeReport(r.engine, r.dtype, r.memory, r.peak_flop_per_s, r.bandwidth_byte_per_s, r.flop_per_byte)
+            for r in found.ridges
+        ),
+        intensity=found.intensity,
+        regime=whole_regime(corner),
+        memory_share=found.memory_share,
+        overhead_share=found.overhead_share,
+    )
+
+
+def _placement(subject: Subject) -> PlacementReport | None:
+    placement, runtime = subject.placement, subject.runtime
+    if placement is None:
+        return None
+    nodes = subject.placed.nodes
+    return PlacementReport(
+        engine=runtime.engine,
+        fallback=runtime.fallback,
+        nodes=len(placement.why),
+        taken=placement.taken,
+        partitions=placement.sizes,
+        transfers=placement.crossings(),
+        transfer_bytes=placement.moved().value,
+        left=tuple((nodes[i].label, why) for i, why in placement.why.items() if why),
+    )
+
+
+def _row(timed: Timed, point: Point) -> KernelRow:
+    kernel = timed.kernel
+    return KernelRow(
+        node=kernel.node,
+        op=kernel.op,
+        op_class=kernel.op_class,
+        dtype=kernel.dtype,
+        engine=timed.engine,
+        macs=kernel.macs.value,
+        bytes=kernel.moved.value,
+        intensity=point.intensity,
+        regime=point.regime,
+        attainable_flop_per_s=point.attainable_flop_per_s,
+        compute_s=timed.compute_s,
+        memory_s=timed.memory_s,
+        overhead_s=timed.overhead_s,
+        seconds=timed.seconds,
+        limiter=timed.limiter,
+    )

@@ -1,0 +1,63 @@
+"""What checks found, and what would change it -> a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from effaudit.checks.types import Result
+from effaudit.fit.types import EXIT_CODES, Knob, Verdict
+
+# The gravest exit code of several: https://docs in docs/fit.md, "Exit codes".
+GRAVITY = (3, 2, 1, 4, 0)
+
+
+def verdict(results: Sequence[Result], knobs: Sequence[Knob]) -> Verdict:
+    """Any failure: the model does not fit; where only memories fail, and a lossless change makes each of them fit, it
+    fits with that. Else anything that is not known leaves it open."""
+    failed = [result for result in results if result.status == "fail"]
+    if failed:
+        mended = {knob.memory for knob in knobs if knob.fits and knob.lossless}
+        if all(result.check == "ram" and result.where in mended for result in failed):
+            return "fits-with"
+        return "does-not-fit"
+    if any(result.status == "unknown" for result in results):
+        return "unknown"
+    return "fits"
+
+
+def exit_code(status: Verdict) -> int:
+    """0 fits, 1 does not (or not as it is), 4 not known."""
+    return EXIT_CODES[status]
+
+
+def gravest(codes: Sequence[int]) -> int:
+    """The one code of several: 3 before 2, 1, 4 and 0."""
+    return min(codes, key=GRAVITY.index, default=0)
+
+
+def bottleneck(results: Sequence[Result]) -> str:
+    """What decides: the failure that passes its limit by most, else the unknown, else the check nearest its limit."""
+    failed = [r for r in results if r.status == "fail"]
+    if failed:
+        worst = max(failed, key=_use)
+        return f"{worst.check} {worst.where}".strip()
+    unknown = [r for r in results if r.status == "unknown"]
+    if unknown:
+        return f"{unknown[0].check} {unknown[0].where}: not known".strip()
+    passed = [r for r in results if r.status == "pass" and r.limit]
+    if not passed:
+        return "nothing is held against a limit"
+    nearest = max(passed, key=_use)
+    return f"{nearest.check} {nearest.where} at {100 * _use(nearest):.0f} %".strip()
+
+
+def _use(result: Result) -> float:
+    """How much of its limit a result takes (of one that must be reached: the inverse)."""
+    low, high = result.bounds
+    limit = result.limit
+    if result.check == "throughput":
+        return limit / low if limit and low else float("inf")
+    if not limit:
+        return float("inf")
+    top = low if result.status == "fail" else high
+    return (top or 0.0) / limit

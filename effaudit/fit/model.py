@@ -1,0 +1,87 @@
+"""Models on devices -> the document of `effaudit fit`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from effaudit import __version__
+from effaudit.checks import results
+from effaudit.checks.subject import Subject
+from effaudit.device.types import Device
+from effaudit.errors import UsageError
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.batches import batches
+from effaudit.fit.described import Judged, described
+from effaudit.fit.judge import gravest, verdict
+from effaudit.fit.knobs import as_quantized, of_memory
+from effaudit.fit.proof import floor_of
+from effaudit.fit.subject import assumed, deployed, subject_of, without_sizes
+from effaudit.fit.types import SCHEMA, FitDocument, FitReport, Pipeline
+from effaudit.graph import Graph
+from effaudit.load import NOTHING_GIVEN, Given, read
+from effaudit.memory.searched import Searched, searched
+from effaudit.table import COUNTING
+
+NO_SEARCH = Searched(None, (), None, None)
+
+
+class OpenDims(UsageError):
+    """Sizes that decide and that nobody gave: `dims` -> a size to start from."""
+
+    def __init__(self, message: str, dims: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.dims = dict(dims)
+
+
+def fit(
+    name: str | os.PathLike[str],
+    devices: Sequence[Device],
+    asked: Sequence[FitAsked],
+    given: Given = NOTHING_GIVEN,
+    operators: Mapping[tuple[str, str], Any] | None = None,
+    times: int = 1,
+) -> list[FitReport]:
+    """A model on each of the devices, once for each of what is `asked`; `times` is how often a pipeline runs it.
+
+    Raises LoadError, LimitError, UsageError; OpenDims where the verdict hangs on dims that nobody gave.
+    """
+    raw = read(name, operators)
+    return [_fit(raw, device, one, given, times) for device in devices for one in asked]
+
+
+def document(reports: Sequence[FitReport], pipelines: Sequence[Pipeline] = ()) -> FitDocument:
+    """The document over verdicts. Of a pipeline, its own verdict counts, not those of its parts."""
+    codes = [one.exit_code for one in (pipelines or reports)]
+    return FitDocument(SCHEMA, __version__, COUNTING, tuple(reports), tuple(pipelines), gravest(codes))
+
+
+def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) -> FitReport:
+    audited, filled = deployed(raw, given, device)
+    subject = subject_of(audited, device, asked)
+    left = assumed(audited)
+    if not left:
+        return _report(subject, asked, filled, times, raw, given)
+    decided = without_sizes(subject)
+    found = results(decided)
+    if verdict(found, ()) == "does-not-fit":
+        return _report(decided, asked, filled, times, raw, given)
+    sizes = {n: info.value for n, info in audited.graph.dims.items() if n in left and info.value is not None}
+    names = ", ".join(left)
+    raise OpenDims(f"{audited.name}: the verdict hangs on {names}, which nobody gave", sizes)
+
+
+def _report(
+    subject: Subject, asked: FitAsked, filled: frozenset[str], times: int, raw: Graph, given: Given
+) -> FitReport:
+    found = results(subject)
+    failing = any(r.check == "ram" and r.status != "pass" for r in found)
+    whole = not assumed(subject.audited)
+    search = searched(subject.audited, subject.planned) if failing and whole else NO_SEARCH
+    knobs = (*of_memory(subject, search), *as_quantized(subject, asked)) if whole and failing else ()
+    if whole and not failing:
+        knobs = tuple(as_quantized(subject, asked))
+    rows, turn = batches(raw, given, subject.device, asked) if asked.batches and whole else ((), None)
+    judged = Judged(found, knobs, verdict(found, knobs), floor_of(subject, search.ordered), rows, turn)
+    return described(subject, asked, judged, filled, times)

@@ -1,0 +1,56 @@
+"""Why a model cannot fit: the least its memories need under the runtime's rules, in any order these allow."""
+
+from __future__ import annotations
+
+from effaudit.checks.subject import Subject
+from effaudit.estimate.demand import ARENA, Demand
+from effaudit.plan.floor import Floor, floor, one_order_only
+from effaudit.plan.order import Ordered
+from effaudit.plan.storage import APART
+from effaudit.units import human_bytes
+
+
+def floor_of(subject: Subject, ordered: Ordered | None) -> Floor:
+    """The least arena under the runtime's rules. `ordered` is the search for the best order, where one was made."""
+    made = subject.planned
+    if made.runtime.orders or one_order_only(made.graph, made.flow):
+        least = made.need.least.floor
+        rule = "the nodes run in one order only, and this much is alive in it"
+        return Floor(least, subject.planned.graph.nodes[0].label if subject.planned.graph.nodes else "", rule)
+    found = floor(made.graph, made.flow, made.runtime.sharing, inputs=made.runtime.inputs)
+    if made.runtime.sharing == APART and ordered is not None and (ordered.floor or 0) > found.bytes:
+        return Floor(
+            ordered.floor or 0, found.node, "no order of the nodes keeps less alive, each tensor whole and apart"
+        )
+    return found
+
+
+def proof(subject: Subject, least: Floor) -> str | None:
+    """The first memory that cannot hold what it must, whatever the plan; None where that is not proven."""
+    for demand in subject.demands:
+        if demand.have is None:
+            continue
+        need, piece = _least(demand, least), _least(demand, least, together=True)
+        what = _what(demand, least)
+        if need > demand.have:
+            return _said(demand, f"{human_bytes(need)} at least, {human_bytes(demand.have)} there", what)
+        if demand.contiguous is not None and piece > demand.contiguous:
+            text = f"{human_bytes(piece)} in one piece at least, {human_bytes(demand.contiguous)} there"
+            return _said(demand, text, what)
+    return None
+
+
+def _said(demand: Demand, sizes: str, what: str) -> str:
+    return f"{demand.memory.name}: {sizes}{what}"
+
+
+def _least(demand: Demand, least: Floor, *, together: bool = False) -> int:
+    items = [item for item in demand.items if not (together and item.apart)]
+    return sum(min(item.bytes.low, least.bytes) if item.what == ARENA else item.bytes.low for item in items)
+
+
+def _what(demand: Demand, least: Floor) -> str:
+    if not any(item.what == ARENA for item in demand.items):
+        return ""
+    at = f" (at {least.node})" if least.node else ""
+    return f"; no arena is below {human_bytes(least.bytes)}: {least.rule}{at}"

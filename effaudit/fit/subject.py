@@ -1,0 +1,175 @@
+"""One model on one device: every stage, put together for the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
+
+import msgspec
+
+from effaudit.assume import batch_dims
+from effaudit.audited import Audited, examined
+from effaudit.checks.subject import Subject
+from effaudit.dataflow import flow
+from effaudit.device.contiguous import total_size
+from effaudit.device.types import Device, DeviceRuntime
+from effaudit.energy.estimate import energy
+from effaudit.errors import UsageError
+from effaudit.estimate.demand import ARENA, Demand, demands, memory_named, weight_items
+from effaudit.estimate.latency import latency, setting
+from effaudit.estimate.types import Kernel, Latency, Seconds
+from effaudit.estimate.work import kernels
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.runtime import runtime_of
+from effaudit.graph import Graph
+from effaudit.load import Given
+from effaudit.memory import Asked
+from effaudit.memory.planned import Planned, planned
+from effaudit.quantity import Quantity
+from effaudit.support import SupportSet, judging, partition
+from effaudit.support import find as find_operators
+from effaudit.support.partition import Placement
+
+
+def deployed(raw: Graph, given: Given, device: Device) -> tuple[Audited, frozenset[str]]:
+    """The model under the sizes given, its batch that of the device's deployment where nobody gave one; and the dims
+    that were so filled in."""
+    audited = examined(raw, given)
+    if device.batch is None:
+        return audited, frozenset()
+    open_dims = set(assumed(audited))
+    filled = frozenset(name for name in batch_dims(audited.symbolic) if name in open_dims)
+    if not filled:
+        return audited, filled
+    dims = {**given.dims, **dict.fromkeys(filled, device.batch)}
+    return examined(raw, msgspec.structs.replace(given, dims=dims)), filled
+
+
+def assumed(audited: Audited) -> tuple[str, ...]:
+    """The dims that nobody gave."""
+    return tuple(name for name, info in audited.graph.dims.items() if info.origin == "assumed")
+
+
+def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
+    """Everything the checks see. Raises UsageError for what the device does not have."""
+    runtime = runtime_of(device, asked.runtime)
+    made = planned(audited.graph, _memory_asked(runtime, asked))
+    found = kernels(made.graph, made.flow)
+    placed, placement = placement_of(audited, made, runtime)
+    elsewhere = _elsewhere(found, placed, placement, runtime)
+    weights = sum(item.bytes.low for item in weight_items(made.graph))
+    arena = made.with_workspaces or made.arena
+    size = arena.low if arena.high is None else arena.high
+    where = setting(device, runtime, weights, size, elsewhere, _transfer_s(runtime, placement))
+    timed = latency(found, where)
+    return Subject(
+        audited=audited,
+        device=device,
+        runtime=runtime,
+        planned=made,
+        kernels=found,
+        where=where,
+        latency=timed,
+        energy=energy(device, found, timed.total, where.weights, where.activations, asked.around),
+        demands=demands(device, runtime, made, reserved(device, asked.reserve)),
+        placed=placed,
+        placement=placement,
+        serving=None,
+        limits=asked.limits,
+        inferences=inferences(audited),
+    )
+
+
+def without_sizes(subject: Subject) -> Subject:
+    """The subject as far as it does not depend on dims that nobody gave: weights, code, operators."""
+    names = ", ".join(assumed(subject.audited))
+    why = f"dim {names} is not given"
+    unknown = Seconds(None, 0.0, None, why)
+    return msgspec.structs.replace(
+        subject,
+        demands=tuple(_without_arena(demand, why) for demand in subject.demands),
+        latency=Latency(unknown, 0.0, 0.0, (), (why,)),
+    )
+
+
+def _without_arena(demand: Demand, why: str) -> Demand:
+    items = tuple(
+        msgspec.structs.replace(item, bytes=Quantity(0, None, why)) if item.what in (ARENA, "persistent") else item
+        for item in demand.items
+    )
+    return msgspec.structs.replace(demand, items=items)
+
+
+def _memory_asked(runtime: DeviceRuntime, asked: FitAsked) -> Asked:
+    align = runtime.alignment_bytes
+    return Asked(
+        runtime=runtime.rules,
+        planner=asked.planner or runtime.planner or None,
+        align=None if align is None or align.value is None else int(align.value),
+        effort=asked.effort,
+        quantize=asked.quantize,
+        reorder=asked.reorder,
+    )
+
+
+def reserved(device: Device, wanted: Mapping[str, int | Fraction]) -> dict[str, Quantity]:
+    """The user's bytes by the name of a memory; a fraction is of its size. Raises UsageError."""
+    found: dict[str, Quantity] = {}
+    for name, amount in wanted.items():
+        memory = memory_named(device, name)
+        whole = total_size(memory)
+        if isinstance(amount, Fraction) and whole is None:
+            raise UsageError(f"--reserve {name}: the size of {memory.name} is not known; give bytes")
+        size = ceil(amount * (whole or 0)) if isinstance(amount, Fraction) else amount
+        before = found.get(memory.name, Quantity(0, 0)).low
+        found[memory.name] = Quantity(before + size, before + size)
+    return found
+
+
+def placement_of(audited: Audited, made: Planned, runtime: DeviceRuntime) -> tuple[Graph, Placement | None]:
+    """(the graph that is placed, where its nodes run): as written where the operators are stated of ONNX graphs, else
+    as the runtime lowers it."""
+    if not runtime.supports:
+        return made.graph, None
+    support = find_operators(runtime.supports)
+    graph = audited.graph if written(support) else made.graph
+    known = flow(graph)
+    return graph, partition(graph, known, judging(graph, support, known), most=support.limits.max_partitions)
+
+
+def written(support: SupportSet) -> bool:
+    """True where a set is stated of ONNX graphs as written: ONNX Runtime gives its providers nothing else."""
+    return support.name.startswith("onnxruntime-")
+
+
+def _elsewhere(
+    found: tuple[Kernel, ...], placed: Graph, placement: Placement | None, runtime: DeviceRuntime
+) -> dict[int, str]:
+    """The kernels that run on the fallback: those of nodes that are not taken, by their name."""
+    if placement is None or not runtime.fallback:
+        return {}
+    left = {placed.nodes[i].label for i, why in placement.why.items() if why}
+    return {kernel.index: runtime.fallback for kernel in found if kernel.node in left}
+
+
+def _transfer_s(runtime: DeviceRuntime, placement: Placement | None) -> float:
+    """Seconds that tensors take between the engine and the fallback, where the profile tells."""
+    if placement is None or not any(placement.why.values()):
+        return 0.0
+    seconds = 0.0
+    moved, speed, start = placement.moved(), runtime.transfer_bandwidth_byte_per_s, runtime.transfer_latency_s
+    if speed is not None and speed.value:
+        seconds += (moved.high if moved.high is not None else moved.low) / speed.value
+    if start is not None and start.value is not None:
+        seconds += placement.crossings() * start.value
+    return seconds
+
+
+def inferences(audited: Audited) -> int:
+    """How many inputs one run takes: the size of the batch dim, 1 where the file names none."""
+    for name in batch_dims(audited.raw):
+        info = audited.graph.dims.get(name)
+        if info is not None and info.value:
+            return info.value
+    return 1

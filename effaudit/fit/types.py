@@ -1,0 +1,205 @@
+"""What a renderer may see of a fit. Field by field: docs/json-fit.md. Bytes, seconds, joules; None is unknown."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from effaudit.checks.types import Result
+from effaudit.energy.types import EnergyReport
+from effaudit.report import DimReport, LiveTensor
+from effaudit.serving.types import Serving
+
+SCHEMA: Final = "effaudit.fit/1"
+
+# "fits-with": not as it is, but with one of the knobs that change no number the model computes.
+Verdict: TypeAlias = Literal["fits", "fits-with", "does-not-fit", "unknown"]
+EXIT_CODES: Final = {"fits": 0, "fits-with": 1, "does-not-fit": 1, "unknown": 4}
+
+
+class ItemReport(msgspec.Struct, frozen=True):
+    """What takes bytes in a memory, and how that is known."""
+
+    what: str
+    bytes: int | None
+    bounds: tuple[int, int | None]
+    basis: str
+
+
+class MemoryRow(msgspec.Struct, frozen=True):
+    """A memory of the device. `margin_bytes` is what is left at the most that is needed, negative where it does not fit
+    at the least either; None where nothing bounds the need."""
+
+    memory: str
+    kind: str
+    need_bytes: int | None
+    need_bounds: tuple[int, int | None]
+    have_bytes: int | None
+    contiguous_bytes: int | None
+    margin_bytes: int | None
+    items: tuple[ItemReport, ...]
+
+
+class FitMemory(msgspec.Struct, frozen=True):
+    """The arena under the runtime's rules. `arena_constant_bytes` goes into the C file: the arena with workspaces and
+    what the runtime keeps in it, at the most, in multiples of 16. `floor_bytes`: no plan under these rules needs less,
+    `floor_rule` says why."""
+
+    rows: tuple[MemoryRow, ...]
+    rules: str
+    planner: str
+    arena_bytes: int | None
+    arena_bounds: tuple[int, int | None]
+    arena_constant_bytes: int | None
+    floor_bytes: int
+    floor_rule: str
+    peak_node: str | None
+    live_set: tuple[LiveTensor, ...]
+
+
+class KernelRow(msgspec.Struct, frozen=True):
+    """A kernel on the device. `attainable_flop_per_s` and `regime` are those of the roofline."""
+
+    node: str
+    op: str
+    op_class: str
+    dtype: str
+    engine: str
+    macs: int | None
+    bytes: int | None
+    intensity: float | None
+    regime: str | None
+    attainable_flop_per_s: float | None
+    compute_s: float | None
+    memory_s: float | None
+    overhead_s: float | None
+    seconds: float | None
+    limiter: str
+
+
+class SecondsReport(msgspec.Struct, frozen=True):
+    """A figure with bounds and where they come from."""
+
+    value: float | None
+    low: float
+    high: float | None
+    basis: str
+
+
+class RidgeReport(msgspec.Struct, frozen=True):
+    """The corner of the roofline of an element type."""
+
+    engine: str
+    dtype: str
+    memory: str
+    peak_flop_per_s: float
+    bandwidth_byte_per_s: float
+    flop_per_byte: float
+
+
+class RooflineReport(msgspec.Struct, frozen=True):
+    """The roofline of the whole model; `memory_share` and `overhead_share` are of the estimated time."""
+
+    ridges: tuple[RidgeReport, ...]
+    intensity: float | None
+    regime: str | None
+    memory_share: float | None
+    overhead_share: float | None
+
+
+class BatchRow(msgspec.Struct, frozen=True):
+    """The model at a batch size. `regime` is that of most of the time."""
+
+    batch: int
+    intensity: float | None
+    latency_s: SecondsReport
+    throughput_per_s: float | None
+    memory_share: float | None
+    regime: str | None
+
+
+class PlacementReport(msgspec.Struct, frozen=True):
+    """Where nodes run: `partitions` are the numbers of nodes of each part that the engine runs; `left` the nodes that
+    run elsewhere, with the reason."""
+
+    engine: str
+    fallback: str
+    nodes: int
+    taken: int
+    partitions: tuple[int, ...]
+    transfers: int
+    transfer_bytes: int | None
+    left: tuple[tuple[str, str], ...]
+
+
+class Knob(msgspec.Struct, frozen=True):
+    """A change, really made and planned: what it needs then, and whether it fits. `lossless`: it changes no number that
+    the model computes. `option` is what shows it."""
+
+    what: str
+    memory: str
+    need_bytes: int
+    fits: bool
+    lossless: bool
+    cost: str
+    option: str
+
+
+class FitReport(msgspec.Struct, frozen=True):
+    """One model on one device. `bottleneck` names what decides, in a sentence. `proof` is why it cannot fit, None where
+    that is not proven."""
+
+    model: str
+    times: int
+    device: str
+    title: str
+    given: dict[str, dict[str, Any]]
+    dims: dict[str, DimReport]
+    status: Verdict
+    exit_code: int
+    bottleneck: str
+    proof: str | None
+    runtime: str
+    runtime_title: str
+    quantize: str | None
+    findings: tuple[Result, ...]
+    memory: FitMemory
+    latency_s: SecondsReport
+    throughput_per_s: float | None
+    energy_j: SecondsReport | None
+    energy: EnergyReport
+    roofline: RooflineReport
+    placement: PlacementReport | None
+    rows: tuple[KernelRow, ...]
+    batches: tuple[BatchRow, ...]
+    compute_bound_from: int | None
+    serving: Serving | None
+    knobs: tuple[Knob, ...]
+    rewrites: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """Several models run one after the other, each so many times: sums of time and energy, weights side by side, one
+    arena after the other."""
+
+    device: str
+    status: Verdict
+    exit_code: int
+    parts: tuple[tuple[str, int], ...]
+    latency_s: SecondsReport
+    energy_j: SecondsReport | None
+    rows: tuple[MemoryRow, ...]
+    findings: tuple[Result, ...]
+
+
+class FitDocument(msgspec.Struct, frozen=True):
+    """The document of `effaudit fit`."""
+
+    schema: str
+    version: str
+    counting: str
+    verdicts: tuple[FitReport, ...]
+    pipelines: tuple[Pipeline, ...]
+    exit_code: int

@@ -1,0 +1,1 @@
+"""Operator support of accelerators, and the partitions that follow."""
