@@ -1,0 +1,227 @@
+"""Verdicts, each on a board whose numbers are round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from effaudit.checks.subject import Limits
+from effaudit.errors import UsageError
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.model import OpenDims, document, fit
+from effaudit.fit.types import FitReport, MemoryRow
+from effaudit.load import Given
+from tests.profiles import board, device
+from tests.profiles import document as profile
+
+from .models import KIB, MIB, diamond, million, open_batch, saved, unknown_operator
+
+
+def judged(folder: Path, graph: Any, on: Mapping[str, Any], asked: FitAsked = FitAsked(), **dims: int) -> FitReport:
+    (report,) = fit(saved(folder, graph), [device(folder, on)], [asked], Given(dims))
+    return report
+
+
+def row(report: FitReport, memory: str) -> MemoryRow:
+    (found,) = (r for r in report.memory.rows if r.memory == memory)
+    return found
+
+
+def status(report: FitReport, check: str) -> str:
+    (found,) = (r.status for r in report.findings if r.check == check)
+    return found
+
+
+# ---- flash and SRAM
+@pytest.mark.parametrize(("firmware", "wanted"), [(48_576, "pass"), (48_577, "fail")])
+def test_a_million_weights_and_firmware_on_a_mebibyte(tmp_path: Path, firmware: int, wanted: str) -> None:
+    asked = FitAsked(reserve={"flash": firmware})
+    report = judged(tmp_path, million(64 * KIB), board(MIB, 256 * KIB, rules="as-written"), asked)
+    assert status(report, "flash") == wanted
+    assert row(report, "flash").need_bytes == 1_000_000 + firmware
+    assert row(report, "flash").margin_bytes == MIB - 1_000_000 - firmware
+    assert report.status == ("fits" if wanted == "pass" else "does-not-fit")
+
+
+@pytest.mark.parametrize(("state", "wanted"), [(0, "pass"), (1, "fail")])
+def test_all_of_the_sram_for_activations_leaves_none_for_the_runtime(tmp_path: Path, state: int, wanted: str) -> None:
+    report = judged(tmp_path, million(256 * KIB), board(2 * MIB, 256 * KIB, rules="as-written", state=state))
+    assert status(report, "ram") == wanted
+    assert row(report, "sram").margin_bytes == -state
+    assert report.memory.floor_bytes == 256 * KIB
+
+
+def test_what_cannot_fit_is_proven(tmp_path: Path) -> None:
+    report = judged(tmp_path, million(256 * KIB), board(2 * MIB, 128 * KIB, rules="as-written"))
+    assert (report.status, report.exit_code) == ("does-not-fit", 1)
+    assert report.proof is not None and "sram" in report.proof and "one order only" in report.proof
+
+
+def test_code_that_the_profile_does_not_know_is_no_pass(tmp_path: Path) -> None:
+    on = board(2 * MIB, MIB, rules="as-written")
+    del on["runtimes"][0]["code_bytes"]
+    report = judged(tmp_path, million(64 * KIB), on)
+    assert status(report, "flash") == "unknown"
+    assert (report.status, report.exit_code) == ("unknown", 4)
+    assert row(report, "flash").margin_bytes is None
+
+
+def test_a_range_that_straddles_the_limit_is_not_known(tmp_path: Path) -> None:
+    on = board(MIB, MIB, rules="as-written")
+    on["runtimes"][0]["code_bytes"] = {"value": 40_000, "low": 30_000, "high": 60_000}
+    report = judged(tmp_path, million(64 * KIB), on)
+    assert status(report, "flash") == "unknown"
+    on["runtimes"][0]["code_bytes"]["low"] = on["runtimes"][0]["code_bytes"]["value"] = 60_000
+    assert status(judged(tmp_path, million(64 * KIB), on), "flash") == "fail"
+
+
+def test_a_size_that_the_profile_does_not_know_is_no_pass(tmp_path: Path) -> None:
+    on = board(MIB, MIB, rules="as-written")
+    on["memories"][0]["size_bytes"] = {"value": None, "note": "the maker does not say"}
+    report = judged(tmp_path, million(64 * KIB), on)
+    assert (status(report, "ram"), report.exit_code) == ("unknown", 4)
+
+
+# ---- regions
+def test_the_arena_has_to_lie_in_one_piece(tmp_path: Path) -> None:
+    on = board(2 * MIB, 192 * KIB, rules="as-written")
+    regions = [{"name": "a", "size_bytes": 128 * KIB, "base": 0x2000_0000}, {"name": "b", "size_bytes": 64 * KIB}]
+    on["memories"][0]["regions"] = regions
+    apart = judged(tmp_path, million(160 * KIB), on)
+    assert status(apart, "ram") == "fail"
+    assert row(apart, "sram").contiguous_bytes == 128 * KIB
+    regions[1]["base"] = 0x2002_0000
+    assert status(judged(tmp_path, million(160 * KIB), on), "ram") == "pass"
+
+
+def test_what_the_user_keeps_may_lie_in_another_region(tmp_path: Path) -> None:
+    on = board(2 * MIB, 192 * KIB, rules="as-written")
+    on["memories"][0]["regions"] = [{"name": "a", "size_bytes": 128 * KIB}, {"name": "b", "size_bytes": 64 * KIB}]
+    kept = judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"sram": 64 * KIB}))
+    assert status(kept, "ram") == "pass"
+    more = judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"sram": 64 * KIB + 1}))
+    assert status(more, "ram") == "fail"
+
+
+def test_a_share_of_a_memory_can_be_kept(tmp_path: Path) -> None:
+    asked = FitAsked(reserve={"ram": Fraction(1, 10)})
+    report = judged(tmp_path, million(64 * KIB), board(2 * MIB, 100_000, rules="as-written"), asked)
+    assert row(report, "sram").need_bytes == 64 * KIB + 10_000
+
+
+def test_a_memory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--reserve dtcm: test-device has no such memory; it has sram, flash"):
+        judged(tmp_path, million(64 * KIB), board(MIB, MIB), FitAsked(reserve={"dtcm": 1}))
+
+
+# ---- dims
+def test_a_batch_that_the_deployment_gives(tmp_path: Path) -> None:
+    report = judged(tmp_path, open_batch(), board(2 * MIB, MIB, batch=1))
+    assert report.status == "fits"
+    assert report.dims["batch"].origin == "profile" and report.dims["batch"].value == 1
+    assert report.given["dims"] == {}
+
+
+def test_too_large_whatever_the_batch(tmp_path: Path) -> None:
+    report = judged(tmp_path, open_batch(features=2000), board(MIB, MIB))
+    assert (report.status, report.exit_code) == ("does-not-fit", 1)
+    assert status(report, "flash") == "fail" and status(report, "ram") == "unknown"
+    assert report.latency_s.value is None
+
+
+def test_a_dim_that_decides_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OpenDims, match="the verdict hangs on length") as told:
+        judged(tmp_path, open_batch("length"), board(2 * MIB, MIB))
+    assert told.value.dims.keys() == {"length"}
+    assert judged(tmp_path, open_batch("length"), board(2 * MIB, MIB), length=4).status == "fits"
+
+
+# ---- operators that nothing is known of
+def test_an_unknown_operator_that_matters_leaves_it_open(tmp_path: Path) -> None:
+    report = judged(tmp_path, unknown_operator(), board(MIB, MIB))
+    assert (report.status, report.exit_code) == ("unknown", 4)
+    limited = judged(tmp_path, unknown_operator(), board(MIB, 16))
+    assert (limited.status, limited.exit_code) == ("does-not-fit", 1), "what is known is already too much"
+
+
+# ---- changes that would make it fit
+def test_another_order_makes_it_fit(tmp_path: Path) -> None:
+    graph = diamond()
+    high = judged(tmp_path, graph, board(MIB, MIB, rules="as-written")).memory.arena_bytes
+    assert high is not None
+    report = judged(tmp_path, graph, board(MIB, high // 2, rules="as-written"))
+    assert (report.status, report.exit_code) == ("fits-with", 1)
+    knob = next(k for k in report.knobs if "order" in k.what)
+    assert knob.fits and knob.lossless and knob.need_bytes <= high // 2
+    assert judged(tmp_path, graph, board(MIB, high // 2, rules="as-written"), FitAsked(reorder=True)).status == "fits"
+
+
+# ---- limits of time
+def slow(**energy: float) -> dict[str, Any]:
+    """A MAC a microsecond; nine of ten measurements within a factor of 2."""
+    error = {
+        "median_ratio": 0.1,
+        "interval_factor": 2.0,
+        "coverage_ratio": 0.9,
+        "rows_count": 10,
+        "dataset": "numbers made for a test",
+        "date": "2026-01-01",
+    }
+    entry = {"engine": "cpu", "dtype": "int8", "rates": {"other": {"mac_per_s": 1e6}}, "prediction_error": error}
+    return {**board(4 * MIB, MIB, rules="as-written"), "performance": [entry], "energy": energy}
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted", "code"), [(0.49, "fail", 1), (0.51, "unknown", 4), (1.99, "unknown", 4), (2.01, "pass", 0)]
+)
+def test_a_latency_is_judged_by_its_interval(tmp_path: Path, limit: float, wanted: str, code: int) -> None:
+    report = judged(tmp_path, million(64 * KIB), slow(), FitAsked(limits=Limits(latency_s=limit)))
+    assert report.latency_s.value == pytest.approx(1.0, rel=0.05)
+    assert report.latency_s.high == pytest.approx(2 * (report.latency_s.value or 0))
+    assert (status(report, "latency"), report.exit_code) == (wanted, code)
+
+
+@pytest.mark.parametrize(("limit", "wanted"), [(0.4, "pass"), (1.0, "unknown"), (2.1, "fail")])
+def test_a_throughput_is_judged_by_its_interval(tmp_path: Path, limit: float, wanted: str) -> None:
+    report = judged(tmp_path, million(64 * KIB), slow(), FitAsked(limits=Limits(throughput_per_s=limit)))
+    assert status(report, "throughput") == wanted
+
+
+def test_an_energy_that_nobody_knows_is_no_pass(tmp_path: Path) -> None:
+    asked = FitAsked(limits=Limits(energy_j=1.0))
+    assert judged(tmp_path, million(64 * KIB), slow(), asked).exit_code == 4
+    report = judged(tmp_path, million(64 * KIB), slow(active_w=0.1), asked)
+    assert report.energy_j is not None and report.energy_j.value == pytest.approx(0.1, rel=0.05)
+    assert status(report, "energy") == "pass"
+
+
+def test_no_limit_is_skipped(tmp_path: Path) -> None:
+    report = judged(tmp_path, million(64 * KIB), slow())
+    assert {status(report, check) for check in ("latency", "throughput", "energy")} == {"skipped"}
+    assert report.exit_code == 0
+
+
+# ---- several
+def test_the_gravest_of_several_codes(tmp_path: Path) -> None:
+    path = saved(tmp_path, million(64 * KIB))
+    small, large = board(MIB // 2, MIB, name="small"), board(4 * MIB, MIB, name="large")
+    reports = fit(path, [device(tmp_path, small), device(tmp_path, large)], [FitAsked()])
+    assert [r.status for r in reports] == ["does-not-fit", "fits"]
+    assert document(reports).exit_code == 1
+    assert document(reports[1:]).exit_code == 0, "only what is asked for counts"
+
+
+def test_no_numbers_of_one_memory_are_counted_in_another(tmp_path: Path) -> None:
+    """One memory for everything: weights, code and arena add up."""
+    report = judged(
+        tmp_path, million(64 * KIB), {**profile(), "memories": [{**profile()["memories"][0], "size_bytes": 4 * MIB}]}
+    )
+    (only,) = report.memory.rows
+    assert (
+        only.need_bytes == sum(item.bytes or 0 for item in only.items) == 1_000_000 + (report.memory.arena_bytes or 0)
+    )
+    assert [r.check for r in report.findings if r.unit == "bytes"] == ["ram"]
