@@ -13,6 +13,7 @@ import pytest
 import effaudit.render.devices.facts
 import effaudit.render.devices.page
 from effaudit import strict_yaml
+from effaudit.cli import COMMANDS, SECTIONS
 from effaudit.device.find import find, folder
 from effaudit.device.types import Device, Fact
 from effaudit.render.devices.facts import amount, tagged
@@ -66,9 +67,18 @@ def test_the_list(devices: Command) -> None:
     lines = devices.out("list").splitlines()
     assert max(map(len, lines)) <= 80
     board = next(line for line in lines if line.startswith("acme-board"))
-    assert board.split()[1:7] == ["mcu", "304.0", "KiB", "1.000", "MiB", "tflm"]
-    assert "acme" in board
-    assert not board.startswith("acme-gpu")
+    assert board.split()[1:6] == ["304.0", "KiB", "1.000", "MiB", "tflm"]
+    assert board.endswith(("acme, board-m7", "acme,"))
+    assert lines.index("mcu") < lines.index(board) < lines.index("gpu")
+
+
+def test_names_are_whole_in_the_list(devices: Command) -> None:
+    """They are there to be copied."""
+    lines = devices.out("list").splitlines()
+    for one in json.loads(devices.out("list", "--json"))["devices"]:
+        assert any(line.startswith(f"{one['name']} ") for line in lines), one["name"]
+        for alias in one["aliases"]:
+            assert any(line.rstrip(",").split()[-1:] == [alias] or f" {alias}," in line for line in lines), alias
 
 
 def test_classes(devices: Command) -> None:
@@ -102,7 +112,7 @@ def test_abstract_profiles_where_asked(devices: Command, mine: Path) -> None:
 def test_a_broken_profile_spoils_its_row_only(devices: Command, mine: Path) -> None:
     written(mine, "a: [\x1b", "broken.yaml")
     text = devices.out("list")
-    assert "acme-board " in text and "broken  cannot be used: " in text
+    assert "acme-board " in text and "cannot be used\n  broken\n    " in text
     assert all(line.isprintable() for line in text.splitlines())
     assert "**broken** cannot be used" in devices.out("list", "-f", "markdown")
     row = next(one for one in json.loads(devices.out("list", "--json"))["devices"] if one["name"] == "broken")
@@ -220,6 +230,8 @@ def test_numbers_for_people(number: tuple[float | None, str], said: str) -> None
 def test_bounds_for_people() -> None:
     assert amount(Fact(2, "W", "s", "vendor", 1, 3)) == "2 (1..3) W"
     assert amount(Fact(2e6, "Hz", "s", "vendor", 1e6, 3e9)) == "2 MHz (1 MHz..3 GHz)"
+    assert amount(Fact(2, "B", "s", "vendor", 1)) == "2 B (at least 1 B)"
+    assert amount(Fact(2, "W", "s", "vendor", None, 3)) == "2 (at most 3) W"
     assert amount(Fact(None, "W", "s", "vendor", 1, 3)) == "1 W..3 W"
     assert amount(Fact(None, "W", "s", "vendor", 1)) == "1 W or more"
 
@@ -321,6 +333,7 @@ def test_the_schema_is_json(devices: Command) -> None:
 
 # ---- as a process of its own
 def test_the_help_names_the_sections() -> None:
+    assert [name for names in SECTIONS.values() for name in names] == list(COMMANDS)
     text = run("--help").stdout.decode()
     assert text.index("Look:") < text.index("report") < text.index("Decide:") < text.index("Set up:")
     assert text.index("Set up:") < text.index("\n  devices")

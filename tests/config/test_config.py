@@ -120,7 +120,7 @@ BROKEN = [
     (HEAD + "shapes: {x: 1x3}\n", "$.shapes[...]: expected a list, got text"),
     (HEAD + "devices: {a: b}\n", "$.devices: expected a list, got keys and values"),
     (HEAD + "models: [a]\nmodels: [b]\n", "line 3: duplicate key 'models'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN, ids=range(len(BROKEN)))

@@ -85,7 +85,11 @@ engines:
       float16: {dense_flop_per_s: 312e12, sparse_2_4_flop_per_s: 624e12}
       int8: {dense_op_per_s: 624e12, sparse_2_4_op_per_s: 1248e12}
 memories:
-  - {name: hbm, kind: dram, size_bytes: 85899345920, read_bandwidth_byte_per_s: 2.039e12, holds: [weights, activations, kv_cache]}
+  - name: hbm
+    kind: dram
+    size_bytes: 85899345920
+    read_bandwidth_byte_per_s: 2.039e12
+    holds: [weights, activations, kv_cache]
 runtimes:
   - {name: ort, rules: ort, engine: tensor}
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from hypothesis import given
@@ -28,7 +28,7 @@ def memory(*regions: tuple[int | None, int | None]) -> Memory:
 def layouts(draw: st.DrawFn) -> list[tuple[int | None, int | None]]:
     """Regions that do not overlap, in any order."""
     ends = sorted(draw(st.lists(st.integers(0, CELLS), min_size=2, max_size=10, unique=True)))
-    pieces = [(a, b - a) for a, b in zip(ends, ends[1:], strict=False) if draw(st.booleans())]
+    pieces = [(a, b - a) for a, b in pairwise(ends) if draw(st.booleans())]
     return list(draw(st.permutations(pieces)))
 
 

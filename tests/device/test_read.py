@@ -31,8 +31,8 @@ memories:
 
 
 def link(folder: Path, name: str, extends: str, abstract: bool = False) -> str:
-    text = f"schema: effaudit.device/1\nname: {name}\ntitle: T\nclass: mcu\nextends: {extends}\nabstract: {str(abstract).lower()}\n"
-    return written(folder, text, f"{name}.yaml")
+    head = f"schema: effaudit.device/1\nname: {name}\ntitle: T\nclass: mcu\nextends: {extends}\n"
+    return written(folder, f"{head}abstract: {str(abstract).lower()}\n", f"{name}.yaml")
 
 
 def error(path: str) -> str:

@@ -22,7 +22,11 @@ BOARDS = {
         "$.engines[0].peaks",
     ),
     "unknown key of a memory": ("- {name: l1,", "- {name: l1, size: 3,", "$.memories[2]: unknown key 'size'"),
-    "unknown key of a region": ("{name: dtcm,", "{name: dtcm, size: 3,", "$.memories[1].regions[0]: unknown key 'size'"),
+    "unknown key of a region": (
+        "{name: dtcm,",
+        "{name: dtcm, size: 3,",
+        "$.memories[1].regions[0]: unknown key 'size'",
+    ),
     "unknown key of a number": (
         "{value: 0.5, low: 0.4,",
         "{value: 0.5, lower: 0.4,",
@@ -49,8 +53,16 @@ BOARDS = {
     "unknown key of a source": ("paper: {title: Measurements}", "paper: {name: x}", "$.sources[...]: "),
     "unknown key of energy": ("active_w: 0.3", "active_power: 0.3", "$.energy: unknown key 'active_power'"),
     "unknown key of a battery": ("voltage_v: 3}", "voltage: 3}", "$.battery: "),
-    "unknown class of kernels": ("softmax:", "softmaxx:", "a key of $.performance[0].rates: expected one of attention, conv,"),
-    "number as text": ("size_bytes: 1048576", "size_bytes: 312e12x", "$.memories[0].size_bytes: expected a number, got"),
+    "unknown class of kernels": (
+        "softmax:",
+        "softmaxx:",
+        "a key of $.performance[0].rates: expected one of attention, conv,",
+    ),
+    "number as text": (
+        "size_bytes: 1048576",
+        "size_bytes: 312e12x",
+        "$.memories[0].size_bytes: expected a number, got",
+    ),
     "number in quotes": ("size_bytes: 1048576", 'size_bytes: "1048576"', "$.memories[0].size_bytes: expected a number"),
     "number in quotes inside": (
         "{value: 0.5, low",
@@ -66,23 +78,43 @@ BOARDS = {
     "duplicate key inside": ("cores: 1", "cores: 1\n    cores: 1", "line 18: duplicate key 'cores'"),
     "no source": ("source: manual\n", "", "no source; state it there or once for the profile"),
     "no status": ("status: vendor\n", "", "no status; state it there or once for the profile"),
-    "unknown source": ("\nsource: manual", "\nsource: manuel", "source: 'manuel' is no key of `sources`; did you mean manual?"),
+    "unknown source": (
+        "\nsource: manual",
+        "\nsource: manuel",
+        "source: 'manuel' is no key of `sources`; did you mean manual?",
+    ),
     "unknown source of one number": (
         "high: 0.6, source: paper",
         "high: 0.6, source: pap",
         "$.performance[0].rates.conv.mac_per_cycle.source: 'pap' is no key of `sources`",
     ),
-    "unknown status": ("status: vendor", "status: trusted", "expected one of assumed, derived, fitted, measured, vendor, got 'trusted'"),
-    "unknown class": ("class: mcu", "class: toaster", "$.class: expected one of cpu, gpu, mcu, npu, phone, sbc, tpu, got 'toaster'"),
+    "unknown status": (
+        "status: vendor",
+        "status: trusted",
+        "expected one of assumed, derived, fitted, measured, vendor, got 'trusted'",
+    ),
+    "unknown class": (
+        "class: mcu",
+        "class: toaster",
+        "$.class: expected one of cpu, gpu, mcu, npu, phone, sbc, tpu, got 'toaster'",
+    ),
     "missing class": ("class: mcu\n", "", "$: the key 'class' is missing"),
     "missing name": ("name: acme-board\n", "", "$: the key 'name' is missing"),
-    "missing engine of a runtime": ("rules: im2col, engine: core", "rules: im2col", "$.runtimes[1]: the key 'engine' is"),
+    "missing engine of a runtime": (
+        "rules: im2col, engine: core",
+        "rules: im2col",
+        "$.runtimes[1]: the key 'engine' is",
+    ),
     "derived without how": ("status: measured}}", "status: derived}}", "expected how it was derived"),
     "assumed without why": ("status: measured}}", "status: assumed}}", "expected how it was assumed"),
     "unknown without why": ("{value: null, note: nobody says}", "{value: null}", "expected the reason why there is no"),
     "negative": ("size_bytes: 16384", "size_bytes: -1", "$.memories[2].size_bytes: expected no number below 0, got -1"),
     "low over high": ("low: 0.4, high: 0.6", "low: 0.6, high: 0.4", "expected low <= value <= high, got 0.6, 0.5, 0.4"),
-    "half a byte": ("size_bytes: 16384", "size_bytes: 0.5", "$.memories[2].size_bytes: expected a whole number of bytes"),
+    "half a byte": (
+        "size_bytes: 16384",
+        "size_bytes: 0.5",
+        "$.memories[2].size_bytes: expected a whole number of bytes",
+    ),
     "unknown engine of a runtime": (
         "rules: tflm, engine: core",
         "rules: tflm, engine: cor",
@@ -97,9 +129,18 @@ BOARDS = {
     "unknown engine of a speed": ("- engine: core", "- engine: gpu", "$.performance[0].engine: no engine 'gpu'"),
     "unknown memory of a reserve": ("{memory: sram,", "{memory: srom,", "$.reserved[0].memory: no memory 'srom'"),
     "unknown runtime of a speed": ("runtime: tflm\n", "runtime: tfm\n", "$.performance[0].runtime: no runtime 'tfm'"),
-    "unknown type of a peak": ("int8: {dense_mac", "int9: {dense_mac", "$.engines[0].peaks.int9: no element type of ONNX"),
+    "unknown type of a peak": (
+        "int8: {dense_mac",
+        "int9: {dense_mac",
+        "$.engines[0].peaks.int9: no element type of ONNX",
+    ),
     "unknown type of a speed": ("dtype: int8", "dtype: i8", "$.performance[0].dtype: no element type 'i8'"),
     "regions that overlap": ("base: 0x20010000", "base: 0x2000ffff", "regions: dtcm and sram1 overlap at 0x2000ffff"),
+    "an address below 0": (
+        "base: 0x40024000",
+        "base: -4096",
+        "$.memories[1].regions[2].base: expected an address from 0",
+    ),
     "regions of the same name": ("{name: sram1,", "{name: dtcm,", "$.memories[1].regions: two are named 'dtcm'"),
     "regions larger than the memory": (
         "    regions:\n",
@@ -117,13 +158,25 @@ BOARDS = {
         "conv: {mac_per_s: 3, mac_per_cycle:",
         "$.performance[0].rates.conv: expected one of",
     ),
-    "a rate of 0": ("{op_per_cycle: {value: 0.1,", "{op_per_cycle: {value: 0,", "expected more than 0; leave the class out"),
+    "a rate of 0": (
+        "{op_per_cycle: {value: 0.1,",
+        "{op_per_cycle: {value: 0,",
+        "expected more than 0; leave the class out",
+    ),
     "a factor under 1": ("value: 1.4", "value: 0.4", "expected a coverage in 0..1 and a factor of at least 1"),
     "a name in capitals": ("name: acme-board", "name: Acme", "$.name: expected lower-case letters"),
     "an alias with a blank": ("aliases: [acme,", "aliases: [a b,", "$.aliases[0]: expected lower-case letters"),
-    "an address that is none": ("https://acme.example/rm1", "acme.example", "$.sources.manual.url: expected an address"),
+    "an address that is none": (
+        "https://acme.example/rm1",
+        "acme.example",
+        "$.sources.manual.url: expected an address",
+    ),
     "a date that is none": ('"2026-01-31"', "yesterday", "$.sources.manual.accessed: expected a date"),
-    "a batch of 0": ("status: vendor\n", "status: vendor\nbatch: 0\n", "$.batch: expected a whole number from 1, got 0"),
+    "a batch of 0": (
+        "status: vendor\n",
+        "status: vendor\nbatch: 0\n",
+        "$.batch: expected a whole number from 1, got 0",
+    ),
     "no runtime": (
         "runtimes:\n  - {name: tflm, rules: tflm, engine: core, code_bytes: 81920}\n"
         "  - {name: im2col, rules: im2col, engine: core}\nperformance:\n  - engine: core\n    dtype: int8\n"
@@ -131,7 +184,11 @@ BOARDS = {
         "performance:\n  - engine: core\n    dtype: int8",
         "$.runtimes: expected at least one",
     ),
-    "wrong schema": ("effaudit.device/1", "effaudit.device/2", "$.schema: expected effaudit.device/1, got 'effaudit.dev"),
+    "wrong schema": (
+        "effaudit.device/1",
+        "effaudit.device/2",
+        "$.schema: expected effaudit.device/1, got 'effaudit.dev",
+    ),
     "no schema": ("schema: effaudit.device/1\n", "", "$.schema: expected effaudit.device/1, got None"),
     "a float peak in the key of integers": (
         "float32: {dense_flop_per_s: 1e8}",
@@ -148,15 +205,39 @@ BOARDS = {
         "int8: {dense_mac_per_cycle: 2, dense_op_per_s: 8e8}",
         "the dense peak is 2 times cores x clock x MACs per cycle x 2 (a sparse peak in the dense key?)",
     ),
-    "a ridge point too low": ("{dense_flop_per_s: 1e8}", "{dense_flop_per_s: 1e6}", "memory flash is 0.01 FLOP/B, expected"),
-    "a ridge point too high": ("{dense_flop_per_s: 1e8}", "{dense_flop_per_s: 1e14}", "is 1e+06 FLOP/B, expected 0.05..5,000"),
-    "extends nothing there": ("class: mcu\n", "class: mcu\nextends: acme-base\n", "$.extends: device 'acme-base': there is"),
-    "extends itself": ("class: mcu\n", "class: mcu\nextends: acme-board\n", "$.extends: a cycle: acme-board.yaml -> acme-b"),
-    "extends a file not there": ("class: mcu\n", "class: mcu\nextends: ./base.yaml\n", "$.extends: there is no file base.yaml"),
-    "extends a number": ("class: mcu\n", "class: mcu\nextends: 3\n", "$.extends: expected the name of a profile, got 3"),
+    "a ridge point too low": (
+        "{dense_flop_per_s: 1e8}",
+        "{dense_flop_per_s: 1e6}",
+        "memory flash is 0.01 FLOP/B, expected",
+    ),
+    "a ridge point too high": (
+        "{dense_flop_per_s: 1e8}",
+        "{dense_flop_per_s: 1e14}",
+        "is 1e+06 FLOP/B, expected 0.05..5,000",
+    ),
+    "extends nothing there": (
+        "class: mcu\n",
+        "class: mcu\nextends: acme-base\n",
+        "$.extends: device 'acme-base': there is",
+    ),
+    "extends itself": (
+        "class: mcu\n",
+        "class: mcu\nextends: acme-board\n",
+        "$.extends: a cycle: acme-board.yaml -> acme-b",
+    ),
+    "extends a file not there": (
+        "class: mcu\n",
+        "class: mcu\nextends: ./base.yaml\n",
+        "$.extends: there is no file base.yaml",
+    ),
+    "extends a number": (
+        "class: mcu\n",
+        "class: mcu\nextends: 3\n",
+        "$.extends: expected the name of a profile, got 3",
+    ),
     "tags": ("vendor: Acme\n", "vendor: !!python/name:os.system x\n", "line 5: tag "),
     "merge keys": ("vendor: Acme\n", "<<: {vendor: Acme}\n", "line 5: merge keys (<<) are not read"),
-}  # fmt: skip
+}
 
 GPUS = {
     "the sparse peak in the dense key": (
@@ -185,8 +266,12 @@ GPUS = {
         "$.engines[0].peaks.float16: the dense peak is 4 times that of tfloat32, expected at most 2",
     ),
     "bandwidth in GB/s": ("read_bandwidth_byte_per_s: 2.039e12", "read_bandwidth_byte_per_s: 2039", "check the units"),
-    "a bandwidth of bits": ("read_bandwidth_byte_per_s: 2.039e12", "read_bandwidth_byte_per_s: 1e10", "check the units"),
-}  # fmt: skip
+    "a bandwidth of bits": (
+        "read_bandwidth_byte_per_s: 2.039e12",
+        "read_bandwidth_byte_per_s: 1e10",
+        "check the units",
+    ),
+}
 
 ALL = {**{name: (BOARD, *case) for name, case in BOARDS.items()}, **{name: (GPU, *case) for name, case in GPUS.items()}}
 
@@ -224,14 +309,18 @@ FILES = {
     "binary": (bytes(range(256)) * 16, "line "),
     "zero bytes": (bytes(4096), ""),
     "enormous": (b"a: 1\n" * 300_000, "more than 1,048,576 bytes; refused"),
-    "deep": (b"schema: effaudit.device/1\nengines: " + b"[" * 5_000 + b"]" * 5_000, "nested more than 32 deep; refused"),
+    "deep": (
+        b"schema: effaudit.device/1\nengines: " + b"[" * 5_000 + b"]" * 5_000,
+        "nested more than 32 deep; refused",
+    ),
     "aliases that multiply": (
-        b"a: &a [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(b"%c: &%c [%s]\n" % (i + 1, i + 1, b",".join([b"*%c" % i] * 10)) for i in range(97, 107)),
+        b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + b"".join(b"%c: &%c [%s]\n" % (i + 1, i + 1, b",".join([b"*%c" % i] * 10)) for i in range(97, 107)),
         "more than 100,000 values",
     ),
     "two documents": (b"a: 1\n---\na: 2\n", "line 2: a second document; one is expected"),
     "no YAML": (b"a: [1, 2\nb: 3", "no YAML"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -11,7 +11,7 @@ from effaudit.explain import formulas
 from tests.corpus.score import folder
 from tests.render import goldens
 
-from . import console, figures, operators, runtimes, structs, validation
+from . import console, devices, figures, operators, runtimes, structs, validation
 
 OPERATORS = console.ROOT / "docs" / "operators.md"
 VALIDATION = console.ROOT / "docs" / "validation.md"
@@ -19,6 +19,7 @@ FORMULAS = console.ROOT / "docs" / "formulas.md"
 JSON = console.ROOT / "docs" / "json.md"
 JSON_MEMORY = console.ROOT / "docs" / "json-memory.md"
 RUNTIMES = console.ROOT / "docs" / "runtimes.md"
+DEVICES = console.ROOT / "docs" / "devices.md"
 EXPLAIN = console.ROOT / "docs" / "explain.md"
 _PART = re.compile(r"(?<=^<!-- generated: )(\w+)( -->\n).*?(?=^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
@@ -31,6 +32,7 @@ def main() -> None:
     _write(JSON_MEMORY, filled(JSON_MEMORY.read_text(encoding="utf-8"), {"memory": structs.memory_sections()}))
     _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
     _write(RUNTIMES, filled(RUNTIMES.read_text(encoding="utf-8"), {"runtimes": runtimes.sections()}))
+    _write(DEVICES, filled(DEVICES.read_text(encoding="utf-8"), devices.parts()))
     corpus = folder()
     if corpus is None:
         print("docs/validation.md left alone: no corpus (EFFAUDIT_CORPUS names its folder)", file=sys.stderr)

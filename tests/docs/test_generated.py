@@ -21,8 +21,8 @@ from effaudit.report import NodeReport, Report
 from effaudit.views.weights.findings import RULES as OF_WEIGHTS
 from tests.corpus.score import folder
 
-from . import console, figures, operators, runtimes, structs, validation
-from .generate import EXPLAIN, FORMULAS, JSON, JSON_MEMORY, OPERATORS, RUNTIMES, VALIDATION, filled
+from . import console, devices, figures, operators, runtimes, structs, validation
+from .generate import DEVICES, EXPLAIN, FORMULAS, JSON, JSON_MEMORY, OPERATORS, RUNTIMES, VALIDATION, filled
 
 CORPUS = folder()
 PAGES = {str(path.relative_to(console.ROOT)): path.read_text(encoding="utf-8") for path in console.pages()}
@@ -54,6 +54,7 @@ def test_formulas_views_and_figures_are_up_to_date() -> None:
         (JSON_MEMORY, {"memory": structs.memory_sections()}),
         (EXPLAIN, {"figures": figures.table()}),
         (RUNTIMES, {"runtimes": runtimes.sections()}),
+        (DEVICES, devices.parts()),
     )
     for file, parts in generated:
         stored = file.read_text(encoding="utf-8")

@@ -125,7 +125,10 @@ REFUSED = [
         HEAD + ONE + COST + "    roles: {z: other}",
         "$.operators[0].roles: no input is named 'z'; there are: x, w, b, xs",
     ),
-    (HEAD + ONE + COST + "    roles: {w: weight}", "$.operators[0].roles[...]: expected one of buffer, other, param, quantization, got 'weight'"),
+    (
+        HEAD + ONE + COST + "    roles: {w: weight}",
+        "$.operators[0].roles[...]: expected one of buffer, other, param, quantiz",
+    ),
 ]
 
 

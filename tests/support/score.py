@@ -1,6 +1,7 @@
 """Partitions by effaudit against those of ONNX Runtime's mobile usability checker, graph by graph.
 
-`agreement` compares; `table` is the page's table of counts, `summary` the lines above it.
+`agreement` compares; `summary`, `causes`, `conditions` and `table` are tables for the documentation.
+`python -m tests.support.score` prints them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import onnx
 
+from effaudit.audited import examine
 from effaudit.dataflow import flow
 from effaudit.graph import Graph, Node
 from effaudit.load import infer, read
 from effaudit.load.files import sample_folder
-from effaudit.support import SupportSet, find, judging, partition
+from effaudit.lower.ort_folded import folded
+from effaudit.support import find, judging
 from tests.corpus.score import folder
 
 from . import checker, ours
@@ -101,21 +104,26 @@ def _shapes(graph: Graph, node: Node, shapes: ours.Shapes, shapeless: frozenset[
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What stays with a set when its conditions are asked too, of the nodes that run: of so many, so many taken, in so
-    many partitions."""
-
-    runs: int
-    taken: int
-    partitions: int
-
-
-def kept(graph: Graph, support: SupportSet) -> Kept:
-    """The placement of a graph as `fit` makes it."""
-    known = flow(graph)
-    placed = partition(graph, known, judging(graph, support, known), most=support.limits.max_partitions)
-    return Kept(len(placed.why), placed.taken, len(placed.partitions))
+def conditions(paths: Iterable[Path]) -> str:
+    """What the conditions of the lists refuse, which the checker prints and does not ask: of the nodes whose operator
+    a set names, in graphs as `fit` places them (sizes assumed where they are open)."""
+    named, met, graphs = Counter[str](), Counter[str](), Counter[str]()
+    for path in paths:
+        graph = folded(examine(str(path)).graph)
+        known = flow(graph)
+        for name in LISTS:
+            support = find(name)
+            by_name = [node for node in graph.nodes if (node.domain, node.op) in support.operators]
+            judge = judging(graph, support, known)
+            taken = sum(not judge(node) for node in by_name)
+            named[name], met[name] = named[name] + len(by_name), met[name] + taken
+            graphs[name] += taken < len(by_name)
+    lines = [
+        "| set | nodes it names | of these it takes | graphs with a node it does not |",
+        "| --- | --: | --: | --: |",
+    ]
+    lines += [f"| `{name}` | {named[name]:,} | {met[name]:,} | {graphs[name]} |" for name in LISTS]
+    return "\n".join(lines)
 
 
 def summary(found: Sequence[Agreement]) -> str:
@@ -163,4 +171,4 @@ def score(corpus: Path | None = None) -> list[Agreement]:
 
 if __name__ == "__main__":
     results = score(folder())
-    print(summary(results), causes(results), table(results), sep="\n\n")
+    print(summary(results), causes(results), conditions(files(folder())), table(results), sep="\n\n")

@@ -49,12 +49,13 @@ def graphs(draw: st.DrawFn, most: int = 12) -> Graph:
     """Dead nodes, nodes no input feeds, several outputs, tensors nobody reads."""
     inputs = ["x0", "x1"][: draw(st.integers(1, 2))]
     names, nodes = ["w", *inputs], []
-    for i in range(draw(st.integers(1, most))):
-        read = draw(st.lists(st.sampled_from(names[-6:]), min_size=1, max_size=3, unique=True))
+    for i in range(draw(st.integers(min(4, most), most))):
+        near = draw(st.sampled_from((2, 3, 6)))
+        read = draw(st.lists(st.sampled_from(names[-near:]), min_size=1, max_size=3, unique=True))
         out = [f"t{i}_{k}" for k in range(draw(st.sampled_from((1, 1, 2))))]
         nodes.append((draw(st.sampled_from(("Yes", "No"))), read, out))
         names += out
-    outputs = draw(st.lists(st.sampled_from(names[1:]), min_size=1, max_size=3, unique=True))
+    outputs = draw(st.lists(st.sampled_from(names[-4:]), min_size=1, max_size=3, unique=True))
     return graph_of(nodes, inputs, outputs)
 
 
@@ -183,6 +184,15 @@ def test_a_limit_keeps_the_first_partitions(graph: Graph, most: int) -> None:
     assert found.partitions == free.partitions[:most]
     beyond = {i for group in free.partitions[most:] for i in group}
     assert {i for i, why in found.why.items() if "all there may be" in why} == beyond
+
+
+def test_a_limit_on_a_chain() -> None:
+    graph = graph_of([("Yes", "x", "a"), ("No", "a", "b"), ("Yes", "b", "c")], ["x"], ["c"])
+    assert placed(graph).partitions == ((0,), (2,)) and placed(graph, 2) == placed(graph)
+    found = placed(graph, 1)
+    assert found.partitions == ((0,),)
+    assert found.why[2] == "Yes: 1 partition is all there may be, and it comes after"
+    assert [one.tensor for one in found.transfers] == ["x", "a"]
 
 
 def test_a_diamond_with_one_arm_outside() -> None:

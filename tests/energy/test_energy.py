@@ -1,0 +1,129 @@
+"""Energies: the table against its source, and each basis against its formula."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from effaudit.device.types import Device
+from effaudit.energy import horowitz
+from effaudit.energy.estimate import energy, measured, powered
+from effaudit.energy.types import GRID_G_PER_KWH, Circumstances
+from effaudit.estimate.types import NOTHING, Kernel, Seconds
+from effaudit.quantity import Quantity
+from tests.profiles import device, document
+
+TABLE = Path(__file__).parents[3] / "shared" / "reference" / "energy.csv"
+TIME = Seconds(0.5, 0.4, 0.8, "test")
+
+
+def kernel(macs: int, ops: int = 0, dtype: str = "int8", weights: int = 0, moved: int = 0) -> Kernel:
+    exact = [Quantity(n, n) for n in (macs, ops, weights, moved)]
+    return Kernel(0, "node", "Conv", "conv", dtype, *exact, NOTHING, NOTHING)
+
+
+def on(folder: Path, **energies: Any) -> Device:
+    return device(folder, document(energy=energies))
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="the table of energies is not here")
+def test_the_table_is_its_sources() -> None:
+    rows = {
+        r["operation"]: float(r["energy_pj"])
+        for r in csv.DictReader(TABLE.read_text().splitlines())
+        if "horowitz" in r["table"]
+    }
+    assert {f"{name.replace('float', 'fp')}_add": pj for name, pj in horowitz.ADD_PJ.items()}.items() <= rows.items()
+    assert {f"{n.replace('float', 'fp')}_mul": pj for n, pj in horowitz.MULTIPLY_PJ.items()}.items() <= rows.items()
+    sizes = {"cache_8KB_read": 8 * 1024, "cache_32KB_read": 32 * 1024, "cache_1MB_read": 1024**2}
+    assert {name: horowitz.SRAM_PJ_PER_64_BITS[size] for name, size in sizes.items()}.items() <= rows.items()
+    assert horowitz.DRAM_PJ_PER_64_BITS[0] == rows["dram_access"]
+
+
+def test_a_mac_is_a_product_and_a_sum() -> None:
+    assert horowitz.mac_pj("float32") == pytest.approx(4.6)
+    assert horowitz.mac_pj("int8") == pytest.approx(0.3), "added up in 32 bits"
+    assert horowitz.mac_pj("uint8") == horowitz.mac_pj("int8")
+    assert horowitz.mac_pj("int4") is None
+
+
+@pytest.mark.parametrize(("size", "pj"), [(1, 10), (8 * 1024, 10), (8 * 1024 + 1, 20), (2**20, 100), (2**30, 100)])
+def test_an_access_costs_as_much_as_its_array(size: int, pj: float) -> None:
+    assert horowitz.sram_pj_per_byte(size) == pj / 8
+
+
+def test_what_a_board_was_measured_at(tmp_path: Path) -> None:
+    """MLPerf Tiny v1.2, ResNet8 on the NUCLEO-L4R5ZI: 6919.375 uJ for 12,501,632 MACs."""
+    board = on(tmp_path, system_pj_per_mac={"int8": 6919.375e-6 / 12_501_632 * 1e12})
+    found = measured(board.energy, [kernel(12_501_632)])
+    assert found.value == pytest.approx(6919.375e-6)
+    assert "whole board" in found.how
+
+
+def test_a_type_that_was_not_measured_has_no_energy(tmp_path: Path) -> None:
+    found = measured(on(tmp_path, system_pj_per_mac={"int8": 5}).energy, [kernel(10), kernel(10, dtype="float32")])
+    assert found.value is None and "float32" in found.why
+
+
+@given(st.floats(0.01, 1), st.floats(1, 3), st.floats(0.1, 1000))
+def test_power_times_time(use: float, pue: float, watts: float) -> None:
+    profile = _energy(watts)
+    found = powered(profile, TIME, Circumstances(utilisation=use, pue=pue))
+    assert found.value == pytest.approx(watts * use * pue * 0.5)
+    assert found.low == pytest.approx(watts * use * pue * 0.4) and found.high == pytest.approx(watts * use * pue * 0.8)
+
+
+def _energy(watts: float) -> Any:
+    from effaudit.device.types import Energy, Fact
+
+    return Energy(tdp_w=Fact(watts, "W", "test", "measured"))
+
+
+def test_a_power_without_a_time_is_no_energy(tmp_path: Path) -> None:
+    found = powered(on(tmp_path, tdp_w=10).energy, Seconds(None, 0.1, None, "no efficiency"), Circumstances())
+    assert found.value is None and found.low == pytest.approx(1.0) and found.high is None
+
+
+def test_the_table_of_operations_decides_nothing(tmp_path: Path) -> None:
+    """Two to three orders below a board's: it is never the energy of a model."""
+    report = energy(on(tmp_path), [kernel(10**6)], TIME, (), None, Circumstances())
+    assert report.chosen is None and report.best is None and report.carbon_kg is None
+    assert next(j for j in report.joules if j.basis == "operations").value == pytest.approx(0.3e-6)
+
+
+def test_measured_goes_before_power(tmp_path: Path) -> None:
+    report = energy(
+        on(tmp_path, system_pj_per_mac={"int8": 100}, tdp_w=10),
+        [kernel(10**6, 10**5)],
+        TIME,
+        (),
+        None,
+        Circumstances(price_per_kwh=0.2, battery_j=10.0),
+    )
+    assert report.chosen == "measured" and report.best is not None
+    joules = report.best.value
+    assert joules == pytest.approx(1e-4)
+    assert report.carbon_kg == pytest.approx(joules / 3.6e6 * GRID_G_PER_KWH / 1000)
+    assert any("475" in note and "--grid" in note for note in report.notes), "a default is named"
+    assert report.cost == pytest.approx(joules / 3.6e6 * 0.2)
+    assert report.inferences_per_battery == pytest.approx(1e5)
+    assert report.battery_s == pytest.approx(0.5e5)
+    assert report.inferences_per_j == pytest.approx(1e4)
+    assert report.ops_per_w == pytest.approx((2 * 10**6 + 10**5) / 1e-4)
+
+
+def test_a_price_has_no_default(tmp_path: Path) -> None:
+    report = energy(on(tmp_path, tdp_w=10), [kernel(10)], TIME, (), None, Circumstances())
+    assert report.cost is None
+    assert len(report.notes) == 3, "grid, utilisation and PUE are named as assumed"
+
+
+def test_the_battery_of_the_profile(tmp_path: Path) -> None:
+    whole = document(energy={"tdp_w": 10}, battery={"capacity_mah": 1000, "voltage_v": 3.7})
+    report = energy(device(tmp_path, whole), [kernel(10)], TIME, (), None, Circumstances())
+    assert report.inferences_per_battery == pytest.approx(1000 * 3.6 * 3.7 / 5)

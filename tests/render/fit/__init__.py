@@ -1,0 +1,1 @@
+"""What `effaudit fit` and `effaudit report --device` print."""
