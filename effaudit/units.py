@@ -80,7 +80,16 @@ def human_measure(value: float, unit: str, digits: int = 3) -> str:
     """A measure with a decimal prefix: 0.0123 s -> "12.3 ms"."""
     if value == 0:
         return f"0 {unit}"
-    for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
+    for prefix, scale in (
+        ("T", 1e12),
+        ("G", 1e9),
+        ("M", 1e6),
+        ("k", 1e3),
+        ("", 1.0),
+        ("m", 1e-3),
+        ("µ", 1e-6),
+        ("n", 1e-9),
+    ):
         if abs(value) >= scale * (1 - 0.5 * 10.0**-digits):
             return f"{rounded(value / scale, digits)} {prefix}{unit}"
     return f"{value:.{digits}g} {unit}"

@@ -40,13 +40,14 @@ WIDTH: Final = len(NAMES)
 AS_IF: Final = {"float16": "fp16", "int8": "int8"}  # element type -> what `as_if` calls it
 RULES: Final = "ideal"  # activations fused, QDQ folded
 
-# Of the search: at most so many rounds over the parameters, steps halved down to the last, errors beyond LARGE (of the
-# logarithm) count little, and leaving the starting point by a factor e costs PULL.
+# The search goes along the logarithms of the parameters, that of conv relative to pointwise: both are one product of
+# matrices, and few networks tell them apart. At most so many rounds over the parameters, steps halved down to the last;
+# errors beyond LARGE (of the logarithm) count little, and leaving the starting point by a factor e costs PULL.
 ROUNDS: Final = 80
 LAST_STEP: Final = 0.01
 LARGE: Final = 0.6
 BEYOND: Final = 0.1
-PULL: Final = 0.01
+PULL: Final = 0.03
 
 Costs = tuple[float, ...]  # by NAMES: rates and bandwidth as parts of the board's, seconds
 Work = Any  # kernels x (class, MACs or operations, bytes of weights, bytes of activations), float64
@@ -142,15 +143,14 @@ def fit(
     the model by a factor of its own. Deterministic. Raises ValueError of an empty list."""
     if not samples:
         raise ValueError("expected at least one measurement to fit")
-    loss = _Loss(samples, boards, np.log(np.array(start)), scaled=scaled)
-    top = np.full(WIDTH, np.inf) if most is None else np.log(np.array(most))
-    found = np.minimum(loss.start, top)
+    loss = _Loss(samples, boards, start, most, scaled=scaled)
+    found = loss.start
     best, steps = loss(found), np.ones(WIDTH)
     for _ in range(ROUNDS):
         for i in range(WIDTH):
             for step in (steps[i], -steps[i]):
                 tried = found.copy()
-                tried[i] = min(tried[i] + step, top[i])
+                tried[i] += step
                 value = loss(tried)
                 if value < best - 1e-6:
                     found, best = tried, value
@@ -161,14 +161,19 @@ def fit(
         if steps.max() < LAST_STEP:
             break
     slowness = loss.slowness(found) if scaled else {}
-    return Fitted(tuple(np.exp(found).tolist()), tuple(slowness.get(i, 1.0) for i in range(len(boards))))
+    return Fitted(tuple(loss.costs(found).tolist()), tuple(slowness.get(i, 1.0) for i in range(len(boards))))
 
 
 class _Loss:
     """How far estimates are from measurements."""
 
-    def __init__(self, samples: Sequence[Sample], boards: Sequence[Board], start: Any, *, scaled: bool) -> None:
-        self.start, self.scaled = start, scaled
+    def __init__(
+        self, samples: Sequence[Sample], boards: Sequence[Board], start: Costs, most: Costs | None, *, scaled: bool
+    ) -> None:
+        self.scaled = scaled
+        self.start = np.log(np.array(start))
+        self.start[0] -= self.start[1]
+        self.most = np.full(WIDTH, np.inf) if most is None else np.array(most)
         self.parts: list[tuple[int, _Many, Any]] = []
         for i, board in enumerate(boards):
             own = [sample for sample in samples if sample.board == i]
@@ -176,14 +181,21 @@ class _Loss:
                 many = _Many([work(sample.network, sample.dtype) for sample in own], board)
                 self.parts.append((i, many, np.log([sample.seconds for sample in own])))
 
-    def __call__(self, logs: Any) -> float:
-        parts = []
+    def costs(self, place: Any) -> Any:
+        """The parameters at a place of the search."""
+        logs = place.copy()
+        logs[0] += logs[1]
+        return np.minimum(np.exp(logs), self.most)
+
+    def __call__(self, place: Any) -> float:
+        costs, parts = self.costs(place), []
         for _, many, measured in self.parts:
-            error = measured - np.log(many(np.exp(logs)))
+            error = measured - np.log(many(costs))
             size = np.abs(error - np.median(error) if self.scaled else error)
             parts.append(np.mean(np.minimum(size, LARGE + BEYOND * size)))
-        return float(np.mean(parts) + PULL * np.mean(np.abs(logs - self.start)))
+        return float(np.mean(parts) + PULL * np.mean(np.abs(place - self.start)))
 
-    def slowness(self, logs: Any) -> dict[int, float]:
+    def slowness(self, place: Any) -> dict[int, float]:
         """Of each board that was measured."""
-        return {i: float(np.exp(np.median(t - np.log(many(np.exp(logs)))))) for i, many, t in self.parts}
+        costs = self.costs(place)
+        return {i: float(np.exp(np.median(measured - np.log(many(costs))))) for i, many, measured in self.parts}

@@ -22,7 +22,8 @@ from benchmarks.latency.mcu_work import WIDTH, Work
 ALL: Final = -1  # an effect on every cost alike
 NOISE: Final = 0.05  # of one measurement, relative: what a fit need not follow
 ROUNDS: Final = 30
-CLOSE: Final = 1e-7
+STEP: Final = 0.8  # of a full one: full steps overshoot, and take turns
+CLOSE: Final = 1e-5  # a step that moves no cost by more ends the fit
 # Cycles per MAC of conv, depthwise, pointwise, fully connected, and per element written, before any measurement: round
 # numbers of the size that Cortex-M kernels have; `all` lets measurements move them.
 START: Final = (2.0, 4.0, 1.5, 2.0, 20.0)
@@ -105,8 +106,9 @@ def fit(samples: Sequence[Sample]) -> Model:
         # as many unknowns as measurements, not as effects
         system = (slope * variance) @ slope.T + np.eye(len(samples)) * NOISE**2
         moved = variance * (slope.T @ np.linalg.solve(system, missing))
-        step, found = float(np.abs(moved - found).max()), moved
-        if step < CLOSE:
+        step = STEP * (moved - found)
+        found = found + step
+        if float(np.abs(step).max()) < CLOSE:
             break
     return Model({effect: float(found[place]) for effect, place in places.items()}, versions)
 
@@ -138,7 +140,7 @@ def _effects(case: Case, versions: Mapping[str, Sequence[str]]) -> Iterable[Effe
         keys.append(("half rate", ()))
     plain, _, option = case.version.partition("-")
     steps = versions.get(case.runtime, ())
-    keys += [("version", (case.runtime, step)) for step in steps if _parts(step) <= _parts(plain)]
+    keys += [("version", (case.runtime, step)) for step in steps if parts(step) <= parts(plain)]
     if option:
         keys.append(("option", (case.runtime, option)))
     if case.dtype != "int8":
@@ -172,10 +174,11 @@ def _versions(samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
     for sample in samples:
         plain = sample.case.version.partition("-")[0]
-        if _parts(plain):
+        if parts(plain):
             found.setdefault(sample.case.runtime, set()).add(plain)
-    return {runtime: tuple(sorted(plain, key=_parts)) for runtime, plain in sorted(found.items())}
+    return {runtime: tuple(sorted(plain, key=parts)) for runtime, plain in sorted(found.items())}
 
 
-def _parts(version: str) -> tuple[int, ...]:
+def parts(version: str) -> tuple[int, ...]:
+    """A version as numbers that can be ordered; () of one that has no order."""
     return tuple(int(part) for part in version.split(".")) if re.fullmatch(r"\d+(\.\d+)+", version) else ()

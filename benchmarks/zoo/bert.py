@@ -17,27 +17,27 @@ LAYERS, WIDTH, HEADS, HIDDEN, TOKENS = 24, 1024, 16, 4096, 384
 VOCABULARY, POSITIONS, TYPES = 30522, 512, 2
 
 
-def bert_large() -> Sketch:
+def bert_large(tokens: int = TOKENS) -> Sketch:
     g = Sketch()
     ids, mask, types = (
-        g.input(name, TensorProto.INT64, ["batch", TOKENS]) for name in ("input_ids", "input_mask", "segment_ids")
+        g.input(name, TensorProto.INT64, ["batch", tokens]) for name in ("input_ids", "input_mask", "segment_ids")
     )
-    x = layer_norm(g, _embedded(g, ids, types), WIDTH, "embeddings.norm")
+    x = layer_norm(g, _embedded(g, ids, types, tokens), WIDTH, "embeddings.norm")
     bias = _bias(g, mask)
     for i in range(LAYERS):
         at = f"layer.{i}"
-        y = attention(g, x, WIDTH, HEADS, TOKENS, f"{at}.attention", bias)
+        y = attention(g, x, WIDTH, HEADS, tokens, f"{at}.attention", bias)
         x = layer_norm(g, g.node("Add", [y, x], f"/{at}"), WIDTH, f"{at}.norm1")
         x = layer_norm(g, g.node("Add", [feed_forward(g, x, WIDTH, HIDDEN, at), x], f"/{at}"), WIDTH, f"{at}.norm2")
-    result(g, linear(g, x, WIDTH, 2, "answer"), "logits", ["batch", TOKENS, 2])
+    result(g, linear(g, x, WIDTH, 2, "answer"), "logits", ["batch", tokens, 2])
     return g
 
 
-def _embedded(g: Sketch, ids: str, types: str) -> str:
+def _embedded(g: Sketch, ids: str, types: str, tokens: int) -> str:
     words = g.node("Gather", [g.weight("embeddings.words", (VOCABULARY, WIDTH)), ids], "/embeddings/words")
     kinds = g.node("Gather", [g.weight("embeddings.types", (TYPES, WIDTH)), types], "/embeddings/types")
     places = g.weight("embeddings.positions", (POSITIONS, WIDTH))
-    used = g.node("Slice", [places, g.integers(0), g.integers(TOKENS), g.integers(0)], "/embeddings/positions")
+    used = g.node("Slice", [places, g.integers(0), g.integers(tokens), g.integers(0)], "/embeddings/positions")
     return g.node("Add", [g.node("Add", [words, kinds], "/embeddings"), used], "/embeddings")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from effaudit.cli.options import definitions, formats, given, items, models, wid
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 from effaudit.load.binding import Given
+
+if TYPE_CHECKING:
+    from effaudit.report import ModelReport
 
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex")
@@ -24,6 +28,10 @@ _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
 @click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
 @click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
 @click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@click.option("--device", multiple=True, metavar="NAME", help="Add time, roofline and energy on this device.")
+@click.option("--runtime", metavar="NAME[@VERSION]", default="", help="A runtime of the device; its first by default.")
+@click.option("--quantize", metavar="SPEC", help="On the device, as if in int8, int16, fp16 or bf16.")
+@click.option("--roofline", is_flag=True, help="The roofline on the device as a plot.")
 @click.option("--totals", is_flag=True, help="One row per model, also of one model and in every format.")
 @click.option("--nodes", is_flag=True, help="List every node.")
 @click.option("--group-by", multiple=True, metavar="KEY[,KEY]", help=f"Sum the nodes by {', '.join(KEYS)}.")
@@ -62,6 +70,10 @@ def command(
     dim: tuple[str, ...],
     shape: tuple[str, ...],
     operators: tuple[str, ...],
+    device: tuple[str, ...],
+    runtime: str,
+    quantize: str | None,
+    roofline: bool,
     totals: bool,
     nodes: bool,
     group_by: tuple[str, ...],
@@ -87,10 +99,12 @@ def command(
     keys, chosen = _keys(group_by), items(columns)
     wants = {"totals": totals, "groups": bool(keys), **dict.fromkeys(named, True), "against": bool(against)}
     wants["nodes"] = nodes or bool((sort or chosen) and not keys)
+    wants["roofline"] = roofline
     lists = _lists(wants, top)
     _fits(wanted, lists, chart, items(baseline))
+    where = _device(device, runtime, quantize, roofline=roofline)
     from effaudit.render import render
-    from effaudit.report import Asked, ModelReport, audit, report
+    from effaudit.report import Asked, audit, report
     from effaudit.report import check as check_asked
     from effaudit.tables import check as check_columns
     from effaudit.tables.table import Shown
@@ -98,16 +112,30 @@ def command(
     asked = Asked(frozenset(named), keys, items(against), top or Asked().top)
     shown = Shown(lists, top, sort or "", chosen, chart or "", width())
     check_asked(asked, items(baseline))
-    check_columns(shown, keys)
+    check_columns(shown, keys, on_device=where is not None)
     own = definitions(operators)
 
     def audited(name: str, sizes: Given) -> ModelReport:
-        return audit(name, sizes, asked, own)
+        return audit(name, sizes, asked, own) if where is None else where(name, sizes, asked, own)
 
     made, code = each(names, sizes, audited)
     for form, path in wanted if made else ():
         emit(render(form, report(made, items(baseline)), shown), path)
     return code
+
+
+def _device(
+    names: tuple[str, ...], runtime: str, quantize: str | None, *, roofline: bool
+) -> Callable[..., ModelReport] | None:
+    """`audit` on the device that is asked for; None where none is. Raises UsageError."""
+    if not names:
+        options = {"--runtime": bool(runtime), "--quantize": quantize is not None, "--roofline": roofline}
+        for option in (option for option, given in options.items() if given):
+            raise UsageError(f"{option} is about a device; name it with --device")
+        return None
+    from effaudit.cli.on_device import auditing  # imports the devices, which few reports need
+
+    return auditing(items(names), runtime, quantize)
 
 
 def _keys(group_by: tuple[str, ...]) -> tuple[str, ...]:

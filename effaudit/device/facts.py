@@ -16,6 +16,7 @@ from effaudit.errors import UsageError
 from effaudit.printable import printable
 from effaudit.schema_errors import suggestion
 
+_AROUND: Final = ("source", "status")
 _OWN: Final = [name for name in Fact.__struct_fields__ if name != "unit"]
 
 
@@ -27,16 +28,19 @@ class Around(msgspec.Struct, frozen=True):
     status: str
 
     def inside(self, step: str, document: Any = None) -> Around:
-        source, status = self.source, self.status
+        path, source, status = f"{self.path}{step}", self.source, self.status
         if isinstance(document, dict):
-            source, status = _text(document, "source", source), _text(document, "status", status)
-        return Around(f"{self.path}{step}", source, status)
+            source, status = _text(document, "source", source, path), _text(document, "status", status, path)
+        return Around(path, source, status)
 
 
 def stated(document: Any) -> Any:
     """The document with every number of a profile in full, as a `Fact`'s fields. Raises UsageError, `$.place: what was
     expected`, where something else than a number stands for one."""
-    return _walked(document, Around("$", "", "").inside("", document))
+    found = _walked(document, Around("$", "", "").inside("", document))
+    if isinstance(found, dict):
+        found |= {key: document[key] for key in _AROUND if key in document}
+    return found
 
 
 def _walked(document: Any, around: Around) -> Any:
@@ -44,7 +48,8 @@ def _walked(document: Any, around: Around) -> Any:
         return [_walked(item, around.inside(f"[{i}]", item)) for i, item in enumerate(document)]
     if not isinstance(document, dict):
         return document
-    return {key: _stated(key, value, around.inside(f".{key}", value)) for key, value in document.items()}
+    parts = {key: value for key, value in document.items() if key not in _AROUND}  # these stand in the numbers now
+    return {key: _stated(key, value, around.inside(f".{key}", value)) for key, value in parts.items()}
 
 
 def _stated(key: str, value: Any, around: Around) -> Any:
@@ -83,6 +88,8 @@ def _number(value: Any, place: str) -> None:
         raise UsageError(f"{place}: expected a number, got {what}; write it plainly, without quotes or units")
 
 
-def _text(document: dict[str, Any], key: str, default: str) -> str:
+def _text(document: dict[str, Any], key: str, default: str, path: str) -> str:
     own = document.get(key)
-    return own if isinstance(own, str) else default
+    if own is not None and not isinstance(own, str):
+        raise UsageError(f"{printable(path)}.{key}: expected text, got {printable(repr(own), 40)}")
+    return own or default

@@ -16,7 +16,9 @@ _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9.+_-]*"
 _END: Final = r"[ \t]*(?:[ \t]#.*)?\r?$"
 _KEY: Final = re.compile(r"^(name|aliases|part|extends|abstract)[ \t]*:", re.MULTILINE)
 _PLAIN: Final = re.compile(rf"[ \t]+({_WORD}){_END}", re.MULTILINE)
+_WORDS: Final = re.compile(rf"[ \t]+([A-Za-z0-9][A-Za-z0-9.+_()/-]*(?: [A-Za-z0-9.+_()/-]+)*){_END}", re.MULTILINE)
 _LIST: Final = re.compile(rf"[ \t]+\[[ \t]*({_WORD}(?:[ \t]*,[ \t]*{_WORD})*)?[ \t]*\]{_END}", re.MULTILINE)
+_VALUES: Final = {"aliases": _LIST, "part": _WORDS}
 _SCHEMA: Final = re.compile(r"^schema[ \t]*:[ \t]*[\"']?effaudit\.(?!device/)", re.MULTILINE)
 
 
@@ -66,7 +68,7 @@ def scanned(text: str) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     for match in _KEY.finditer(text):
         name = match[1]
-        value = (_LIST if name == "aliases" else _PLAIN).match(text, match.end())
+        value = _VALUES.get(name, _PLAIN).match(text, match.end())
         if value is None or name in found:
             return None
         if name == "aliases":

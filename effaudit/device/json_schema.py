@@ -31,6 +31,8 @@ def json_schema() -> dict[str, Any]:
     for name, part in made.items():
         part["required"] = _NEEDED.get(name, [])
         part["description"] = " ".join(part.get("description", "").split())
+        if name not in ("Fact", "Source"):  # of the numbers inside
+            part["properties"] |= {key: fact["properties"][key] for key in ("source", "status")}
     made["Performance"]["properties"]["rates"]["propertyNames"] = {"enum": list(get_args(OpClass))}
     made["Device"]["anyOf"] = [{"required": ["class"]}, {"required": ["extends"]}]
     made["Number"] = {"anyOf": [{"type": "number"}, _FACT], "description": "A number, alone or with its source."}

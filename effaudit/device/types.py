@@ -213,7 +213,8 @@ class Performance(Strict, frozen=True):
     `runtime` "" is any runtime that has no entry of its own. `rates` by class; `bandwidth_fraction` is the part of each
     memory's bandwidth that kernels get. `activation_fraction` is the part of the activations' bytes that cross the
     interface of the memory they lie in: the rest stays in caches or in a scratchpad between kernels; 1 where none is
-    stated.
+    stated. Kernels without MACs of the classes `fused` are part of the kernel before or after them: nothing is launched
+    for them, and of their bytes only those of a second operand are moved.
     """
 
     engine: str
@@ -221,6 +222,7 @@ class Performance(Strict, frozen=True):
     runtime: str = ""
     version: str = ""
     rates: dict[OpClass, Rate] = {}
+    fused: tuple[OpClass, ...] = ()
     bandwidth_fraction: Fact | None = None
     activation_fraction: Fact | None = None
     per_inference_s: Fact | None = None

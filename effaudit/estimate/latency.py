@@ -15,7 +15,8 @@ from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Device, DeviceRuntime, Engine, Fact, Memory, Performance
 from effaudit.estimate.memories import Share, activations_in, bandwidth, placed
 from effaudit.estimate.rates import engine_of, known, mac_per_s, op_per_s, padding, performance_of, rate_of, value
-from effaudit.estimate.types import Kernel, Latency, Limiter, Seconds, Timed
+from effaudit.estimate.types import NOTHING, Kernel, Latency, Limiter, Seconds, Timed
+from effaudit.quantity import Quantity
 
 NOWHERE: Final[Mapping[int, str]] = {}
 
@@ -95,13 +96,15 @@ def _timed(kernel: Kernel, where: Setting, main: str) -> Timed:
     entry = where.entry(name, kernel, main)
     share = _fraction(entry.bandwidth_fraction if entry is not None else None)
     crossing = _fraction(entry.activation_fraction if entry is not None else None)
-    at_peak, _ = _memory(kernel, where, 1.0, crossing)
+    joined = entry is not None and kernel.op_class in entry.fused and kernel.macs.high == 0
+    moving = _second_operand(kernel) if joined else kernel
+    at_peak, _ = _memory(moving, where, 1.0, crossing)
     peak = _at_peak(kernel, engine)
     ideal = max(peak or 0.0, at_peak or 0.0)
     if entry is None or kernel.macs.high is None:
         return Timed(kernel, name, None, at_peak, None, ideal, None, "unknown")
-    compute, (memory, memory_name) = _compute(kernel, engine, entry), _memory(kernel, where, share, crossing)
-    overhead = _per_kernel(entry, engine)
+    compute, (memory, memory_name) = _compute(kernel, engine, entry), _memory(moving, where, share, crossing)
+    overhead = 0.0 if joined else _per_kernel(entry, engine)
     if compute is None:
         return Timed(kernel, name, None, memory, overhead, ideal, None, "unknown", memory_name)
     seconds = max(compute, memory or 0.0) + overhead
@@ -141,6 +144,13 @@ def _compute(kernel: Kernel, engine: Engine, entry: Performance) -> float | None
     if known(rate.per_output_cycles) and known(engine.clock_hz):
         seconds += outputs * value(rate.per_output_cycles) / value(engine.clock_hz)
     return seconds
+
+
+def _second_operand(kernel: Kernel) -> Kernel:
+    """A kernel that is part of another: what it reads beyond what it writes. Its first operand is at hand, and its
+    result takes the place of the other kernel's."""
+    read = (kernel.read_bytes.high or 0) - (kernel.write_bytes.high or 0)
+    return msgspec.structs.replace(kernel, read_bytes=Quantity(max(read, 0), max(read, 0)), write_bytes=NOTHING)
 
 
 def _fraction(fact: Fact | None) -> float:

@@ -24,6 +24,7 @@ from effaudit.fit.asked import FitAsked
 from effaudit.fit.runtime import runtime_of
 from effaudit.graph import Graph
 from effaudit.load import Given
+from effaudit.lower.ort_folded import folded
 from effaudit.memory import Asked
 from effaudit.memory.planned import Planned, planned
 from effaudit.quantity import Quantity
@@ -128,19 +129,19 @@ def reserved(device: Device, wanted: Mapping[str, int | Fraction]) -> dict[str, 
 
 
 def placement_of(audited: Audited, made: Planned, runtime: DeviceRuntime) -> tuple[Graph, Placement | None]:
-    """(the graph that is placed, where its nodes run): as written where the operators are stated of ONNX graphs, else
-    as the runtime lowers it."""
+    """(the graph that is placed, where its nodes run): as ONNX Runtime hands it to its providers (constants folded) where
+    the operators are stated of ONNX graphs, else as the runtime lowers it."""
     if not runtime.supports:
         return made.graph, None
     support = find_operators(runtime.supports)
-    graph = audited.graph if written(support) else made.graph
+    graph = folded(audited.graph) if of_onnx(support) else made.graph
     known = flow(graph)
     return graph, partition(graph, known, judging(graph, support, known), most=support.limits.max_partitions)
 
 
-def written(support: SupportSet) -> bool:
-    """True where a set is stated of ONNX graphs as written: ONNX Runtime gives its providers nothing else."""
-    return support.name.startswith("onnxruntime-")
+def of_onnx(support: SupportSet) -> bool:
+    """True where a set is stated of ONNX operators, not of those that a converter makes of them."""
+    return support.name.startswith(("onnxruntime-", "tensorrt"))
 
 
 def _elsewhere(

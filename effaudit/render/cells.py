@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from effaudit.printable import printable
-from effaudit.tables.table import BYTES, COUNT, EXACT, RATIO, SHARE, TEXT, Cell, Column, Span
-from effaudit.units import human, human_bytes
+from effaudit.tables.table import BYTES, COUNT, EXACT, MEASURES, RATIO, SHARE, TEXT, Cell, Column, Span
+from effaudit.units import human, human_bytes, human_measure
 
-RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO, EXACT))
+RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO, EXACT, *MEASURES))
 
 
 def text(cell: Cell, column: Column, limit: int | None = None) -> str:
@@ -37,6 +37,8 @@ def _short(value: float, kind: str) -> str:
         return f"{100 * value:.1f} %"
     if kind == RATIO:
         return f"{value:.3g}"
+    if kind in MEASURES:
+        return human_measure(value, kind)
     return human_bytes(int(value), 3) if kind == BYTES else human(int(value), 3)
 
 
@@ -47,6 +49,8 @@ def _number(value: int | float, kind: str) -> str:
         return f"{100 * value:.1f} %"
     if kind == BYTES:
         return human_bytes(int(value))
+    if kind in MEASURES:
+        return human_measure(value, kind)
     if kind == RATIO or isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return human(int(value)) if kind != TEXT else f"{value:,}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -30,12 +30,29 @@ def _model(model: ModelReport, before: str) -> Iterator[str]:
     for i, field in enumerate(model.__struct_fields__):
         yield ("" if i == 0 else ",\n") + f'"{field}": '
         if field == "nodes":
-            for j, node in enumerate(model.nodes):
-                yield ("[\n" if j == 0 else ",\n") + encode(node)
-            yield "]" if len(model.nodes) else "[]"
+            yield from _rows(model.nodes)
+        elif field == "device":
+            yield from _device(getattr(model, field))
         else:
             yield encode(getattr(model, field))
     yield "}"
+
+
+def _device(view: msgspec.Struct) -> Iterator[str]:
+    """What the model takes on a device, one kernel per line."""
+    for i, field in enumerate(view.__struct_fields__):
+        yield ("{" if i == 0 else ",\n") + f'"{field}": '
+        if field == "kernels":
+            yield from _rows(getattr(view, field))
+        else:
+            yield encode(getattr(view, field))
+    yield "}"
+
+
+def _rows(found: Sequence[Any]) -> Iterator[str]:
+    for i, row in enumerate(found):
+        yield ("[\n" if i == 0 else ",\n") + encode(row)
+    yield "]" if len(found) else "[]"
 
 
 def encode(value: Any) -> str:

@@ -48,11 +48,13 @@ def _cell(cell: Any) -> Any:
 
 
 def _flat(model: ModelReport) -> dict[str, Any]:
-    return {
+    made = {
         field: msgspec.to_builtins(getattr(model, field))
         for field in model.__struct_fields__
         if field not in (*_LEFT_OUT, "path")
     }
+    made.get("device", {}).pop("kernels", None)  # a list: --roofline and --nodes have its rows
+    return made
 
 
 def _line(record: dict[str, Any]) -> str:

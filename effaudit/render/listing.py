@@ -32,6 +32,10 @@ def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
     yield f"{document.counting}   {count}{f' in {printable(folder, 60)}' if folder else ''}"
     chosen = arranged(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY))
     yield from table(chosen, shown.width)
+    if any("device" in model.__struct_fields__ for model in document.models):
+        from effaudit.render import device  # few reports have one
+
+        yield from device.side_by_side(document.models, shown.width)
     by_rule: dict[str, list[str]] = {}
     for model in document.models:
         for finding in model.findings:
@@ -54,6 +58,11 @@ def _folder(paths: list[str]) -> str:
 def details(model: ModelReport, shown: Shown) -> Iterator[str]:
     """The tables that are asked for."""
     for name in lists(shown) if shown.tables else ():
+        if name == "roofline":
+            from effaudit.render.device import plot
+
+            yield from plot(model, shown.width)
+            continue
         for made in _tables(model, name, shown):
             yield from table(made, shown.width)
             if made.note:

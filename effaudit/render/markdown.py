@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from effaudit.printable import printable
 from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
-from effaudit.report import Report
+from effaudit.report import ModelReport, Report
 from effaudit.tables import listed, lists
 from effaudit.tables.summary import summary
 from effaudit.tables.table import Shown, Table
@@ -25,6 +25,8 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
         sizes = ", ".join(f"{d}={i.value} ({i.origin})" for d, i in model.dims.items() if i.value is not None)
         if sizes:
             yield f"\n{escape(model.path)}: {escape(sizes)}\n"
+        if "device" in model.__struct_fields__:
+            yield from _device(model)
         for finding in model.findings:
             words = f"{finding.message}. What to do: {finding.remedy}."
             yield f"\n- **{finding.rule}** ({escape(model.path)}): {escape(words)}\n"
@@ -35,6 +37,13 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
                 yield from rows(made)
                 if made.note:
                     yield f"\n{escape(made.note)}\n"
+
+
+def _device(model: ModelReport) -> Iterator[str]:
+    from effaudit.render.device import notes  # few reports have one
+
+    yield f"\n#### {escape(model.path)} on a device\n\n"
+    yield from (f"- {what}: {escape(text)}\n" for what, text in notes(model))
 
 
 def rows(made: Table) -> Iterator[str]:

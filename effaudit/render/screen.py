@@ -49,6 +49,7 @@ def _lines(model: ModelReport, counting: str, width: int, top: int, notes: int, 
         *_formulas(model),
         *_memory(model),
         *_blocks(model),
+        *_device(model),
         *_hot(model, top, width),
         *(_aims(model) if aims else []),
         *_findings(model, notes),
@@ -202,6 +203,15 @@ def _memory(model: ModelReport) -> list[str]:
     ]
     lines.append("       " + "   ".join(others))
     return [cut(line) for line in lines]
+
+
+def _device(model: ModelReport) -> list[str]:
+    """What it takes on the device that was asked for."""
+    if "device" not in model.__struct_fields__:
+        return []
+    from effaudit.render.device import lines  # few reports have one
+
+    return ["", *lines(model)]
 
 
 def _blocks(model: ModelReport) -> list[str]:

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from effaudit.errors import UsageError
-from effaudit.load.binding import MAX_DIM
 from effaudit.serving.needs import Shape
 from effaudit.serving.types import Roles, ServingAsked
 from effaudit.views.kv_cache import KVCache
 
+MOST: Final = 2**40  # tokens or sequences
 PROMPT: Final = 2048  # an assumption, and said so in the notes; servers feed long prompts in pieces of such a size
 
 
@@ -32,8 +32,8 @@ class Sizes(msgspec.Struct, frozen=True):
 def asked_sizes(path: str, found: Roles, cache: KVCache, asked: ServingAsked, positions: int | None) -> Sizes:
     """The sizes of a model with these roles. Raises UsageError where one is missing or contradicts the file."""
     for option, size in (("--batch-size", asked.batch), ("--context", asked.context), ("--prompt", asked.prompt)):
-        if size is not None and not 1 <= size <= MAX_DIM:
-            raise UsageError(f"{option}: {size}: expected a number of 1 or more")
+        if size is not None and not 1 <= size <= MOST:
+            raise UsageError(f"{option}: {size}: expected a number of 1 to {MOST:,}")
     batch = _one_of(path, "--batch-size", asked.batch, found.size("batch"), "batch") or 1
     fixed = _fixed_context(found)
     if found.get("new") is None:
@@ -49,7 +49,8 @@ def asked_sizes(path: str, found: Roles, cache: KVCache, asked: ServingAsked, po
     step = None if why_no_decode else found.size("new") or 1
     if step is not None and step > context:
         raise UsageError(f"{path}: the file takes {step:,} new tokens a run; give --context {step} or more")
-    shape = Shape(step, None if why_no_prefill else prompt, found.cached, found.size("past"))
+    prompts = 1 if found.cached and found.open("batch") else None
+    shape = Shape(step, None if why_no_prefill else prompt, found.cached, found.size("past"), prompts)
     return Sizes(
         batch=batch,
         context=context,

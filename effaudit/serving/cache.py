@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from effaudit.quantity import Quantity
 from effaudit.views.kv_cache import KVCache, KVLayer
 from effaudit.views.kv_cache.layers import token_bits
@@ -26,6 +28,15 @@ def cache_bytes(found: KVCache | None, bits: int | None, batch: int, context: in
     if found is None or not found.cached:
         return NOTHING
     return _sum(_counted(found.layers), found.why, bits, batch, context)
+
+
+def token_bytes(found: KVCache | None, bits: int | None) -> Quantity:
+    """One token of one sequence over all layers, states left out, rounded up once."""
+    if found is None or not found.cached:
+        return NOTHING
+    kept = [layer for layer in _counted(found.layers) if layer.kind != STATE]
+    plain = [msgspec.structs.replace(layer, window=None) for layer in kept]
+    return _sum(plain, found.why, bits, 1, 1)
 
 
 def cross_bytes(found: KVCache | None, bits: int | None, batch: int) -> Quantity:

@@ -6,8 +6,11 @@ bandwidth (https://arxiv.org/abs/2211.05102).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from typing import Final
+
+import msgspec
 
 from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Device, Memory
@@ -17,10 +20,23 @@ from effaudit.estimate.types import Kernel
 from effaudit.graph import Graph
 from effaudit.serving.types import Bound, Ceiling
 
+MOST_SEQUENCES: Final = 2**40
 
-def weights_read(graph: Graph, kernels: Iterable[Kernel]) -> int:
-    """Bytes of constants that one run reads at least: each once however many kernels read it, of a table that is
-    looked up the rows taken."""
+
+class Reading(msgspec.Struct, frozen=True):
+    """Bytes of constants that a run reads at least: `whole` of those that are read in full, each once however many
+    kernels read it, and of every table that is looked up (the rows taken, all rows)."""
+
+    whole: int
+    rows: tuple[tuple[int, int], ...]
+
+    def at(self, times: int = 1) -> int:
+        """What a run of as many times the sequences reads: as many times the rows, but no more than there are."""
+        return self.whole + sum(min(times * taken, every) for taken, every in self.rows)
+
+
+def reading(graph: Graph, kernels: Iterable[Kernel]) -> Reading:
+    """What a run reads of its constants."""
     whole: set[str] = set()
     parts: list[tuple[frozenset[str], int]] = []
     for kernel in kernels:
@@ -31,7 +47,12 @@ def weights_read(graph: Graph, kernels: Iterable[Kernel]) -> int:
             whole |= names
         elif held:
             parts.append((names, held))
-    return sum(graph.constants[name].nbytes for name in whole) + sum(n for names, n in parts if not names & whole)
+    rows = [(taken, _size(graph, names)) for names, taken in parts if not names & whole]
+    return Reading(_size(graph, whole), tuple(rows))
+
+
+def _size(graph: Graph, names: Iterable[str]) -> int:
+    return sum(graph.constants[name].nbytes for name in names)
 
 
 def macs_by_type(kernels: Iterable[Kernel]) -> dict[str, int]:
@@ -97,25 +118,25 @@ def cache_shares(device: Device, size: int) -> tuple[Share, ...]:
 
 
 def compute_bound_from(
-    device: Device, engine: str, one: tuple[Mapping[str, int], int, int], two: tuple[Mapping[str, int], int, int]
+    device: Device, engine: str, macs: Mapping[str, int], read: Reading, weights: int, cache: Callable[[int], int]
 ) -> int | None:
-    """The least batch whose ceiling is that of compute, None where there is none: (MACs, weight bytes, cache bytes) of
-    a run at batch 1 and at batch 2. All three grow evenly with the batch, and bandwidth is that of one memory."""
-    rates = [_seconds(device, engine, *sizes) for sizes in (one, two)]
-    if any(rate is None for rate in rates):
-        return None
-    (c1, m1), (c2, m2) = (rate for rate in rates if rate is not None)
-    ahead, step = c1 - m1, (c2 - c1) - (m2 - m1)
-    if ahead >= 0:
-        return 1
-    return 1 + -int(ahead // step) if step > 0 else None
+    """The least batch whose ceiling is that of compute, None where there is none: from the MACs and the reading of one
+    sequence, the bytes of all weights, and the bytes of the cache by batch.
 
+    MACs and rows looked up grow evenly with the batch; what is read per sequence never grows with it, so that from one
+    batch on compute is slower.
+    """
 
-def _seconds(
-    device: Device, engine: str, macs: Mapping[str, int], weights: int, cache: int
-) -> tuple[Fraction, Fraction] | None:
-    compute, doubt = compute_seconds(device, engine, macs)
-    memory, blind = _memory_seconds(device, weights, cache, (weights, cache))
-    if compute is None or memory is None or doubt or blind:
+    def bound(batch: int) -> bool:
+        compute, doubt = compute_seconds(device, engine, {dtype: n * batch for dtype, n in macs.items()})
+        held = cache(batch)
+        memory, blind = _memory_seconds(device, read.at(batch), held, (weights, held))
+        return not (doubt or blind or compute is None or memory is None) and compute >= memory
+
+    if not bound(MOST_SEQUENCES):
         return None
-    return Fraction(compute), Fraction(memory)
+    low, high = 0, MOST_SEQUENCES
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bound(middle) else (middle, high)
+    return high

@@ -14,17 +14,20 @@ from effaudit.serving.sized import Run, Sized
 from effaudit.serving.types import Limit, Longest, ServingMemory
 
 NOTHING = Quantity(0, 0)
+TOO_LARGE = "the graph is too large to be tried at many sizes"
 INVALID = -1  # bytes left where the graph is not valid: it does not fit, and by how much says nothing
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """How a model is run: the new tokens of a decode step and of a prompt, None where it has no such run. `grows`: its
-    past is one token short of the context while the next is made; `fixed_past` where the file fixes it."""
+    """How a model is run: the new tokens of a decode step and of a prompt, None where it has no such run. `fixed_past`
+    is set where the file fixes the tokens in the cache; `prompts`, how many sequences are fed their prompts at once,
+    None: all of them."""
 
     step: int | None
     prompt: int | None
     cached: bool
     fixed_past: int | None = None
+    prompts: int | None = None
 
     def decode(self, sized: Sized, batch: int, context: int) -> Run | None:
         """The run that makes the last token of the context."""
@@ -37,7 +40,7 @@ class Shape(msgspec.Struct, frozen=True):
         """The run of a prompt: of a model without a cache, the whole context."""
         if self.prompt is None:
             return None
-        return sized.run(batch, min(self.prompt, context) if self.cached else context, 0)
+        return sized.run(self.prompts or batch, min(self.prompt, context) if self.cached else context, 0)
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -162,6 +165,8 @@ def _found(sized: Sized, kept: Mapping[str, int], needed: Callable[[int], Needs]
     invalid: list[int] = []
 
     def left(n: int, *, most: bool) -> int:
+        if sized.spent:
+            raise _Unbounded(TOO_LARGE)
         found = needed(n)
         if not found.valid:
             invalid.append(n)
@@ -181,6 +186,8 @@ def _found(sized: Sized, kept: Mapping[str, int], needed: Callable[[int], Needs]
     if sure is None:
         ends = cap if limit == "positions" else None
         return Longest(ends, ends, limit, "" if ends else f"{cap:,} still fit")
+    if not sure and 1 in invalid:
+        return Longest(None, None, "unknown", "the graph is not valid at 1, where the search begins")
     if sure + 1 in invalid:
         return Longest(sure, at_most, "file", f"the graph is not valid at {sure + 1:,}")
     return Longest(sure, cap if at_most is None and limit == "positions" else at_most, "memory")

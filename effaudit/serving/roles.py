@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-
 from effaudit import dims
 from effaudit.audited import Audited
 from effaudit.dims import Dim, Expr
@@ -26,6 +25,7 @@ from effaudit.views.kv_cache.types import STATE
 from effaudit.views.transformer.types import CROSS
 
 _MASK: Final = re.compile(r"mask", re.IGNORECASE)
+_LENGTHS: Final = re.compile(r"seq_?len|lengths", re.IGNORECASE)  # one number per sequence
 _ENCODER: Final = re.compile(r"encoder|cross|source|src", re.IGNORECASE)
 # Patterns on the name of a dim, the first that matches decides.
 _NAMED: Final[tuple[tuple[re.Pattern[str], RoleName], ...]] = (
@@ -168,23 +168,23 @@ class _Found:
     def _by_name(self, dim: str, name: str, axis: int, rank: int, *, cached: bool) -> None:
         place = f"axis {axis} of {name}"
         anonymous = dim.startswith(f"{name}[") or not re.search(r"[A-Za-z]{2}", dim)
+        named = None if anonymous else next((role for pattern, role in _NAMED if pattern.search(dim)), None)
+        told = f"{place}, by its name"
         role: RoleName | None = None
-        if axis == 0 and rank > 1 and (anonymous or not any(p.search(dim) for p, r in _NAMED[1:])):
-            role = "batch"
+        if axis == 0 and named in (None, "batch") and (rank > 1 or _LENGTHS.search(name)):
+            role, told = "batch", place
         elif _ENCODER.search(name):
             role = "encoder"
         elif _MASK.search(name) and cached:
             role = "total"
-        elif not anonymous:
-            role = next((r for pattern, r in _NAMED if pattern.search(dim)), None)
-            if role in ("past", "total", "capacity") and not cached:
-                role = "new"
+        elif named is not None:
+            role = "new" if not cached and named in ("past", "total", "capacity") else named
         elif rank in (2, 3) and axis == 1 and not cached:
-            role = "new"
+            role, told = "new", place
         if role is None:
             self.unsure.setdefault(dim, place)
         else:
-            self.known[dim] = (role, place if role == "batch" and anonymous else f"{place}, by its name")
+            self.known[dim] = (role, told)
             self.unsure.pop(dim, None)
 
     # ---- trial

@@ -13,7 +13,6 @@ from effaudit.lower.as_if import as_if
 from effaudit.quantity import Quantity
 from effaudit.serving.asking import Sizes, asked_sizes
 from effaudit.serving.cache import cache_names
-from effaudit.serving.ceilings import compute_bound_from
 from effaudit.serving.needs import Needs, Shape, fits, longest, memory, needs, widest
 from effaudit.serving.observed import observed
 from effaudit.serving.places import reserved
@@ -79,7 +78,7 @@ def served(audited: Audited, asked: ServingAsked, device: Device, runtime: Devic
         layers=_counted(cache),
         mha_ratio=cache.mha_ratio,
         positions=None if table is None else table.rows,
-        memory=memory(sized, need, sized.cache_of(1, 1) if found.cached else NOTHING, apart, kept),
+        memory=memory(sized, need, sized.token, apart, kept),
         prefill=None if prefill is None else _phase(sized, prefill, need),
         decode=None if decode is None else _phase(sized, decode, need),
         why_no_prefill=sizes.why_no_prefill,
@@ -117,7 +116,7 @@ def _counted(cache: KVCache) -> tuple[KVLayer, ...]:
 def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
     found = sized.latency(run, need.activations.high or need.activations.low)
     ceiling, tokens = sized.ceiling(run), run.batch * run.new
-    macs = [kernel.macs for kernel in run.kernels]
+    macs = [kernel.macs for kernel in sized.kernels(run)]
     high = None if any(m.high is None for m in macs) else sum(m.high or 0 for m in macs)
     return Phase(
         batch=run.batch,
@@ -140,6 +139,8 @@ def _contexts(sized: Sized, sizes: Sizes, kept: Mapping[str, int]) -> Iterator[C
     asked = sizes.context
     wanted = {asked >> i for i in range(HALVINGS + 1)} | {2 * asked}
     for context in sorted(wanted - {0}):
+        if sized.spent and context != asked:
+            continue
         if context != asked and sizes.positions is not None and context > sizes.positions:
             continue
         need = needs(sized, sizes.shape, sizes.batch, context)
@@ -157,6 +158,8 @@ def _batches(sized: Sized, sizes: Sizes, need: Needs, wide: Longest) -> Iterator
     if sizes.fixed_batch:
         return
     for batch in sorted({*BATCHES, sizes.batch}):
+        if sized.spent and batch != sizes.batch:
+            continue
         run = sizes.shape.decode(sized, batch, sizes.context) or sizes.shape.prefill(sized, batch, sizes.context)
         if run is None:
             continue
@@ -183,9 +186,9 @@ def _compute_bound(sized: Sized, shape: Shape, context: int, *, fixed: bool) -> 
     """The batch from which a decode step is bound by compute at the peaks, or why there is none."""
     if fixed or shape.step is None:
         return None, "the file fixes the batch" if fixed else "the model has no decode step"
-    one, two = (shape.decode(sized, batch, context) for batch in (1, 2))
-    assert one is not None and two is not None
-    found = compute_bound_from(sized.device, sized.runtime.engine, sized.reads(one), sized.reads(two))
+    one = shape.decode(sized, 1, context)
+    assert one is not None
+    found = sized.compute_bound(one)
     if found is not None:
         return found, ""
     why = sized.ceiling(one).why
@@ -196,8 +199,10 @@ def _notes(
     sized: Sized, sizes: Sizes, asked: ServingAsked, found: Roles, runs: tuple[Run | None, ...]
 ) -> Iterator[str]:
     """What the figures take for granted."""
-    if sizes.prompt_assumed and sizes.shape.prompt is not None and sizes.shape.cached:
-        yield f"prompts of {sizes.shape.prompt:,} tokens are assumed, all sequences at once; --prompt gives another"
+    if sizes.shape.prompt is not None and sizes.shape.cached:
+        fed = "one sequence at a time" if sizes.shape.prompts == 1 else "all sequences at once"
+        assumed = " (an assumption: --prompt gives another size)" if sizes.prompt_assumed else ""
+        yield f"prompts of {sizes.shape.prompt:,} tokens are fed {fed}{assumed}"
     if found.cached and not found.get("capacity"):
         yield "the cache is updated in place: past and present are one buffer, which the activations leave out"
     yield "a ceiling reads every weight and the cache once a run, of an embedding the rows looked up, and no activation"

@@ -3,7 +3,7 @@ cache. What was worked out once is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -20,13 +20,14 @@ from effaudit.lower.as_if import as_if
 from effaudit.memory.asked import Asked
 from effaudit.memory.planned import lower
 from effaudit.plan.arena import Rules, need
+from effaudit.plan.lifetimes import Lifetime, high, low, reason
 from effaudit.plan.offsets import plan
-from effaudit.plan.problem import Problem
+from effaudit.plan.problem import Buffer, Problem, aligned
 from effaudit.plan.verify import verify
 from effaudit.quantity import Quantity
 from effaudit.runtimes import Runtime, find
-from effaudit.serving.cache import cache_bytes, cache_names, cross_bytes
-from effaudit.serving.ceilings import ceiling, macs_by_type, weights_read
+from effaudit.serving.cache import cache_bytes, cache_names, cross_bytes, token_bytes
+from effaudit.serving.ceilings import ceiling, compute_bound_from, macs_by_type, reading
 from effaudit.serving.roles import given_for, is_valid
 from effaudit.serving.types import Ceiling, Roles, ServingAsked
 from effaudit.table import price
@@ -43,7 +44,6 @@ class Run(msgspec.Struct, frozen=True):
     past: int
     graph: Graph
     flow: Flow
-    kernels: tuple[Kernel, ...]
     valid: bool
     open: tuple[str, ...]
 
@@ -62,6 +62,7 @@ class Constants(msgspec.Struct, frozen=True):
         return (self.weights.high or self.weights.low) + self.tables
 
 
+MAX_WORK: Final = 150_000  # nodes of all runs together; past it nothing is searched and swept any more
 _WEIGHTS: Final = (PARAM, BUFFER, QUANTIZATION)
 
 
@@ -83,9 +84,11 @@ class Sized:
         self.rules: Runtime = find(runtime.rules)
         self.names = cache_names(cache)
         self._runs: dict[tuple[int, int, int], Run] = {}
+        self._kernels: dict[tuple[int, int, int], tuple[Kernel, ...]] = {}
         self._arenas: dict[tuple[int, int, int], Quantity] = {}
         self._latencies: dict[tuple[int, int, int], Latency] = {}
         self._constants: Constants | None = None
+        self._nodes = 0
 
     # ---- the graph
     def run(self, batch: int, new: int, past: int) -> Run:
@@ -95,13 +98,24 @@ class Sized:
             self._runs[key] = self._made(batch, new, past)
         return self._runs[key]
 
+    @property
+    def spent(self) -> bool:
+        """True where no more sizes shall be tried: the graph is large."""
+        return self._nodes > MAX_WORK
+
     def _made(self, batch: int, new: int, past: int) -> Run:
         numeric = infer(self.audited.raw, given_for(self.roles, self.asked.given, batch, new, past))
         lowered = lower(numeric, Asked(runtime=self.runtime.rules, quantize=self.asked.quantize))
-        known = flow(lowered)
+        self._nodes += len(lowered.nodes)
         left = tuple(sorted(n for n, info in numeric.dims.items() if info.value is None and info.origin == "model"))
-        found = kernels(lowered, known, price(lowered, known))
-        return Run(batch, new, past, lowered, known, found, is_valid(numeric), left)
+        return Run(batch, new, past, lowered, flow(lowered), is_valid(numeric), left)
+
+    def kernels(self, run: Run) -> tuple[Kernel, ...]:
+        """What the run executes."""
+        key = (run.batch, run.new, run.past)
+        if key not in self._kernels:
+            self._kernels[key] = kernels(run.graph, run.flow, price(run.graph, run.flow))
+        return self._kernels[key]
 
     def constants(self, run: Run) -> Constants:
         """What the runtime holds; the same at every size."""
@@ -128,7 +142,7 @@ class Sized:
     def _arena(self, run: Run) -> Quantity:
         given = self.runtime.alignment_bytes
         align = int(given.value) if given is not None and given.value else self.rules.align
-        name = self.runtime.planner or self.rules.planner
+        name = self.asked.planner or self.runtime.planner or self.rules.planner
 
         def arena(problem: Problem) -> int:
             made = plan(problem, name, self.asked.effort)
@@ -140,18 +154,23 @@ class Sized:
 
         rules = Rules(self.rules.sharing, align, self.rules.inputs)
         wanted = need(run.graph, run.flow, rules, arena, None if self.rules.scratch is None else workspace)
-        held = {s.name for s in wanted.storages if not self.names.isdisjoint((s.name, *s.others))}
-        least = _without(wanted.least, held)
-        if wanted.exact:
+        rest = [one for one in wanted.storages if self.names.isdisjoint((one.name, *one.others))]
+        least = _problem(rest, align, low)
+        if all(type(one.size) is int for one in rest):
             size = arena(least)
             return Quantity(size, size)
-        if wanted.most is None:
-            return Quantity(least.floor, None, wanted.why)
-        return Quantity(least.floor, arena(_without(wanted.most, held)), wanted.why)
+        if any(high(one) is None for one in rest):
+            return Quantity(least.floor, None, reason(rest))
+        return Quantity(least.floor, arena(_problem(rest, align, lambda one: high(one) or 0)), reason(rest))
 
     def cache_of(self, batch: int, context: int) -> Quantity:
         """The cache of `batch` full sequences."""
         return cache_bytes(self.cache, self.bits, batch, context)
+
+    @property
+    def token(self) -> Quantity:
+        """The cache of one token of one sequence."""
+        return token_bytes(self.cache, self.bits)
 
     def cross_of(self, batch: int) -> Quantity:
         """The cache of an encoder's keys and values."""
@@ -171,22 +190,41 @@ class Sized:
         key = (run.batch, run.new, run.past)
         if key not in self._latencies:
             where = setting(self.device, self.runtime, self.constants(run).total, arena)
-            self._latencies[key] = latency(run.kernels, where)
+            self._latencies[key] = latency(self.kernels(run), where)
         return self._latencies[key]
 
-    def reads(self, run: Run) -> tuple[dict[str, int], int, int]:
-        """(MACs by type, bytes of weights, bytes of cache) of a run: what its ceiling is made of."""
-        held = self.cache_of(run.batch, run.past + run.new).low + self.cross_of(run.batch).low
-        return macs_by_type(run.kernels), weights_read(run.graph, run.kernels), held
+    def cache_read(self, batch: int, context: int) -> int:
+        """Bytes of keys, values and states that one run goes through at least."""
+        return self.cache_of(batch, context).low + self.cross_of(batch).low
 
     def ceiling(self, run: Run) -> Ceiling:
         """The least time of a run on the device."""
-        macs, weights, cache = self.reads(run)
-        return ceiling(self.device, self.runtime.engine, macs, weights, cache, (self.constants(run).total, cache))
+        macs, weights = macs_by_type(self.kernels(run)), reading(run.graph, self.kernels(run)).at()
+        cache = self.cache_read(run.batch, run.past + run.new)
+        held = self.constants(run).total, cache
+        found = ceiling(self.device, self.runtime.engine, macs, weights, cache, held)
+        open_ended = next((kernel for kernel in self.kernels(run) if kernel.macs.value is None), None)
+        if open_ended is None:
+            return found
+        why = f"MACs at least: {open_ended.node}: {open_ended.macs.why or open_ended.why}"
+        bound = found.bound if found.bound == "compute" else ""
+        return msgspec.structs.replace(found, bound=bound, why="; ".join(filter(None, (found.why, why))))
+
+    def compute_bound(self, run: Run) -> int | None:
+        """The least batch at which a run is bound by compute at the peaks, from that of one sequence; None where there
+        is none, or the peaks do not tell."""
+        found = self.kernels(run)
+        macs, read = macs_by_type(found), reading(run.graph, found)
+        weights, engine = self.constants(run).total, self.runtime.engine
+
+        def cache(batch: int) -> int:
+            return self.cache_read(batch, run.past + run.new)
+
+        return compute_bound_from(self.device, engine, macs, read, weights, cache)
 
 
-def _without(problem: Problem, names: set[str]) -> Problem:
-    return Problem(tuple(b for b in problem.buffers if b.name not in names), problem.align)
+def _problem(storages: Iterable[Lifetime], align: int, size: Callable[[Lifetime], int]) -> Problem:
+    return Problem(tuple(Buffer(s.name, s.start, s.end, aligned(size(s), align)) for s in storages), align)
 
 
 def copies(held: Iterable[Constant], file: Graph) -> int:

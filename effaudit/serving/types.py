@@ -22,11 +22,13 @@ NO_RESERVE: Final[Mapping[str, int | Fraction]] = {}
 
 
 class ServingAsked(msgspec.Struct, frozen=True):
-    """How a model shall be served: `batch` sequences (None: what the file states, else 1) of `context` tokens (None: what
-    the file states), prompts of `prompt` tokens at once (None: assumed), the cache in `kv_dtype` (None: the file's).
+    """How a model shall be served: `batch` sequences (None: what the file states, else 1) of `context` tokens (None:
+    what the file states), prompts of `prompt` tokens (None: assumed), fed one sequence at a time, the cache in `kv_dtype` (None: that of
+    the file).
 
     `reserve`: memory (by name or kind) -> bytes, or a fraction of its size, that the model shall not have. `quantize`
-    as in `effaudit.lower.as_if`. `given` are sizes of dims that have no role here, or that override one.
+    as in `effaudit.lower.as_if`, `planner` in place of the runtime's. `given` are sizes of dims that have no role here,
+    or that override one.
     """
 
     batch: int | None = None
@@ -35,6 +37,7 @@ class ServingAsked(msgspec.Struct, frozen=True):
     kv_dtype: str | None = None
     reserve: Mapping[str, int | Fraction] = NO_RESERVE
     quantize: str | None = None
+    planner: str | None = None
     given: Given = NOTHING_GIVEN
     effort: str = "normal"
 

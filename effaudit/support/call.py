@@ -13,12 +13,21 @@ from effaudit.ops._registry import find
 from effaudit.ops._windows import pad_pairs, per_axis
 
 
+def names_of(node: Node) -> tuple[str, ...]:
+    """The names of an operator's inputs in lower case; none of an operator that is not known."""
+    rules = find(node.domain, node.op)
+    takes = (rules.shape_takes or rules.cost_takes) if rules is not None else None
+    return takes.inputs if takes is not None else ()
+
+
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """A node of a graph, with the shapes and types of what it reads and writes."""
+    """A node of a graph, with the shapes and types of what it reads and writes. `names` are the inputs of its operator,
+    in order."""
 
     graph: Graph
     known: Flow
     node: Node
+    names: tuple[str, ...]
 
     def value(self, name: str) -> Value | None:
         """A tensor, None where nothing is known of it."""
@@ -37,10 +46,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     def named(self, wanted: str) -> str:
         """The tensor at an input of the operator's schema, in any case of letters; "" where the node leaves it out or
         the operator has none of that name."""
-        rules = find(self.node.domain, self.node.op)
-        takes = rules and (rules.shape_takes or rules.cost_takes)
-        names = takes.inputs if takes else ()
-        at = names.index(wanted.lower()) if wanted.lower() in names else len(self.node.inputs)
+        name = wanted.lower()
+        at = self.names.index(name) if name in self.names else len(self.node.inputs)
         return self.node.inputs[at] if at < len(self.node.inputs) else ""
 
     def shape(self) -> Sequence[Dim] | None:

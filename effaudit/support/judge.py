@@ -16,9 +16,9 @@ from effaudit.errors import Undecided
 from effaudit.graph import Graph, Node
 from effaudit.lower.qdq import is_dequantize
 from effaudit.ops._call import INVALID
-from effaudit.support.call import Call
+from effaudit.support.call import Call, names_of
 from effaudit.support.conditions import outside, unmet
-from effaudit.support.types import SupportSet, shown
+from effaudit.support.types import Key, SupportSet, shown
 
 Judge: TypeAlias = Callable[[Node], str]
 
@@ -27,10 +27,14 @@ def judging(graph: Graph, support: SupportSet, known: Flow | None = None) -> Jud
     """A function of the graph's nodes: "" where the set takes a node, else why not. `known` is the graph's data flow,
     where the caller has it."""
     known = known or flow(graph)
+    names: dict[Key, tuple[str, ...]] = {}  # looking an operator up takes longer than judging a node
     makers = {name: node for node in graph.nodes if is_dequantize(node) for name in node.outputs}
 
     def judge(node: Node) -> str:
-        return _said(node, _why(Call(graph, known, node), support, makers))
+        key = (node.domain, node.op)
+        if key in support.operators and key not in names:
+            names[key] = names_of(node)
+        return _said(node, _why(Call(graph, known, node, names.get(key, ())), support, makers))
 
     return judge
 

@@ -7,9 +7,10 @@ producers are done, but stops at nodes it cannot take that read from the wave's 
 most turns from a taken node to one that is not on any way to it, and a group is the taken nodes of a wave: they need
 not be connected, and no fewer groups can hold every taken node without a cycle.
 
-Two things are left out. ONNX Runtime keeps DequantizeLinear, operator and QuantizeLinear of a quantized operator
-together; fold them first where that matters. And it asks for every graph apart: a node with a body is one node here,
-and a body is placed by a call of its own.
+Three things are left out. ONNX Runtime partitions what its optimizer of level 1 leaves: `effaudit.lower.ort_folded`
+computes constants and shapes ahead likewise. It keeps DequantizeLinear, operator and QuantizeLinear of a quantized
+operator together: fold them first where that matters. And it asks for every graph apart: a node with a body is one
+node here, and a body is placed by a call of its own.
 """
 
 from __future__ import annotations

@@ -47,10 +47,10 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `opset` is the first and last version of the operator's domain (null: no last). Of the first input: `ranks`,
     `max_rank`, `spatial` (numbers of axes after the first two), `batch` (the first dim), `dtypes`, `max_elements`,
-    `fixed_shape` (all dims are known). Of inputs by name (in any case, as `effaudit explain` lists them): `constant` (they depend on no input of the
-    model), `input_dtypes`, `input_ranks`. `attributes` are the values allowed, null where the attribute may be left
-    out. `outputs` is the most that are asked for; `broadcast: false` wants inputs of one shape. `upscales`: the output
-    is so many times the input, in rows and columns alike.
+    `fixed_shape` (all dims are known). Of inputs by name (in any case, as `effaudit explain` lists them): `constant`
+    (they depend on no input of the model), `input_dtypes`, `input_ranks`. `attributes` are the values allowed, null
+    where the attribute may be left out. `outputs` is the most that are asked for; `broadcast: false` wants inputs of
+    one shape. `upscales`: the output is so many times the input, in rows and columns alike.
 
     Of windows: `kernel_sizes` (a number for every axis, or one per axis), `min_kernel` and `max_kernel` (each axis),
     `max_kernel_product`, `strides` and `dilations` (each axis), `max_stride`, `max_dilation`, `equal_strides` and

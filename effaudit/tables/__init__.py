@@ -23,17 +23,21 @@ NAMES: Final = {
     "winograd": "winograd",
     "weights": "weights",
     "against": "against",
+    "roofline": "roofline",
     "nodes": "nodes",
 }
 
 
-def check(shown: Shown, by: Sequence[str]) -> None:
-    """Raises UsageError for a column to show or sort by that the listed nodes, or else groups, do not have."""
+def check(shown: Shown, by: Sequence[str], *, on_device: bool = False) -> None:
+    """Raises UsageError for a column to show or sort by that the listed nodes, or else groups, do not have; nodes have
+    more `on_device`."""
     if not shown.columns and not shown.sort:
         return
     from effaudit.tables import groups, nodes
 
     keys = nodes.KEYS if "nodes" in shown.tables else groups.keys(by)
+    if on_device and "nodes" in shown.tables:
+        keys = (*keys, *nodes.ON_DEVICE)
     what = "nodes" if "nodes" in shown.tables else "groups"
     for option, names in (("--columns", shown.columns), ("--sort", (shown.sort,) if shown.sort else ())):
         for name in names:

@@ -8,12 +8,12 @@ from effaudit.device.document import DevicesDocument
 from effaudit.tables.table import BYTES, NONE, Cell, Column, Table
 
 COLUMNS = (
-    Column("name", "device", width=12),
+    Column("name", "device", width=40),  # to be copied: never cut
     Column("class", "class", width=5),
-    Column("activation_contiguous_bytes", "activations", BYTES),
+    Column("activation_contiguous_bytes", "arena", BYTES),
     Column("weight_bytes", "weights", BYTES),
-    Column("runtime", "runtime", width=8),
-    Column("aliases", "also called", width=14),
+    Column("runtime", "runtime", width=20),
+    Column("aliases", "also called"),
     Column("title", "title", width=20, spare=True),
     Column("activation_bytes", "activations in all", BYTES),
     Column("origin", "origin"),
@@ -25,7 +25,8 @@ BRIEF = ("name", "class", "activation_contiguous_bytes", "weight_bytes", "runtim
 
 
 def devices(document: DevicesDocument, *, broken: bool = True) -> Table:
-    """A row per device. Memory for activations is the largest region without a gap; `broken` ones have no numbers."""
+    """A row per device, without numbers where it is broken. The arena is the largest region without a gap that may hold
+    activations."""
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for one in document.devices:

@@ -6,51 +6,93 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from effaudit.fit.types import FitDocument, FitReport, MemoryRow
-from effaudit.tables.table import BYTES, COUNT, NONE, RATIO, SHARE, Cell, Column, Span, Table, number
+from effaudit.tables.roofline import points
+from effaudit.tables.table import (
+    BYTES,
+    COUNT,
+    FLOP_RATE,
+    JOULES,
+    NONE,
+    RATIO,
+    SECONDS,
+    SHARE,
+    Cell,
+    Column,
+    Span,
+    Table,
+    number,
+)
+
+AS_WRITTEN: Final = "as written"
 
 
 def summary(document: FitDocument) -> Table:
     """One row per model, device and element type."""
     columns = (
-        Column("model", "model", width=12),
-        Column("device", "device", width=12),
-        Column("as", "as", width=6, spare=True),
+        Column("model", "model", width=16),
+        Column("device", "device", width=14),
+        Column("as", "as", width=4),
         Column("runtime", "runtime", width=8, spare=True),
         Column("status", "verdict", width=12),
-        Column("bottleneck", "decides", width=14),
-        Column("margin_bytes", "least margin", BYTES),
-        Column("latency_s", "seconds", RATIO),
-        Column("energy_j", "joules", RATIO, spare=True),
+        Column("exit_code", "exit", COUNT),
+        Column("bottleneck", "decides", width=18),
+        Column("margin_bytes", "margin", BYTES),
+        Column("latency_s", "time", SECONDS),
+        Column("low_s", "least", SECONDS, spare=True),
+        Column("high_s", "most", SECONDS, spare=True),
+        Column("energy_j", "energy", JOULES, spare=True),
+        Column("need_bytes", "need", BYTES, spare=True),
+        Column("arena_bytes", "arena", BYTES, spare=True),
+        Column("regime", "bound", width=7, spare=True),
     )
 
     def rows() -> Iterator[tuple[Cell, ...]]:
-        for one in document.verdicts:
-            yield (
-                one.model,
-                one.device,
-                one.quantize or "as written",
-                one.runtime,
-                one.status,
-                one.bottleneck,
-                _margin(one.memory.rows),
-                one.latency_s.value,
-                None if one.energy_j is None else one.energy_j.value,
-            )
+        yield from map(_summed, document.verdicts)
 
     return Table("totals", "", columns, rows)
 
 
+def _summed(one: FitReport) -> tuple[Cell, ...]:
+    low, high = one.memory.arena_bounds
+    return (
+        one.model,
+        one.device,
+        one.quantize or AS_WRITTEN,
+        one.runtime,
+        one.status,
+        one.exit_code,
+        one.bottleneck,
+        _margin(one.memory.rows),
+        one.latency_s.value,
+        one.latency_s.low or None,
+        one.latency_s.high,
+        None if one.energy_j is None else one.energy_j.value,
+        _need(one.memory.rows),
+        number(one.memory.arena_bytes, [low, high]),
+        one.roofline.regime,
+    )
+
+
 def _margin(rows: tuple[MemoryRow, ...]) -> Cell:
+    """The least of all memories; unknown where one of them is."""
     margins = [row.margin_bytes for row in rows]
     known = [margin for margin in margins if margin is not None]
     return min(known) if known and len(known) == len(margins) else None
 
 
+def _need(rows: tuple[MemoryRow, ...]) -> Cell:
+    """Of all memories together."""
+    low = sum(row.need_bounds[0] for row in rows)
+    highs = [row.need_bounds[1] for row in rows]
+    high = None if None in highs else sum(size for size in highs if size is not None)
+    return low if low == high else Span(low, high)
+
+
 def nodes(report: FitReport) -> Table:
     """Every kernel of the graph that the runtime executes."""
     columns = (
-        Column("node", "node", width=16),
-        Column("op", "op", width=6),
+        Column("node", "node", width=22),
+        Column("op", "op", width=6, spare=True),
         Column("op_class", "class", width=8, spare=True),
         Column("dtype", "type", width=6, spare=True),
         Column("engine", "engine", width=4, spare=True),
@@ -58,7 +100,11 @@ def nodes(report: FitReport) -> Table:
         Column("bytes", "moved", BYTES),
         Column("intensity", "FLOP/B", RATIO),
         Column("regime", "roof", width=7, spare=True),
-        Column("seconds", "seconds", RATIO),
+        Column("attainable_flop_per_s", "attainable", FLOP_RATE, spare=True),
+        Column("compute_s", "compute", SECONDS, spare=True),
+        Column("memory_s", "memory", SECONDS, spare=True),
+        Column("overhead_s", "launch", SECONDS, spare=True),
+        Column("seconds", "time", SECONDS),
         Column("share", "share", SHARE),
         Column("limiter", "bound by", width=8),
     )
@@ -66,7 +112,6 @@ def nodes(report: FitReport) -> Table:
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for row in report.rows:
-            share = None if row.seconds is None or not total else row.seconds / total
             yield (
                 row.node,
                 row.op,
@@ -77,8 +122,12 @@ def nodes(report: FitReport) -> Table:
                 row.bytes,
                 row.intensity if row.intensity is not None else NONE,
                 row.regime,
+                row.attainable_flop_per_s,
+                row.compute_s,
+                row.memory_s,
+                row.overhead_s,
                 row.seconds,
-                share,
+                None if row.seconds is None or not total else row.seconds / total,
                 row.limiter,
             )
 
@@ -117,4 +166,14 @@ def memories(report: FitReport) -> Table:
     return Table("memories", "memories", columns, rows)
 
 
-LISTS: Final[Mapping[str, Callable[[FitReport], Table]]] = {"nodes": nodes, "left": left, "memories": memories}
+def roofline(report: FitReport) -> Table:
+    """A point per kernel."""
+    return points(report.rows, report.latency_s.value, "roofline")
+
+
+LISTS: Final[Mapping[str, Callable[[FitReport], Table]]] = {
+    "nodes": nodes,
+    "left": left,
+    "memories": memories,
+    "roofline": roofline,
+}

@@ -107,6 +107,9 @@ _COLUMNS: Final[dict[str, tuple[str, str, int, Getter]]] = {
 COLUMNS: Final = tuple(Column(key, title, kind, width) for key, (title, kind, width, _) in _COLUMNS.items())
 BRIEF: Final = ("node", "kind", "shape", "params", "macs", "ops", "bytes")  # fits 80 columns
 KEYS: Final = tuple(_COLUMNS)
+# More columns of a report with a device: of the kernel that its runtime makes of the node.
+ON_DEVICE: Final = ("kernel_intensity", "regime", "attainable_flop_per_s", "seconds")
+BRIEF_ON_DEVICE: Final = ("node", "kind", "macs", "bytes", *ON_DEVICE)
 
 
 def nodes(model: ModelReport) -> Table:
@@ -115,21 +118,36 @@ def nodes(model: ModelReport) -> Table:
     The nodes of bodies are in `outline`.
     """
     getters = [getter for _, _, _, getter in _COLUMNS.values()]
-    return Table(
-        "nodes",
-        f"nodes of {model.path}",
-        COLUMNS,
-        lambda: (tuple(getter(node, model) for getter in getters) for node in model.nodes),
-        brief=BRIEF,
+    return _with_device(
+        model,
+        lambda: ((node, tuple(getter(node, model) for getter in getters)) for node in model.nodes),
     )
 
 
 def outline(model: ModelReport) -> Table:
     """As `nodes`, for people: below each node those of its bodies, indented, for one run of each."""
-    return Table("nodes", f"nodes of {model.path}", COLUMNS, lambda: _outlined(model), brief=BRIEF)
+    return _with_device(model, lambda: _outlined(model))
 
 
-def _outlined(model: ModelReport) -> Iterator[tuple[Cell, ...]]:
+def _with_device(model: ModelReport, rows: Callable[[], Iterator[tuple[NodeReport, tuple[Cell, ...]]]]) -> Table:
+    """The table of rows that come with their nodes; of a report with a device, with its columns."""
+    title = f"nodes of {model.path}"
+    if "device" not in model.__struct_fields__:
+        return Table("nodes", title, COLUMNS, lambda: (row for _, row in rows()), brief=BRIEF)
+    from effaudit.tables.on_device import NOTE, cells, columns  # few reports have one
+
+    of = cells(model)
+    return Table(
+        "nodes",
+        title,
+        (*COLUMNS, *columns()),
+        lambda: ((*row, *of(node)) for node, row in rows()),
+        note=NOTE,
+        brief=BRIEF_ON_DEVICE,
+    )
+
+
+def _outlined(model: ModelReport) -> Iterator[tuple[NodeReport, tuple[Cell, ...]]]:
     getters = [getter for _, _, _, getter in _COLUMNS.values()]
     name, kind = KEYS.index("node"), KEYS.index("kind")
     for node in model.nodes:
@@ -139,5 +157,5 @@ def _outlined(model: ModelReport) -> Iterator[tuple[Cell, ...]]:
             row = [getter(found, model) for getter in getters]
             row[name] = f"{indent}{row[name]}"
             row[kind] = row[kind] if found.live else "never runs"
-            yield tuple(row)
+            yield found, tuple(row)
             stack.extend((inner, indent + "  ") for inner in reversed(found.nodes))

@@ -26,6 +26,10 @@ BYTES: Final = "bytes"
 SHARE: Final = "share"  # 0 to 1
 RATIO: Final = "ratio"
 EXACT: Final = "exact"  # a count whose every digit matters
+SECONDS: Final = "s"
+JOULES: Final = "J"
+FLOP_RATE: Final = "FLOP/s"
+MEASURES: Final = (SECONDS, JOULES, FLOP_RATE)  # kinds that are named by their unit
 NONE: Final = "-"  # does not apply: no number is missing
 
 

@@ -68,7 +68,7 @@ def test_the_list(devices: Command) -> None:
     assert max(map(len, lines)) <= 80
     board = next(line for line in lines if line.startswith("acme-board"))
     assert board.split()[1:6] == ["304.0", "KiB", "1.000", "MiB", "tflm"]
-    assert board.endswith(("acme, board-m7", "acme,"))
+    assert lines[lines.index(board) + 1] == "    Acme evaluation board; also acme, board-m7"
     assert lines.index("mcu") < lines.index(board) < lines.index("gpu")
 
 
@@ -77,8 +77,6 @@ def test_names_are_whole_in_the_list(devices: Command) -> None:
     lines = devices.out("list").splitlines()
     for one in json.loads(devices.out("list", "--json"))["devices"]:
         assert any(line.startswith(f"{one['name']} ") for line in lines), one["name"]
-        for alias in one["aliases"]:
-            assert any(line.rstrip(",").split()[-1:] == [alias] or f" {alias}," in line for line in lines), alias
 
 
 def test_classes(devices: Command) -> None:
@@ -138,7 +136,7 @@ def test_the_page_of_a_device(devices: Command) -> None:
         "8.000 KiB of sram for stack [vendor manual]",
         "tflm  the default; rules tflm on core; code 80.00 KiB [vendor manual]",
         "conv 0.5 (0.4..0.6) MAC/cycle [measured paper]",
-        "error 12 % in the median, 80 % of measurements within a factor of 1.4",
+        "error 12 % in the median, 80 % within a factor of 1.4, 15 measurements",
         "int8 407 pJ/MAC [vendor manual]",
         "manual  Acme RM1, read 2026-01-31  https://acme.example/rm1",
     ):

@@ -46,6 +46,19 @@ def test_the_nearest_source_and_status_hold() -> None:
     assert (two["size_bytes"]["source"], two["size_bytes"]["status"]) == ("inner", "fitted")
 
 
+def test_a_section_may_state_a_source_for_its_numbers(tmp_path: Path) -> None:
+    """Which then stands in each of them, and nowhere else."""
+    text = changed(BOARD, "    kind: simd\n", "    kind: simd\n    source: paper\n    status: measured\n")
+    board = device(tmp_path, text)
+    (engine,) = board.engines
+    assert engine.clock_hz is not None and (engine.clock_hz.source, engine.clock_hz.status) == ("paper", "measured")
+    assert engine.peaks["int8"].dense_mac_per_cycle is not None
+    assert engine.peaks["int8"].dense_mac_per_cycle.source == "paper"
+    assert board.source == "manual"
+    with pytest.raises(UsageError, match=r"\$\.engines\[0\]\.source: expected text, got 3"):
+        device(tmp_path, text.replace("source: paper\n    status", "source: 3\n    status"))
+
+
 def test_tables_are_numbers_by_name() -> None:
     made = stated({**HEAD, "mac_pj": {"int8": 0.3, "float32": {"value": 4.6, "source": "t"}}})["mac_pj"]
     assert [(name, fact["value"], fact["unit"], fact["source"]) for name, fact in made.items()] == [

@@ -213,6 +213,7 @@ PLAIN = "schema: effaudit.device/1\nname: a-b\n"
         PLAIN + "title: |\n  name: b\n  aliases: [c]\nengines:\n  - name: core\n",
         PLAIN + "notes: ['name: x']\nabstract: false # not\n",
         "  \n# name: c\n" + PLAIN,
+        PLAIN + "part: Pi 4 Model B (BCM2711)  # sold since 2019\n",
     ],
 )
 def test_plain_lines_are_scanned_as_they_are_parsed(text: str) -> None:

@@ -109,9 +109,9 @@ def test_names_that_say_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", RUNNABLE)
 def test_the_sizes_of_a_step_hand_back_a_cache_of_that_size(kind: str, tmp_path: Path) -> None:
-    """ONNX Runtime, fed as the roles say, hands back as many bytes as the cache of past + new tokens is said to have."""
+    """ONNX Runtime, fed as the roles say, hands back as many bytes as the cache of past and new tokens shall have."""
     path = saved(RUNNABLE[kind][0](), tmp_path)
-    audited, found = found_in(path)
+    _, found = found_in(path)
     fixed = found.size("batch") is not None
     batch, new, past = (1, 1, 63) if fixed else (2, 3 if found.open("new") else 1, 5)
     _, handed = run(examine(path, given_for(found, NOTHING_GIVEN, batch, new, past)))
@@ -179,7 +179,7 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"context": 0}, "--context: 0"),
-        ({"context": 8, "batch": 0}, "--batch-size: 0"),
+        ({"context": 8, "batch": 0}, "--batch-size: 0: expected a number of 1 to"),
         ({"context": 8, "prompt": 9}, "--prompt: 9 tokens are more than the context of 8"),
         ({}, "give --context N"),
         ({"context": 8, "kv_dtype": "fp15"}, "--kv-dtype"),

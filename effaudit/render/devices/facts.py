@@ -31,7 +31,8 @@ def amount(fact: Fact) -> str:
     words, low, high = (
         "" if value is None else quantity(value, "" if once else unit) for value in (fact.value, fact.low, fact.high)
     )
-    return f"{words} ({low}..{high}){f' {unit}' if once and unit else ''}"
+    span = f"{low}..{high}" if low and high else f"at least {low}" if low else f"at most {high}"
+    return f"{words} ({span}){f' {unit}' if once and unit else ''}"
 
 
 def quantity(value: float, unit: str) -> str:

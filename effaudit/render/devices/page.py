@@ -11,35 +11,39 @@ from effaudit.device.document import PeakFigures, Profile
 from effaudit.device.types import Device, DeviceRuntime, Engine, Fact, Memory, Performance
 from effaudit.printable import printable
 from effaudit.render.devices.facts import Piece, amount, quantity, sources, tagged
+from effaudit.render.screen import cut
 from effaudit.units import human_bytes
 from effaudit.wrapping import WIDTH, wrapped
 
 HEIGHT: Final = 60
 LABEL: Final = 7
-# (rows of performance, notes) that are shown, the most talkative first
-_LEVELS: Final = ((100, 20), (8, 6), (4, 3), (2, 1))
+# (rows of performance, runtimes, notes) that are shown, the most talkative first
+_LEVELS: Final = ((100, 100, 20), (8, 12, 6), (4, 12, 3), (2, 8, 1), (1, 5, 1), (1, 3, 0))
 _RATES: Final = ("mac_per_cycle", "mac_per_s", "fraction_of_peak", "op_per_cycle", "op_per_s")
+_SHARED: Final = ("MAC/cycle", "op/cycle", "of peak")
 _ENERGY: Final = {"system_pj_per_mac": "system", "mac_pj": "multiply-add alone", "op_pj": "operation alone"}
 
 
 def page(profile: Profile) -> list[str]:
     """At most 60 lines of 80 columns where that is enough; what is left out is counted."""
     lines: list[str] = []
-    for rows, notes in _LEVELS:
-        lines = _page(profile, rows, notes)
+    for level in _LEVELS:
+        lines = _page(profile, *level)
         if len(lines) <= HEIGHT:
             break
     return lines
 
 
-def _page(profile: Profile, rows: int, notes: int) -> list[str]:
+def _page(profile: Profile, rows: int, runtimes: int, notes: int) -> list[str]:
     device = profile.device
     lines = [
         *_head(profile),
         *_section("engines", _engines(device, profile.peaks)),
         *_section("memory", _memories(device, profile.largest_contiguous_bytes)),
-        *_section("runtimes", _runtimes(device.runtimes)),
-        *_section("speed", _performance(device.performance, rows)),
+        *_section(
+            "runtimes", _cut([_runtime(one, i == 0) for i, one in enumerate(device.runtimes)], runtimes, "runtimes")
+        ),
+        *_section("speed", _performance(device, rows)),
         *_section("energy", _energy(device)),
         *_section("notes", _cut([wrapped("  - ", note) for note in device.notes], notes, "notes")),
     ]
@@ -80,8 +84,8 @@ def _facts(pairs: Mapping[str, Fact | None]) -> list[Piece]:
 def _engines(device: Device, peaks: Sequence[PeakFigures]) -> Iterator[str]:
     for engine in device.engines:
         pieces: list[Piece] = [(engine.kind + (f" {printable(engine.isa)}" if engine.isa else ""), None)]
-        one = engine.cores is not None and engine.cores.value == 1
-        pieces += _facts({"{} core" if one else "{} cores": engine.cores, "{}": engine.clock_hz})
+        single = engine.cores is not None and engine.cores.value == 1
+        pieces += _facts({"{} core" if single else "{} cores": engine.cores, "{}": engine.clock_hz})
         if engine.alignment is not None:
             aligned = engine.alignment
             pieces += _facts({"{} in at a time": aligned.input_channels, "{} out": aligned.output_channels})
@@ -140,31 +144,36 @@ def _memory(memory: Memory, contiguous: int | None) -> str:
     return words + (f"; holds {', '.join(memory.holds)}" if memory.holds else "")
 
 
-def _runtimes(runtimes: Sequence[DeviceRuntime]) -> Iterator[str]:
-    for i, runtime in enumerate(runtimes):
-        name = " ".join(filter(None, (printable(runtime.name, 30), printable(runtime.version, 20))))
-        words = f"{'the default; ' if i == 0 else ''}rules {printable(runtime.rules)} on {printable(runtime.engine)}"
-        if runtime.supports:
-            words += f", operators {printable(runtime.supports)}"
-        words += f", others on {printable(runtime.fallback)}" if runtime.fallback else ""
-        words += f", planner {printable(runtime.planner)}" if runtime.planner else ""
-        told = tagged(
-            _facts(
-                {
-                    "aligned to {}": runtime.alignment_bytes,
-                    "code {}": runtime.code_bytes,
-                    "state {}": runtime.state_bytes,
-                    "{}": runtime.table_bytes_per_node,
-                    "{} of flash": runtime.table_bytes_per_tensor,
-                    "transfers {}": runtime.transfer_bandwidth_byte_per_s,
-                    "{} a transfer": runtime.transfer_latency_s,
-                }
-            )
+def _runtime(runtime: DeviceRuntime, default: bool) -> list[str]:
+    name = " ".join(filter(None, (printable(runtime.name, 30), printable(runtime.version, 20))))
+    words = f"{'the default; ' if default else ''}rules {printable(runtime.rules)} on {printable(runtime.engine)}"
+    words += f", operators {printable(runtime.supports)}" if runtime.supports else ""
+    words += f", others on {printable(runtime.fallback)}" if runtime.fallback else ""
+    words += f", planner {printable(runtime.planner)}" if runtime.planner else ""
+    told = tagged(
+        _facts(
+            {
+                "aligned to {}": runtime.alignment_bytes,
+                "code {}": runtime.code_bytes,
+                "state {}": runtime.state_bytes,
+                "{}": runtime.table_bytes_per_node,
+                "{} of flash": runtime.table_bytes_per_tensor,
+                "transfers {}": runtime.transfer_bandwidth_byte_per_s,
+                "{} a transfer": runtime.transfer_latency_s,
+            }
         )
-        yield from wrapped(f"  {name}  ", "; ".join(filter(None, (words, told))), LABEL)
+    )
+    return wrapped(f"  {name}  ", "; ".join(filter(None, (words, told))), LABEL)
 
 
-def _performance(rows: Sequence[Performance], most: int) -> list[str]:
+def _performance(device: Device, most: int) -> list[str]:
+    """The rows of the default runtime first."""
+    default = device.runtimes[0] if device.runtimes else None
+    names = [] if default is None else [(default.name, default.version), (default.name, ""), ("", "")]
+    rows = sorted(
+        device.performance,
+        key=lambda row: names.index((row.runtime, row.version)) if (row.runtime, row.version) in names else len(names),
+    )
     return _cut([_speed(row) for row in rows], most, "rows")
 
 
@@ -172,39 +181,57 @@ def _speed(row: Performance) -> list[str]:
     label = f"  {printable(row.dtype, 16)} on {printable(row.engine, 24)}"
     if row.runtime:
         label += f", {printable(' '.join(filter(None, (row.runtime, row.version))), 30)}"
-    pieces: list[Piece] = []
-    for name, rate in row.rates.items():
-        stated = next((fact for key in _RATES if (fact := getattr(rate, key)) is not None), None)
-        if stated is not None:
-            of = " of peak" if stated is rate.fraction_of_peak else ""
-            pieces.append((f"{name} {amount(stated)}{of}", stated))
-        pieces += _facts({f"{name} {{}} an output": rate.per_output_cycles})
+    pieces = [*_rates(row), *_outputs(row)]
     pieces += _facts(
         {
             "{} of the bandwidth": row.bandwidth_fraction,
             "{} of the activations moved": row.activation_fraction,
             "{} an inference": row.per_inference_s,
-            "{} an\u00a0inference": row.per_inference_cycles,
+            "{} per inference": row.per_inference_cycles,
             "{} a kernel": row.per_kernel_s,
-            "{} a\u00a0kernel": row.per_kernel_cycles,
+            "{} per kernel": row.per_kernel_cycles,
         }
     )
-    return [*wrapped(f"{label}: ", tagged(pieces).replace("\u00a0", " "), LABEL), *_error(row)]
+    fused = f"; part of their neighbours: {', '.join(row.fused)}" if row.fused else ""
+    return [*wrapped(f"{label}: ", f"{tagged(pieces)}{fused}", LABEL), *_error(row)]
+
+
+def _rates(row: Performance) -> Iterator[Piece]:
+    """`conv 0.5, depthwise 0.2 MAC/cycle`: a unit stands behind the last of those that share it."""
+    stated = [
+        (name, fact, "of peak" if key == "fraction_of_peak" else fact.unit)
+        for name, rate in row.rates.items()
+        for key in _RATES
+        if (fact := getattr(rate, key)) is not None
+    ]
+    for i, (name, fact, unit) in enumerate(stated):
+        words = f"{name} {amount(msgspec.structs.replace(fact, unit='1') if unit in _SHARED else fact)}"
+        last = i + 1 == len(stated) or stated[i + 1][2] != unit
+        yield (f"{words} {unit}" if unit in _SHARED and last else words), fact
+
+
+def _outputs(row: Performance) -> Iterator[Piece]:
+    """What an output costs beside, once where all classes have the same."""
+    costs = {name: rate.per_output_cycles for name, rate in row.rates.items() if rate.per_output_cycles is not None}
+    first = next(iter(costs.values()), None)
+    if first is not None and all(cost == first for cost in costs.values()):
+        yield f"{amount(first)} an output", first
+        return
+    for name, cost in costs.items():
+        yield f"{name} {amount(cost)} an output", cost
 
 
 def _error(row: Performance) -> list[str]:
     error = row.prediction_error
     if error is None:
         return ["       prediction error: not known"]
-    pieces = _facts(
-        {
-            f"error {_percent(error.median_ratio)} in the median": error.median_ratio,
-            f"{_percent(error.coverage_ratio)} of measurements within a factor of": error.coverage_ratio,
-        }
-    )
-    pieces[-1] = (f"{pieces[-1][0]} {amount(error.interval_factor)}", error.interval_factor)
-    pieces += _facts({"{} measurements": error.rows_count})
-    return wrapped("       ", f"{tagged(pieces)}; {error.dataset}, {error.date}")
+    within = f"{_percent(error.coverage_ratio)} within a factor of {amount(error.interval_factor)}"
+    pieces: list[Piece] = [
+        (f"error {_percent(error.median_ratio)} in the median", error.median_ratio),
+        (within, error.interval_factor),
+        (f"{amount(error.rows_count)} measurements", error.rows_count),
+    ]
+    return wrapped("       ", f"{tagged(pieces)}; {error.dataset}, {error.date}", LABEL)
 
 
 def _percent(fact: Fact) -> str:
@@ -232,13 +259,11 @@ def _sources(device: Device) -> Iterator[str]:
     for name, source in device.sources.items():
         if name not in used:
             continue
+        title = f"  {printable(name, 40)}  {printable(source.title, None)}"
         read = f", read {source.accessed}" if source.accessed else ""
-        title = printable(f"{source.title}{read}", WIDTH)
-        line = f"  {printable(name, 40)}  {title}"
-        if not source.url:
-            yield from wrapped("", line, LABEL)
-        elif len(line) + len(source.url) + 2 <= WIDTH:
-            yield f"{line}  {printable(source.url, None)}"
+        line = cut(title + read if len(title) + len(read) <= WIDTH else title)
+        if len(line) + len(source.url) + 2 <= WIDTH:
+            yield f"{line}  {printable(source.url, None)}".rstrip()
         else:
-            yield from wrapped("", line, LABEL)
+            yield line
             yield f"       {printable(source.url, None)}"

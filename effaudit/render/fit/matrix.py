@@ -3,14 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
+
+import msgspec
 
 from effaudit.fit.types import FitDocument
+from effaudit.printable import printable
+from effaudit.render.fit.words import VERDICTS, decides
 from effaudit.render.plain import table
-from effaudit.tables.fit import summary
-from effaudit.tables.table import Shown, arranged
+from effaudit.tables.fit import AS_WRITTEN, summary
+from effaudit.tables.table import Cell, Column, Shown, Table, arranged
+from effaudit.wrapping import wrapped
+
+NAMED: Final = 6  # verdicts that are explained below the table
 
 
 def matrix(document: FitDocument, width: int) -> Iterator[str]:
-    """Model, device, verdict, what decides, and the figures that decide most often."""
-    yield f"effaudit fit   {len(document.verdicts)} verdicts"
-    yield from table(arranged(summary(document), Shown()), width)
+    """Verdict, what decides, and the figures that decide most often. What is the same in every row stands above it."""
+    made, same = verdicts(document)
+    said = [f"{printable(value, 48)}" for value in same.values()]
+    yield f"effaudit fit   {len(document.verdicts)} verdicts{', all of ' if said else ''}{' on '.join(said)}\n"
+    yield from table(made, width)
+    missed = [report for report in document.verdicts if report.status != "fits"]
+    yield "\n" if missed else ""
+    for report in missed[:NAMED]:
+        as_if = f", as if {report.quantize}" if report.quantize else ""
+        head = printable(f"{report.model} on {report.device}{as_if}", 120)
+        yield from (f"{line}\n" for line in wrapped("", f"{head}: {decides(report)}", 8))
+    if len(missed) > NAMED:
+        yield f"{len(missed) - NAMED} more in -f json\n"
+
+
+def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
+    """(the table with verdicts as words, without the model and device that all rows have in common; these)."""
+    made = summary(document)
+    keys = [column.key for column in made.columns]
+    found = list(made.rows())
+    same = {}
+    for key in ("model", "device"):
+        values = {str(row[keys.index(key)]) for row in found}
+        if len(values) == 1 and len(found) > 1 and not (key == "device" and "model" not in same):
+            same[key] = values.pop()
+    dropped = set(same)
+    if all(row[keys.index("as")] == AS_WRITTEN for row in found):
+        dropped.add("as")
+    dropped |= {"runtime"} if len({row[keys.index("runtime")] for row in found}) == 1 else set()
+    place = keys.index("status")
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for row in found:
+            yield (*row[:place], VERDICTS.get(str(row[place]), row[place]), *row[place + 1 :])
+
+    columns = tuple(_column(column) for column in made.columns)
+    whole = msgspec.structs.replace(made, columns=columns, rows=rows)
+    return arranged(whole, Shown(columns=tuple(key for key in keys if key not in dropped))), same
+
+
+def _column(column: Column) -> Column:
+    """Narrow enough for people: verdicts are words, and may be cut as other text."""
+    return msgspec.structs.replace(column, width=13) if column.key == "status" else column

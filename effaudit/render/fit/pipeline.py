@@ -6,22 +6,28 @@ from collections.abc import Iterator
 
 from effaudit.fit.types import Pipeline
 from effaudit.printable import printable
-from effaudit.render.fit.words import VERDICTS, measured, signed, span
-from effaudit.units import human_bytes
+from effaudit.render.fit.screen import HEADS, aligned, memory, sign
+from effaudit.render.fit.words import VERDICTS, estimate, label, limit, limit_name, limited, measured
 from effaudit.wrapping import wrapped
+
+
+def parts(whole: Pipeline) -> str:
+    """ "50 x unet.onnx + 1 x decoder.onnx"."""
+    return " + ".join(f"{times:,} x {printable(name, 60)}" for name, times in whole.parts)
 
 
 def pipeline(whole: Pipeline) -> Iterator[str]:
     """The lines of one pipeline."""
-    parts = " + ".join(f"{times:,} x {printable(name, 60)}" for name, times in whole.parts)
-    yield from wrapped("", f"{parts} on {whole.device}: {VERDICTS[whole.status]}")
-    yield from wrapped("time   ", measured(whole.latency_s, "s"))
+    yield from wrapped("", f"{parts(whole)} on {printable(whole.device, 60)}: {VERDICTS[whole.status]}")
+    yield from wrapped(label("time"), measured(whole.latency_s, "s"))
     if whole.energy_j is not None:
-        yield from wrapped("energy ", measured(whole.energy_j, "J"))
-    for row in whole.rows:
-        have = "not known" if row.have_bytes is None else human_bytes(row.have_bytes)
-        words = f"need {span(row.need_bounds)}, have {have}, margin {signed(row.margin_bytes)}"
-        yield from wrapped(f"{row.memory:<7}", words if len(row.memory) < 7 else f" {words}")
+        yield from wrapped(label("energy"), measured(whole.energy_j, "J"))
+    cells = [(*memory(row), sign(whole.findings, row)) for row in whole.rows]
+    yield from aligned(HEADS, cells) if cells else ()
+    for result in limited(whole):
+        most = ">=" if result.check == "throughput" else "<="
+        words = f"{limit_name(result)} {estimate(result)} {most} {limit(result)}: {result.status}"
+        yield from wrapped(label("limit"), words)
     for result in whole.findings:
-        if result.status in ("fail", "unknown") and result.unit != "bytes":
-            yield from wrapped("limit  ", f"{result.check}: {result.status}; {printable(result.message, 300)}")
+        if result.check == "operators" and result.status in ("fail", "unknown"):
+            yield from wrapped(label("nodes"), f"{result.status}: {printable(result.message, 300)}")

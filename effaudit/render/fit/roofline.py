@@ -1,10 +1,113 @@
-"""placeholder"""
+"""The roofline as a plot for a terminal: ASCII, readable without colour."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from effaudit.fit.types import FitReport
+from effaudit.fit.view import DeviceView
+from effaudit.printable import printable
+from effaudit.render.fit.points import Dot, Plot, flops, per_byte, plotted, roof_at
+from effaudit.render.fit.speed import roof
+from effaudit.render.screen import short
+from effaudit.units import human_measure
+from effaudit.wrapping import wrapped
+
+HEIGHT: Final = 16
+MARGIN: Final = 14  # the axis and its labels
+NAMED: Final = 8  # kernels with a letter of their own
+REST: Final = "o"
+CORNER: Final = "+"
+LINE: Final = 80
 
 
-def roofline(report: FitReport, width: int) -> list[str]:
-    """The roofline of a report."""
-    return []
+def roofline(report: FitReport | DeviceView, width: int) -> list[str]:
+    """The plot, the ridges, and the kernels that take longest; why there is none where there is none."""
+    rows = report.rows if isinstance(report, FitReport) else report.kernels
+    found = plotted(report.roofline, rows)
+    title = f"roofline on {printable(report.device, 60)}"
+    if found is None:
+        why = "the profile states no peak and bandwidth for the element types that run"
+        return [title, f"  none: {why if not report.roofline.ridges else 'no kernel computes'}"]
+    named = _named(found.dots, report.latency_s.value)
+    lines = [title, *_canvas(found, named, max(width, 40))]
+    lines += _ridges(found)
+    if said := roof(report):
+        lines += wrapped("  model ", said)
+    return [*lines, *_legend(found, named, report.latency_s.value)]
+
+
+def _named(dots: Sequence[Dot], total_s: float | None) -> list[Dot]:
+    """Those that take longest; where times are not known, those that compute most."""
+    if total_s:
+        return sorted(dots, key=lambda dot: -(dot.row.seconds or 0.0))[:NAMED]
+    return sorted(dots, key=lambda dot: -(dot.row.macs or 0))[:NAMED]
+
+
+def _canvas(found: Plot, named: Sequence[Dot], width: int) -> list[str]:
+    columns = width - MARGIN
+    cells = [[" "] * columns for _ in range(HEIGHT)]
+
+    def put(across: float, up: float, mark: str) -> None:
+        cells[HEIGHT - 1 - round(up * (HEIGHT - 1))][round(across * (columns - 1))] = mark
+
+    for ridge in found.ridges:
+        for column in range(columns):
+            across = column / (columns - 1)
+            intensity = 10 ** (found.across.low + across * (found.across.high - found.across.low))
+            rate = roof_at(ridge, intensity)
+            put(across, found.up.at(rate), "-" if rate == ridge.peak_flop_per_s else "/")
+        put(found.across.at(ridge.flop_per_byte), found.up.at(ridge.peak_flop_per_s), CORNER)
+    letters = {id(dot): chr(ord("A") + i) for i, dot in enumerate(named)}
+    for dot in sorted(found.dots, key=lambda dot: (id(dot) in letters, letters.get(id(dot), ""))):
+        put(found.across.at(dot.intensity), found.up.at(dot.rate), letters.get(id(dot), REST))
+    labels = {
+        HEIGHT - 1 - round(found.up.at(rate) * (HEIGHT - 1)): flops(rate) for rate in found.up.decades(HEIGHT // 3)
+    }
+    lines = [f"{labels.get(i, ''):>{MARGIN - 2}} |{''.join(row)}".rstrip() for i, row in enumerate(cells)]
+    return [*lines, f"{'':>{MARGIN - 2}} +{'-' * columns}", _across(found, columns)]
+
+
+def _across(found: Plot, columns: int) -> str:
+    """The labels below: powers of ten of FLOP/B, as many as have room."""
+    line = [" "] * (columns + MARGIN)
+    free = 0
+    for value in found.across.decades(8):
+        text = per_byte(value) if not free else per_byte(value).removesuffix(" FLOP/B")
+        start = MARGIN - 1 + round(found.across.at(value) * (columns - 1))
+        if start < free or start + len(text) > len(line):
+            continue
+        line[start : start + len(text)] = text
+        free = start + len(text) + 2
+    return "".join(line).rstrip()
+
+
+def _ridges(found: Plot) -> list[str]:
+    lines = []
+    for ridge in found.ridges:
+        head = f"{ridge.dtype} on {ridge.engine}, {ridge.memory}"
+        peak, speed = flops(ridge.peak_flop_per_s), human_measure(ridge.bandwidth_byte_per_s, "B/s")
+        words = f"{per_byte(ridge.flop_per_byte)} = {peak} / {speed} ({printable(head, 60)})"
+        lines += wrapped(f"{CORNER} ridge ", words)
+    return lines
+
+
+def _legend(found: Plot, named: Sequence[Dot], total_s: float | None) -> list[str]:
+    """The kernels with a letter, and what the others are."""
+    lines = [_kernel(chr(ord("A") + i), dot, total_s) for i, dot in enumerate(named)]
+    rest = len(found.dots) - len(named)
+    words = [f"{rest:,} more kernels"] if rest else []
+    if found.apart:
+        words.append(f"{found.apart:,} that compute nothing or whose roof is not known are not drawn")
+    if not all(dot.estimated for dot in found.dots):
+        words.append("a kernel whose time is not known stands on its roof")
+    return [*lines, *(wrapped(f"{REST if rest else ' '}  ", "; ".join(words)) if words else [])]
+
+
+def _kernel(letter: str, dot: Dot, total_s: float | None) -> str:
+    row = dot.row
+    share = f"{100 * row.seconds / total_s:5.1f} %" if row.seconds is not None and total_s else f"{'':>7}"
+    rate = flops(dot.rate)
+    head = f"{letter}  {share}  {per_byte(dot.intensity):>12}  {rate:>12}  {row.regime or '':<7}  "
+    return head + short(row.node, LINE - len(head))

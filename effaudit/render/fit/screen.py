@@ -1,86 +1,106 @@
-"""The screen of one model on one device: the verdict first, then what decides it."""
+"""The screen of one model on one device: the verdict first, then what decides it. At most 40 lines for most models."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import FitReport, MemoryRow
+from effaudit.fit.types import FitReport, Knob, MemoryRow
 from effaudit.printable import printable
 from effaudit.render.fit.serving import lines as serving_lines
-from effaudit.render.fit.words import VERDICTS, how, measured, signed, span
-from effaudit.render.screen import options
+from effaudit.render.fit.speed import speed
+from effaudit.render.fit.words import VERDICTS, decides, estimate, how, label, limit, limit_name, limited, signed, span
+from effaudit.render.screen import options, short
 from effaudit.units import human_bytes, human_measure, rounded
 from effaudit.wrapping import WIDTH, wrapped
 
+HEIGHT: Final = 40
+NEXT: Final = 2  # lines of the next command
 ALIVE: Final = 3  # tensors of the peak that are named
-KNOBS: Final = 5
-NOTES: Final = 4
+HEADS: Final = ("memory", "need", "have", "margin", "")
 SIGNS: Final = {"fail": "X", "unknown": "?", "warn": "!"}
+# (knobs, notes), the most talkative first
+_LEVELS: Final = ((5, 4), (4, 3), (3, 2), (3, 1), (2, 0), (1, 0))
 
 
 def screen(report: FitReport, *, more: bool) -> list[str]:
-    """The lines; where `more` follows, no next command does."""
+    """The lines; one with much to say shows fewer knobs and notes. Where `more` follows, no next command does."""
+    for knobs, notes in _LEVELS:
+        lines = _lines(report, knobs, notes)
+        if len(lines) <= HEIGHT - NEXT:
+            break
+    return [*lines, *([] if more else _next(report))]
+
+
+def _lines(report: FitReport, knobs: int, notes: int) -> list[str]:
     return [
         *_head(report),
         "",
         *_memories(report),
         *_peak(report),
         *_proof(report),
-        *_speed(report),
+        *speed(report),
         *_operators(report),
         *_limits(report),
         *_serving(report),
         *_batches(report),
-        *_knobs(report),
-        *_notes(report),
-        *([] if more else _next(report)),
+        *_knobs(report, knobs),
+        *_notes(report, notes),
     ]
 
 
 def _head(report: FitReport) -> list[str]:
-    lines = wrapped("", f"{printable(report.model, None)} on {report.device}: {VERDICTS[report.status]}")
-    lines += wrapped("device ", printable(report.title, None))
-    lines += wrapped("as     ", how(report))
+    lines = wrapped("", f"{printable(report.model, None)} on {printable(report.device, 60)}: {VERDICTS[report.status]}")
+    lines += wrapped(label("device"), printable(report.title, 200))
+    lines += wrapped(label("as"), how(report))
     dims = [f"{printable(n, 40)}={d.value} ({d.origin})" for n, d in report.dims.items() if d.value is not None]
     if dims:
-        lines += wrapped("dims   ", ", ".join(dims[:8]))
-    return [*lines, *wrapped("decides", f" {printable(report.bottleneck, 200)}")]
+        lines += wrapped(label("dims"), ", ".join(dims[:8]))
+    return [*lines, *wrapped(label("decides"), decides(report))]
 
 
 def _memories(report: FitReport) -> list[str]:
     rows = report.memory.rows
     if not rows:
         return []
-    cells = [(r.memory, span(r.need_bounds), _have(r), signed(r.margin_bytes), _sign(report, r)) for r in rows]
-    heads = ("memory", "need", "have", "margin", "")
-    widths = [max(len(row[i]) for row in (heads, *cells)) for i in range(5)]
-    lines = [_line(heads, widths)]
-    for row, cell in zip(rows, cells, strict=True):
-        lines.append(_line(cell, widths))
-        lines += wrapped("         ", ", ".join(f"{item.what} {span(item.bounds)}" for item in row.items))
+    cells = [(*memory(row), sign(report.findings, row)) for row in rows]
+    return aligned(HEADS, cells, [_what(row) for row in rows])
+
+
+def memory(row: MemoryRow) -> tuple[str, str, str, str]:
+    """Name, need, have and margin of a memory."""
+    have = "not known" if row.have_bytes is None else human_bytes(row.have_bytes)
+    return printable(row.memory, 16), span(row.need_bounds), have, signed(row.margin_bytes)
+
+
+def aligned(heads: tuple[str, ...], cells: Sequence[tuple[str, ...]], below: Sequence[Sequence[str]] = ()) -> list[str]:
+    """A table: the first column to the left, the last a sign, numbers to the right; lines below each row."""
+    widths = [max(len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
+    lines = [_row(heads, widths)]
+    for i, row in enumerate(cells):
+        lines += [_row(row, widths), *(below[i] if below else ())]
     return lines
 
 
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+def _row(cells: tuple[str, ...], widths: list[int]) -> str:
     name, *numbers, sign = cells
-    aligned = "  ".join(f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:4], strict=True))
-    return f"{name:<{widths[0]}}  {aligned}  {sign}".rstrip()
+    made = "  ".join(f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True))
+    return f"{name:<{widths[0]}}  {made}  {sign}".rstrip()
 
 
-def _have(row: MemoryRow) -> str:
-    if row.have_bytes is None:
-        return "not known"
-    whole = human_bytes(row.have_bytes)
-    if row.contiguous_bytes is not None and row.contiguous_bytes < row.have_bytes:
-        return f"{whole} ({human_bytes(row.contiguous_bytes)} in one piece)"
-    return whole
+def _what(row: MemoryRow) -> list[str]:
+    """What lies in it, and how much of it is in one piece."""
+    said = ", ".join(f"{printable(item.what, 40)} {span(item.bounds)}" for item in row.items)
+    if row.contiguous_bytes is not None and row.contiguous_bytes < (row.have_bytes or 0):
+        said += f"; has {human_bytes(row.contiguous_bytes)} in one piece"
+    return wrapped(label(), said)
 
 
-def _sign(report: FitReport, row: MemoryRow) -> str:
-    for result in report.findings:
+def sign(findings: Sequence[Result], row: MemoryRow) -> str:
+    """What the checks of a memory found, as a sign."""
+    for result in findings:
         if result.where == row.memory and result.unit == "bytes" and result.status in SIGNS:
             return SIGNS[result.status]
     return ""
@@ -90,14 +110,18 @@ def _peak(report: FitReport) -> list[str]:
     memory = report.memory
     lines = []
     if memory.peak_node is not None and memory.live_set:
-        alive = [f"{printable(t.name, 40)} {human_bytes(t.bytes)}" for t in memory.live_set[:ALIVE]]
-        rest = len(memory.live_set) - ALIVE
-        alive += [f"{rest} more"] if rest > 0 else []
-        lines += wrapped("peak   ", f"at {printable(memory.peak_node, 60)}: {', '.join(alive)}")
+        lines += wrapped(label("peak"), f"at {short(memory.peak_node, 60)}")
+        width = max(len(human_bytes(tensor.bytes)) for tensor in memory.live_set[:ALIVE])
+        for tensor in memory.live_set[:ALIVE]:
+            size = f"{label()}{human_bytes(tensor.bytes):>{width}}  "
+            lines.append(size + short(tensor.name, WIDTH - len(size)))
+        rest = memory.live_set[ALIVE:]
+        if rest:
+            size = human_bytes(sum(tensor.bytes for tensor in rest))
+            lines.append(f"{label()}{size:>{width}}  in {len(rest)} more")
     if memory.arena_constant_bytes is not None and _is_small(report):
-        lines.append(
-            f"set    constexpr size_t kTensorArenaSize = {memory.arena_constant_bytes};  // the most estimated"
-        )
+        constant = f"constexpr size_t kTensorArenaSize = {memory.arena_constant_bytes};"
+        lines.append(f"{label('set')}{constant}  // at the most")
     return lines
 
 
@@ -114,71 +138,30 @@ def _proof(report: FitReport) -> list[str]:
     if report.proof is None:
         floor = human_bytes(report.memory.floor_bytes)
         words = f"by the plan found; not proven: the floor under these rules is {floor}"
-        return wrapped("proof  ", words)
-    return wrapped("proof  ", f"under the rules of {report.memory.rules}: {printable(report.proof, 400)}")
-
-
-def _speed(report: FitReport) -> Iterator[str]:
-    time = report.latency_s
-    each = "" if report.throughput_per_s is None else f", {rounded(report.throughput_per_s, 4)} inferences/s"
-    yield from wrapped("time   ", f"{measured(time, 's')}{each}")
-    yield from wrapped("       ", printable(time.basis, 300))
-    yield from _roofline(report)
-    if report.energy_j is not None:
-        per_joule = report.energy.inferences_per_j
-        rate = f", {rounded(per_joule, 4)} inferences/J" if per_joule else ""
-        yield from wrapped("energy ", f"{measured(report.energy_j, 'J')}{rate}")
-        yield from wrapped("       ", printable(report.energy_j.basis, 300))
-        yield from _around(report)
-
-
-def _roofline(report: FitReport) -> Iterator[str]:
-    found = report.roofline
-    if found.intensity is None:
-        return
-    words = f"{rounded(found.intensity, 3)} FLOP/B"
-    for ridge in found.ridges:
-        words += f"; ridge {rounded(ridge.flop_per_byte, 3)} ({ridge.dtype} on {ridge.engine}, {ridge.memory})"
-    if found.regime is not None:
-        words += f": {found.regime}-bound"
-    shares = [(found.memory_share, "bytes"), (found.overhead_share, "launches")]
-    told = [f"{100 * share:.0f} % of the time bound by {what}" for share, what in shares if share]
-    yield from wrapped("roof   ", "; ".join([words, *told]))
-
-
-def _around(report: FitReport) -> Iterator[str]:
-    energy, words = report.energy, []
-    if energy.carbon_kg is not None:
-        words.append(f"{human_measure(energy.carbon_kg * 1000, 'g')} CO2")
-    if energy.cost is not None:
-        words.append(f"costs {energy.cost:.3g}")
-    if energy.inferences_per_battery is not None:
-        words.append(f"{rounded(energy.inferences_per_battery, 4)} inferences per battery")
-    if energy.ops_per_w is not None:
-        words.append(f"{human_measure(energy.ops_per_w, 'OPS/W')}")
-    if words:
-        yield from wrapped("       ", ", ".join(words))
+        return wrapped(label("proof"), words)
+    return wrapped(label("proof"), f"under the rules of {report.memory.rules}: {printable(report.proof, 400)}")
 
 
 def _operators(report: FitReport) -> Iterator[str]:
     for result in report.findings:
         if result.check == "operators" and result.status != "skipped":
-            yield from wrapped("nodes  ", printable(result.message, 500))
+            yield from wrapped(label("nodes"), printable(result.message, 400))
 
 
-def _limits(report: FitReport) -> Iterator[str]:
-    for result in report.findings:
-        if result.check in ("latency", "throughput", "energy", "bandwidth") and result.status != "skipped":
-            yield from wrapped("limit  ", _held(result))
-
-
-def _held(result: Result) -> str:
-    low, high = result.bounds
-    unit = {"1/s": "/s", "bytes/s": "B/s"}.get(result.unit, result.unit)
-    most = "unbounded" if high is None else human_measure(high, unit)
-    limit = "" if result.limit is None else human_measure(result.limit, unit)
-    sign = ">=" if result.check == "throughput" else "<="
-    return f"{result.check} {human_measure(low or 0.0, unit)} .. {most} {sign} {limit}: {result.status}"
+def _limits(report: FitReport) -> list[str]:
+    found = limited(report)
+    if not found:
+        return []
+    cells = [
+        (
+            limit_name(r),
+            estimate(r),
+            f"{'at least' if r.check == 'throughput' else 'at most'} {limit(r)}",
+            f"{r.status}{' X' if r.status == 'fail' else ' ?' if r.status == 'unknown' else ''}",
+        )
+        for r in found
+    ]
+    return aligned(("limit", "estimate", "asked", ""), cells)
 
 
 def _serving(report: FitReport) -> list[str]:
@@ -199,25 +182,54 @@ def _batches(report: FitReport) -> Iterator[str]:
     yield "compute-bound from no batch up to 65,536" if turn is None else f"compute-bound from batch {turn:,} on"
 
 
-def _knobs(report: FitReport) -> Iterator[str]:
+def _knobs(report: FitReport, most: int) -> Iterator[str]:
+    """What would change it: first the changes of the plan, then other numbers of the same network."""
     if not report.knobs:
         return
+    plans = [knob for knob in report.knobs if not _is_as_if(knob)][:most]
+    others = [knob for knob in report.knobs if _is_as_if(knob)]
     yield ""
-    yield "closest knobs"
-    for knob in report.knobs[:KNOBS]:
-        cost = f", at the cost of {knob.cost}" if knob.cost else ""
+    if plans:
+        yield "closest knobs"
+    width = max((len(human_bytes(knob.need_bytes)) for knob in plans), default=0)
+    sized = {row.memory for row in report.memory.rows if row.have_bytes is not None}
+    for knob in plans:
+        verdict = "FITS" if knob.fits else "too large" if knob.memory in sized else "not known"
+        head = f"  {human_bytes(knob.need_bytes):>{width}} of {printable(knob.memory, 16)}  {verdict:<9}  "
+        yield from _knob(head, knob)
+    for knob in others:
         verdict = "FITS" if knob.fits else "does not fit"
-        label = f"  {human_bytes(knob.need_bytes):>10}  {verdict}  "
-        yield from wrapped(label, f"{knob.what} ({knob.memory}){cost}   {knob.option}")
+        need = f"{human_bytes(knob.need_bytes)} of {printable(knob.memory, 16)}"
+        cost = f", {knob.cost}" if knob.cost else ""
+        yield from _with_option("", f"{knob.what}: {verdict} ({need}{cost})", knob.option)
 
 
-def _notes(report: FitReport) -> Iterator[str]:
-    if report.notes:
+def _knob(head: str, knob: Knob) -> Iterator[str]:
+    cost = f", at the cost of {knob.cost}" if knob.cost else ""
+    yield from _with_option(head, f"{knob.what}{cost}", knob.option)
+
+
+def _with_option(head: str, text: str, shown: str) -> Iterator[str]:
+    words, option = printable(text, 200), printable(shown, None)
+    if len(head) + len(words) + len(option) + 3 <= WIDTH:
+        yield f"{head}{words}   {option}"
+        return
+    yield from wrapped(head, words)
+    yield f"    {option}"  # whole, however long: it is there to be copied
+
+
+def _is_as_if(knob: Knob) -> bool:
+    return knob.option.startswith("--quantize")
+
+
+def _notes(report: FitReport, most: int) -> Iterator[str]:
+    if report.notes and most:
         yield ""
-    for note in report.notes[:NOTES]:
-        yield from wrapped("note   ", printable(note, 400))
-    if len(report.notes) > NOTES:
-        yield f"note   {len(report.notes) - NOTES} more in -f json"
+    for note in report.notes[:most]:
+        yield from wrapped(label("note"), printable(note, 300))
+    rest = len(report.notes) - most
+    if rest > 0:
+        yield f"{label('note')}{rest} {'more ' if most else ''}in -f json"
 
 
 def _next(report: FitReport) -> list[str]:
@@ -225,8 +237,9 @@ def _next(report: FitReport) -> list[str]:
     if report.model == "-":
         return []
     model, sizes = shlex.quote(report.model), options(report.given)
+    as_if = [f"--quantize {report.quantize}"] if report.quantize else []
     if any(r.check == "ram" and r.status != "pass" for r in report.findings):
-        command = ["effaudit memory", model, *sizes, f"--runtime {report.memory.rules}", "--buffers"]
+        command = ["effaudit memory", model, *sizes, f"--runtime {report.memory.rules}", *as_if, "--buffers"]
     else:
-        command = ["effaudit fit", model, *sizes, f"--device {report.device}", "--nodes"]
-    return ["", f"next   {printable(' '.join(command), None)}"[: WIDTH * 4]]
+        command = ["effaudit fit", model, *sizes, f"--device {shlex.quote(report.device)}", *as_if, "--nodes"]
+    return ["", f"next    {printable(' '.join(command), None)}"]

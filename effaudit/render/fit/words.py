@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from effaudit.fit.types import FitReport, SecondsReport
+from effaudit.checks.types import Result
+from effaudit.fit.types import FitReport, Pipeline, SecondsReport
+from effaudit.printable import printable
 from effaudit.units import human_bytes, human_measure
 
 VERDICTS: Final = {
@@ -13,6 +15,13 @@ VERDICTS: Final = {
     "does-not-fit": "DOES NOT FIT",
     "unknown": "NOT KNOWN",
 }
+UNITS: Final = {"1/s": "/s", "bytes/s": "B/s"}
+LIMITED: Final = ("latency", "throughput", "energy", "bandwidth")  # the checks that are not of bytes or operators
+
+
+def label(name: str = "") -> str:
+    """The column of labels."""
+    return f"{name:<8}"
 
 
 def measured(one: SecondsReport, unit: str) -> str:
@@ -26,11 +35,16 @@ def measured(one: SecondsReport, unit: str) -> str:
 
 
 def span(bounds: tuple[int, int | None]) -> str:
-    """Bytes between two bounds."""
+    """Bytes between two bounds, the unit once where both have the same."""
     low, high = bounds
-    if low == high:
-        return human_bytes(low)
-    return f"{human_bytes(low)} .. {'unbounded' if high is None else human_bytes(high)}"
+    if high is None:
+        return f"{human_bytes(low)} or more" if low else "not known"
+    return human_bytes(low) if low == high else _between(human_bytes(low), human_bytes(high))
+
+
+def _between(low: str, high: str) -> str:
+    (a, *unit), (b, *same) = low.split(" "), high.split(" ")
+    return f"{a} .. {b} {unit[0]}" if unit == same else f"{low} .. {high}"
 
 
 def signed(size: int | None) -> str:
@@ -38,7 +52,68 @@ def signed(size: int | None) -> str:
     return "not known" if size is None else f"{'-' if size < 0 else '+'}{human_bytes(abs(size))}"
 
 
+def estimate(result: Result) -> str:
+    """What a check measured, in its unit."""
+    low, high = result.bounds
+    if low is None and high is None:
+        return "not known"
+    unit = UNITS.get(result.unit, result.unit)
+    if low == high:
+        return human_measure(low or 0.0, unit)
+    if high is None:
+        return f"at least {human_measure(low or 0.0, unit)}" if low else "not known"
+    return _between(human_measure(low or 0.0, unit), human_measure(high, unit))
+
+
+def limit(result: Result) -> str:
+    """What it is held against."""
+    if result.limit is None:
+        return "none"
+    return human_measure(result.limit, UNITS.get(result.unit, result.unit))
+
+
+def limit_name(result: Result) -> str:
+    """What is limited; there is one latency, and a bandwidth of each memory."""
+    return f"{result.check} {printable(result.where, 16)}" if result.check == "bandwidth" else result.check
+
+
+def limited(report: FitReport | Pipeline) -> list[Result]:
+    """The limits that the user set, and what was found."""
+    return [result for result in report.findings if result.check in LIMITED and result.status != "skipped"]
+
+
+def decides(report: FitReport) -> str:
+    """What decides, and by how much: the bottleneck with its numbers."""
+    named = report.bottleneck
+    found = [r for r in report.findings if r.status in ("fail", "unknown") and named.startswith(_name(r))]
+    if not found:
+        return printable(f"{named} of its limit" if named.endswith("%") else named, 200)
+    result = max(found, key=lambda r: (r.status == "fail", len(r.where)))
+    if result.unit == "bytes":
+        low, high = result.bounds
+        need = "" if low is None else f" needs {span((int(low), None if high is None else int(high)))}"
+        has = ", its size is not known" if result.limit is None else f", has {human_bytes(int(result.limit))}"
+        open_items = [
+            item.what
+            for row in report.memory.rows
+            if row.memory == result.where and result.status == "unknown"
+            for item in row.items
+            if item.bounds[1] is None
+        ]
+        why = f": {' and '.join(open_items[:3])} not bounded" if open_items else ""
+        return printable(f"{_name(result)}{need}{has}{why}", 200)
+    if result.check in LIMITED:
+        sign = ">=" if result.check == "throughput" else "<="
+        state = "fails" if result.status == "fail" else "not known"
+        return printable(f"{result.check} {estimate(result)} {sign} {limit(result)}: {state}", 200)
+    return printable(named, 200)
+
+
+def _name(result: Result) -> str:
+    return f"{result.check} {result.where}".strip()
+
+
 def how(report: FitReport) -> str:
     """How the model is run."""
     as_if = f", as if {report.quantize}" if report.quantize else ""
-    return f"{report.runtime_title} ({report.runtime}){as_if}"
+    return printable(f"{report.runtime_title} ({report.runtime}){as_if}", 300)

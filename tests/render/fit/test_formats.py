@@ -1,0 +1,130 @@
+"""What programs read: CSV, JSON, SVG and Markdown hold what the document holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from effaudit.errors import UsageError
+from effaudit.render.fit import render
+from effaudit.tables.fit import LISTS
+from effaudit.tables.table import Shown
+
+from .goldens import made, printed
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def table(name: str, *lists: str) -> list[dict[str, str]]:
+    text = "".join(render("csv", made(name), Shown(lists)))
+    found = list(csv.reader(io.StringIO(text), strict=True))
+    assert {len(row) for row in found} == {len(found[0])}
+    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+
+
+def test_csv_has_a_row_per_verdict() -> None:
+    found = made("several").verdicts
+    rows = table("several")
+    assert [(row["model"], row["device"], row["status"]) for row in rows] == [
+        (one.model, one.device, one.status) for one in found
+    ]
+    assert len(rows) == 4
+    for row, one in zip(rows, found, strict=True):
+        assert one.latency_s.value is not None
+        assert float(row["latency_s"]) == one.latency_s.value
+        assert int(row["exit_code"]) == one.exit_code
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_csv_of_a_list_begins_with_model_and_device(name: str) -> None:
+    rows = table("several", name)
+    assert list(rows[0])[:2] == ["model", "device"] if rows else name == "left"
+    if name in ("nodes", "roofline"):
+        assert len(rows) == sum(len(one.rows) for one in made("several").verdicts)
+
+
+def test_csv_holds_one_table() -> None:
+    with pytest.raises(UsageError, match="csv holds one table; ask for one of nodes, left"):
+        list(render("csv", made("fits"), Shown(("nodes", "left"))))
+
+
+def test_unknown_is_empty_in_csv_and_null_in_json() -> None:
+    assert table("silent")[0]["latency_s"] == ""
+    found = json.loads("".join(render("json", made("silent"), Shown())))
+    assert found["verdicts"][0]["latency_s"]["value"] is None
+    assert found["verdicts"][0]["memory"]["rows"][0]["have_bytes"] is None
+    assert found["exit_code"] == 4
+
+
+def test_json_of_a_report_adds_the_device() -> None:
+    found = json.loads(printed("report", "json"))["models"][0]
+    assert found["device"]["device"] == "acme-board"
+    assert "status" not in found["device"]
+    assert len(found["device"]["kernels"]) == 15
+    nodes = {node["name"] for node in found["nodes"]}
+    assert {row["node"] for row in found["device"]["kernels"]} <= nodes
+
+
+@pytest.mark.parametrize("name", ["fits", "limited"])
+def test_svg_has_a_point_per_kernel(name: str) -> None:
+    report = made(name).verdicts[0]
+    root = ElementTree.fromstring("".join(render("svg", made(name), Shown())))
+    titles = [c.findtext(f"{SVG}title") or "" for c in root.iter(f"{SVG}circle") if c.find(f"{SVG}title") is not None]
+    assert sorted(title.split(";")[0] for title in titles) == sorted(row.node for row in report.rows if row.intensity)
+    for title in titles:
+        assert "FLOP/B" in title
+        assert "attainable" in title
+    assert len(root.findall(f"{SVG}polyline")) == len(report.roofline.ridges)
+    assert not list(root.iter(f"{SVG}script"))
+
+
+def test_svg_points_lie_on_the_plot_and_below_the_roof() -> None:
+    root = ElementTree.fromstring(printed("fits", "svg"))
+    roof = [tuple(map(float, pair.split(","))) for pair in root.findall(f"{SVG}polyline")[0].attrib["points"].split()]
+    dots = [c for c in root.iter(f"{SVG}circle") if c.find(f"{SVG}title") is not None]
+    assert dots
+    for dot in dots:
+        x, y = float(dot.attrib["cx"]), float(dot.attrib["cy"])
+        assert 100 <= x <= 930 and 96 <= y <= 576
+        assert y >= _height(roof, x) - 0.02  # down is less
+
+
+def _height(roof: list[tuple[float, ...]], x: float) -> float:
+    (x0, y0), (x1, y1), (_, y2) = roof
+    return y2 if x >= x1 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+
+
+def test_svg_draws_one_roofline() -> None:
+    with pytest.raises(UsageError, match="svg draws one roofline, not 4"):
+        list(render("svg", made("several"), Shown()))
+    with pytest.raises(UsageError, match="acme-silent states no peak and bandwidth"):
+        list(render("svg", made("silent"), Shown()))
+
+
+@pytest.mark.parametrize("name", ["fits-lists", "too-large", "limited", "silent", "types", "several", "pipeline"])
+def test_markdown_tables_are_well_formed(name: str) -> None:
+    text = printed(name, "markdown")
+    found = [block for block in re.split(r"\n\n+", text) if block.lstrip().startswith("|")]
+    assert found
+    for block in found:
+        cells = {len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().splitlines()}
+        assert len(cells) == 1, block
+    assert text.startswith("### effaudit fit: ")
+
+
+def test_markdown_says_the_status_first() -> None:
+    assert printed("too-large", "markdown").splitlines()[0] == "### effaudit fit: DOES NOT FIT"
+    assert printed("several", "markdown").splitlines()[0] == "### effaudit fit: 2 of 4 fit"
+
+
+def test_one_model_in_several_types_side_by_side() -> None:
+    head, *rows = (line for line in printed("types", "text").splitlines() if line)
+    assert head == "effaudit fit   2 verdicts, all of sample:vww on acme-board"
+    titles = rows[0].split()
+    assert titles[:5] == ["as", "verdict", "exit", "decides", "margin"] and "time" in titles
+    assert [row.split()[0] for row in rows[2:]] == ["fp16", "int8"]
