@@ -157,6 +157,7 @@ class DeviceRuntime(Strict, frozen=True):
     an operator that is not taken cannot run). `code_bytes` is the code of the runtime and its kernels, `state_bytes`
     what it keeps in RAM beyond what `rules` count; `table_bytes_per_node` and `table_bytes_per_tensor` are what it
     stores in flash beside the weights. `transfer_*`: moving tensors between `engine` and `fallback`.
+    `computes` names the element types that the engine computes in another one (float32: float16).
     """
 
     name: str
@@ -174,6 +175,7 @@ class DeviceRuntime(Strict, frozen=True):
     table_bytes_per_tensor: Fact | None = None
     transfer_bandwidth_byte_per_s: Fact | None = None
     transfer_latency_s: Fact | None = None
+    computes: dict[str, str] = {}
     note: str = ""
 
 

@@ -32,6 +32,13 @@ class Setting(msgspec.Struct, frozen=True):
     elsewhere: Mapping[int, str] = NOWHERE
     transfer_s: float = 0.0
 
+    def computed(self, kernel: Kernel) -> Kernel:
+        """The kernel in the element type that the engine computes it in."""
+        dtype = self.runtime.computes.get(kernel.dtype)
+        if dtype is None or kernel.index in self.elsewhere:
+            return kernel
+        return msgspec.structs.replace(kernel, dtype=dtype)
+
     def entry(self, engine: str, kernel: Kernel, main: str) -> Performance | None:
         """What the profile says of a kernel's element type; of one without products, whose type it does not state,
         what it says of the type `main` that most products are in."""
@@ -56,6 +63,7 @@ def setting(
 
 def latency(kernels: Sequence[Kernel], where: Setting) -> Latency:
     """How long one inference takes. Of kernels whose work is a range the most counts; the least bounds it below."""
+    kernels = [where.computed(kernel) for kernel in kernels]
     main = main_dtype(kernels)
     timed = tuple(_timed(kernel, where, main) for kernel in kernels)
     found = _total(timed, where, main)

@@ -56,14 +56,15 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     """Everything the checks see. Raises UsageError for what the device does not have."""
     runtime = runtime_of(device, asked.runtime)
     made = planned(audited.graph, _memory_asked(runtime, asked))
-    found = kernels(made.graph, made.flow)
+    work = kernels(made.graph, made.flow)
     placed, placement = placement_of(audited, made, runtime)
-    elsewhere = _elsewhere(found, placed, placement, runtime)
+    elsewhere = _elsewhere(work, placed, placement, runtime)
     weights = sum(item.bytes.low for item in weight_items(made.graph))
     arena = made.with_workspaces or made.arena
     size = arena.low if arena.high is None else arena.high
     where = setting(device, runtime, weights, size, elsewhere, _transfer_s(runtime, placement))
-    timed = latency(found, where)
+    timed = latency(work, where)
+    found = tuple(one.kernel for one in timed.kernels)
     return Subject(
         audited=audited,
         device=device,
@@ -129,8 +130,8 @@ def reserved(device: Device, wanted: Mapping[str, int | Fraction]) -> dict[str, 
 
 
 def placement_of(audited: Audited, made: Planned, runtime: DeviceRuntime) -> tuple[Graph, Placement | None]:
-    """(the graph that is placed, where its nodes run): as ONNX Runtime hands it to its providers (constants folded) where
-    the operators are stated of ONNX graphs, else as the runtime lowers it."""
+    """(the graph that is placed, where its nodes run): with constants folded, as ONNX Runtime gives it its providers,
+    where the operators are stated of ONNX graphs; else as the runtime lowers it."""
     if not runtime.supports:
         return made.graph, None
     support = find_operators(runtime.supports)

@@ -23,8 +23,8 @@ NO_RESERVE: Final[Mapping[str, int | Fraction]] = {}
 
 class ServingAsked(msgspec.Struct, frozen=True):
     """How a model shall be served: `batch` sequences (None: what the file states, else 1) of `context` tokens (None:
-    what the file states), prompts of `prompt` tokens (None: assumed), fed one sequence at a time, the cache in `kv_dtype` (None: that of
-    the file).
+    what the file states), prompts of `prompt` tokens (None: assumed), which are fed one sequence at a time, the cache
+    in `kv_dtype` (None: that of the file).
 
     `reserve`: memory (by name or kind) -> bytes, or a fraction of its size, that the model shall not have. `quantize`
     as in `effaudit.lower.as_if`, `planner` in place of the runtime's. `given` are sizes of dims that have no role here,

@@ -141,6 +141,17 @@ def test_the_cache_is_not_counted_twice(tmp_path: Path) -> None:
     assert m.apart.value == 2 * 4095 * GQA.token
 
 
+def test_prompts_are_fed_one_at_a_time(tmp_path: Path) -> None:
+    """But for a model without a cache, which takes its whole batch in a run."""
+    gpu = device(tmp_path)
+    one, eight = (asked("sample:decoder-gqa", gpu, context=64, batch=batch, prompt=32) for batch in (1, 8))
+    assert one.prefill is not None and eight.prefill is not None and eight.prefill.batch == one.prefill.batch == 1
+    assert one.memory.prefill_activations == eight.memory.prefill_activations
+    assert any("one sequence at a time" in note for note in eight.notes)
+    whole = asked("sample:bert-base", gpu, context=16, batch=8).prefill
+    assert whole is not None and (whole.batch, whole.new) == (8, 16)
+
+
 # ---- laws
 @settings(max_examples=12)
 @given(st.integers(1, 6), st.integers(1, 300), st.integers(0, 3), st.integers(0, 200))
@@ -189,6 +200,25 @@ def test_a_memory_of_unknown_size(tmp_path: Path) -> None:
     assert served.memory.fits is None and "size of hbm" in served.memory.why
     assert served.longest_context.limit == "unknown" and "size of hbm" in served.longest_context.why
     assert {row.fits for row in (*served.contexts, *served.batches)} == {None}
+
+
+def test_what_is_a_range_stays_one(tmp_path: Path) -> None:
+    """ONNX Runtime's own arena depends on its version: so does the longest context."""
+    served = asked("sample:decoder-gqa", device(tmp_path, rules="ort", size=3_000_000), context=64, prompt=8)
+    low, high = served.memory.total.bounds
+    longest = served.longest_context
+    assert high is not None and low is not None and low < high and served.memory.why
+    assert longest.sure is not None and longest.at_most is not None and longest.sure < longest.at_most
+    between = asked("sample:decoder-gqa", device(tmp_path, rules="ort", size=(low + high) // 2), context=64, prompt=8)
+    assert between.memory.fits is None and between.memory.short == 0
+
+
+def test_a_large_graph_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("effaudit.serving.sized.MAX_WORK", 0)
+    served = asked("sample:decoder-gqa", device(tmp_path), context=64)
+    assert served.memory.fits and served.decode is not None
+    assert served.longest_context.limit == "unknown" and "too large" in served.longest_context.why
+    assert [row.context for row in served.contexts] == [64] and [row.batch for row in served.batches] == [1]
 
 
 def test_weights_that_spill(tmp_path: Path) -> None:

@@ -69,12 +69,12 @@ def roof_at(ridge: RidgeReport, intensity: float) -> float:
 
 def per_byte(intensity: float) -> str:
     """FLOP per byte in three digits."""
-    return f"{rounded(intensity, 3) if intensity >= 0.01 else f'{intensity:.2g}'} FLOP/B"
+    return f"{rounded(intensity, 3) if 0.01 <= intensity < 1e6 else f'{intensity:.2e}'} FLOP/B"
 
 
 def flops(rate: float) -> str:
     """FLOP/s in three digits."""
-    return human_measure(rate, "FLOP/s")
+    return human_measure(rate, "FLOP/s") if 1 <= rate < 1e15 else f"{rate:.2e} FLOP/s"
 
 
 def _dot(row: KernelRow) -> Dot | None:

@@ -20,6 +20,7 @@ NAMED: Final = 8  # kernels with a letter of their own
 REST: Final = "o"
 CORNER: Final = "+"
 LINE: Final = 80
+SHORTEST: Final = 12  # characters of a name
 
 
 def roofline(report: FitReport | DeviceView, width: int) -> list[str]:
@@ -46,11 +47,14 @@ def _named(dots: Sequence[Dot], total_s: float | None) -> list[Dot]:
 
 
 def _canvas(found: Plot, named: Sequence[Dot], width: int) -> list[str]:
-    columns = width - MARGIN
+    last = HEIGHT - 1
+    labels = {last - round(found.up.at(rate) * last): flops(rate) for rate in found.up.decades(HEIGHT // 3)}
+    margin = max([MARGIN, *(len(text) + 2 for text in labels.values())])
+    columns = width - margin
     cells = [[" "] * columns for _ in range(HEIGHT)]
 
     def put(across: float, up: float, mark: str) -> None:
-        cells[HEIGHT - 1 - round(up * (HEIGHT - 1))][round(across * (columns - 1))] = mark
+        cells[last - round(up * last)][round(across * (columns - 1))] = mark
 
     for ridge in found.ridges:
         for column in range(columns):
@@ -60,22 +64,21 @@ def _canvas(found: Plot, named: Sequence[Dot], width: int) -> list[str]:
             put(across, found.up.at(rate), "-" if rate == ridge.peak_flop_per_s else "/")
         put(found.across.at(ridge.flop_per_byte), found.up.at(ridge.peak_flop_per_s), CORNER)
     letters = {id(dot): chr(ord("A") + i) for i, dot in enumerate(named)}
-    for dot in sorted(found.dots, key=lambda dot: (id(dot) in letters, letters.get(id(dot), ""))):
-        put(found.across.at(dot.intensity), found.up.at(dot.rate), letters.get(id(dot), REST))
-    labels = {
-        HEIGHT - 1 - round(found.up.at(rate) * (HEIGHT - 1)): flops(rate) for rate in found.up.decades(HEIGHT // 3)
-    }
-    lines = [f"{labels.get(i, ''):>{MARGIN - 2}} |{''.join(row)}".rstrip() for i, row in enumerate(cells)]
-    return [*lines, f"{'':>{MARGIN - 2}} +{'-' * columns}", _across(found, columns)]
+    for dot in found.dots:
+        put(found.across.at(dot.intensity), found.up.at(dot.rate), REST)
+    for dot in reversed(named):  # the letters on top, the slowest last
+        put(found.across.at(dot.intensity), found.up.at(dot.rate), letters[id(dot)])
+    lines = [f"{labels.get(i, ''):>{margin - 2}} |{''.join(row)}".rstrip() for i, row in enumerate(cells)]
+    return [*lines, f"{'':>{margin - 2}} +{'-' * columns}", _across(found, columns, margin)]
 
 
-def _across(found: Plot, columns: int) -> str:
+def _across(found: Plot, columns: int, margin: int) -> str:
     """The labels below: powers of ten of FLOP/B, as many as have room."""
-    line = [" "] * (columns + MARGIN)
+    line = [" "] * (columns + margin)
     free = 0
     for value in found.across.decades(8):
         text = per_byte(value) if not free else per_byte(value).removesuffix(" FLOP/B")
-        start = MARGIN - 1 + round(found.across.at(value) * (columns - 1))
+        start = margin - 1 + round(found.across.at(value) * (columns - 1))
         if start < free or start + len(text) > len(line):
             continue
         line[start : start + len(text)] = text
@@ -110,4 +113,4 @@ def _kernel(letter: str, dot: Dot, total_s: float | None) -> str:
     share = f"{100 * row.seconds / total_s:5.1f} %" if row.seconds is not None and total_s else f"{'':>7}"
     rate = flops(dot.rate)
     head = f"{letter}  {share}  {per_byte(dot.intensity):>12}  {rate:>12}  {row.regime or '':<7}  "
-    return head + short(row.node, LINE - len(head))
+    return head + short(row.node, max(LINE - len(head), SHORTEST))
