@@ -145,12 +145,12 @@ def fit(
         raise ValueError("expected at least one measurement to fit")
     loss = _Loss(samples, boards, start, most, scaled=scaled)
     found = loss.start
-    best, steps = loss(found), np.ones(WIDTH)
+    ways = np.concatenate((np.eye(WIDTH), [[-1.0, 1.0, *(0.0,) * (WIDTH - 2)]]))  # the last: pointwise without conv
+    best, steps = loss(found), np.ones(len(ways))
     for _ in range(ROUNDS):
-        for i in range(WIDTH):
+        for i, way in enumerate(ways):
             for step in (steps[i], -steps[i]):
-                tried = found.copy()
-                tried[i] += step
+                tried = found + step * way
                 value = loss(tried)
                 if value < best - 1e-6:
                     found, best = tried, value

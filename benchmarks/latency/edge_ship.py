@@ -179,12 +179,7 @@ def _of_edge_tpu(device: Device, seen: Sequence[Case], fits: dict[Key, Entry]) -
     start = npu_costs(others, fits)
     costs = _edge_fit(own, board, start)
     apart = [_left_out(case, own, board, start) for case in own]
-    factor = interval(apart)
-    inside = sum(error <= math.log(factor) * (1 + 1e-9) for error in apart) / len(apart)
-    ratios = [math.exp(error) - 1 for error in apart]
-    error = Error(
-        median(ratios), factor, inside, len(own), "Coral's benchmarks; each network estimated from the others"
-    )
+    error = _error_of(apart, "Coral's benchmarks; each network estimated from the others")
     peak = board.compute
     rated: dict[str, tuple[str, float]] = {
         name: ("fraction_of_peak", cost) if i < 5 else ("op_per_s", cost * peak)
@@ -192,7 +187,7 @@ def _of_edge_tpu(device: Device, seen: Sequence[Case], fits: dict[Key, Entry]) -
     }
     numbers = {
         "bandwidth_fraction": costs[-3],
-        "activation_fraction": 0.0,
+        "activation_fraction": board.crossing,
         "per_inference_s": costs[-1],
         "per_kernel_s": costs[-2],
     }

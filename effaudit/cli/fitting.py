@@ -6,14 +6,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from effaudit.checks.subject import Limits
 from effaudit.cli.audits import each
 from effaudit.cli.options import items
-from effaudit.device.types import Device
+from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked, Sequences
@@ -21,6 +21,7 @@ from effaudit.fit.model import document, fit
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument, FitReport
 from effaudit.load.binding import MAX_DIM, Given
+from effaudit.nearest import did_you_mean
 from effaudit.units import parse_bytes, parse_count, parse_measure
 
 MAX_TIMES: Final = 10**9
@@ -47,6 +48,9 @@ def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -
     from effaudit.device.find import find
 
     folders = device_folders(os.environ)
+    if unknown := [kind for kind in kinds if kind not in get_args(Kind)]:
+        hint = did_you_mean(unknown[0], get_args(Kind))
+        raise UsageError(f"--class {unknown[0]}: expected one of {', '.join(get_args(Kind))}{hint}")
     found = {device.name: device for name in items(names) for device in [find(name, folders)]}
     if every or kinds:
         for entry in catalogue(folders):
@@ -82,7 +86,7 @@ def asked(**options: Any) -> tuple[FitAsked, ...]:
             prompt=_count(options["prompt"], "--prompt"),
             kv_dtype=options["kv_dtype"],
         ),
-        batches=tuple(n for text in items(options["batches"]) for n in [_count(text, "--batch")] if n is not None),
+        batches=_batches(options["batches"]),
         effort=options["effort"],
     )
     types = items(options["quantize"])
@@ -120,6 +124,12 @@ def _reserve(options: Sequence[str]) -> dict[str, int | Fraction]:
         else:
             found[name] = parse_bytes(amount, f"--reserve {name}")
     return found
+
+
+def _batches(options: Sequence[str]) -> tuple[int, ...]:
+    """Batch sizes; a comma always separates two."""
+    texts = [text.strip() for option in options for text in option.split(",") if text.strip()]
+    return tuple(dict.fromkeys(size for text in texts if (size := _count(text, "--batch")) is not None))
 
 
 def _count(text: str | None, what: str) -> int | None:

@@ -159,7 +159,7 @@ def _abstract(device: Device, folders: Sequence[str]) -> str:
             break
         names |= more
     made = [one.name for one in known if not one.abstract and key(one.name) in names]
-    which = f"choose {' or '.join(map(printable, made))}" if made else f"write one with extends: {device.name}"
+    which = f"choose one of {', '.join(map(printable, made))}" if made else f"write one with extends: {device.name}"
     return f"{device.name} is only there to be extended; {which}"
 
 

@@ -149,7 +149,7 @@ def _memories(device: Device) -> Iterator[str]:
 def _check(name: str) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{printable(repr(name), 60)}: expected lower-case letters, digits, - and . (such as st-stm32h743)"
+            f"{printable(repr(name), 60)}: expected lower-case letters, digits, - and . (such as st-nucleo-h743zi)"
         )
 
 

@@ -36,7 +36,7 @@ def problems(device: Device) -> list[str]:
 def _identity(device: Device) -> Iterator[str]:
     for key, name in (("name", device.name), *((f"aliases[{i}]", a) for i, a in enumerate(device.aliases))):
         if not NAME.fullmatch(name):
-            yield f"$.{key}: expected lower-case letters, digits, - and . (such as st-stm32h743), got {_said(name)}"
+            yield f"$.{key}: expected lower-case letters, digits, - and . (such as st-nucleo-h743zi), got {_said(name)}"
     for key, source in device.sources.items():
         if source.url and not _URL.fullmatch(source.url):
             yield f"$.sources.{printable(key)}.url: expected an address with https://, got {_said(source.url)}"
@@ -60,8 +60,8 @@ def inside(path: str, value: Any) -> Iterator[tuple[str, Fact]]:
     if isinstance(value, Fact):
         yield path, value
     elif isinstance(value, msgspec.Struct):
-        for field in msgspec.structs.fields(value):
-            yield from inside(f"{path}.{field.encode_name}", getattr(value, field.name))
+        for name, key in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
+            yield from inside(f"{path}.{key}", getattr(value, name))
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from inside(f"{path}.{key}", item)

@@ -102,6 +102,7 @@ def memory(sized: Sized, found: Needs, token: Quantity, apart: Quantity, kept: M
     why = found.total.why
     if low.left < 0:
         fits = False
+        why = f"no memory of {sized.device.name} may hold the {low.homeless}" if low.homeless else why
     elif low.unknown:
         why = f"the size of {low.unknown} is not known"
     elif high is not None and high.left >= 0:

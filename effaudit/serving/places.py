@@ -32,12 +32,14 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """Where parts lie; `left` are the bytes free, negative where some have no place. `unknown` names a memory whose
-    size is not known: there nothing ever runs out."""
+    """Where parts lie; `left` are the bytes free, negative where some have no place: what
+    the last memory cannot hold is shown there all the same. `unknown` names a memory whose size is not known: there
+    nothing ever runs out. `homeless` is what no memory of the device may hold."""
 
     uses: tuple[Use, ...]
     left: int
     unknown: str = ""
+    homeless: str = ""
 
 
 def reserved(device: Device, asked: Mapping[str, int | Fraction]) -> dict[str, int]:
@@ -79,7 +81,7 @@ def place(device: Device, parts: Parts, kept: Mapping[str, int]) -> Placed:
     sizes = {memory.name: total_size(memory) for memory in memories}
     free = {name: None if size is None else size - kept.get(name, 0) for name, size in sizes.items()}
     used: dict[str, dict[str, int]] = {name: {} for name in free}
-    missing, unknown = 0, ""
+    missing, unknown, homeless = 0, "", ""
     wanted = {
         "weights": parts.weights,
         "cache": parts.cache,
@@ -87,8 +89,8 @@ def place(device: Device, parts: Parts, kept: Mapping[str, int]) -> Placed:
         "runtime": parts.runtime,
     }
     for what, size in wanted.items():
-        left = size
-        for memory in _for(device, what):
+        left, homes = size, _for(device, what)
+        for memory in homes:
             room = free[memory.name]
             here = left if room is None else max(min(left, room), 0)
             unknown = unknown or (memory.name if room is None and here else "")
@@ -98,13 +100,16 @@ def place(device: Device, parts: Parts, kept: Mapping[str, int]) -> Placed:
             if not left:
                 break
         missing += left
+        if left and homes:
+            used[homes[-1].name][what] += left
+        homeless = homeless or (what if left and not homes else "")
     spare = sum(room for name, room in free.items() if room is not None and room > 0 and used[name])
     uses = tuple(
         Use(name, sizes[name], kept.get(name, 0), *(used[name].get(what, 0) for what in wanted))
         for name in sizes
         if used[name]
     )
-    return Placed(uses, -missing if missing else spare, unknown)
+    return Placed(uses, -missing if missing else spare, unknown, homeless)
 
 
 def _for(device: Device, what: str) -> list[Memory]:

@@ -201,8 +201,8 @@ def _notes(
     """What the figures take for granted."""
     if sizes.shape.prompt is not None and sizes.shape.cached:
         fed = "one sequence at a time" if sizes.shape.prompts == 1 else "all sequences at once"
-        assumed = " (an assumption: --prompt gives another size)" if sizes.prompt_assumed else ""
-        yield f"prompts of {sizes.shape.prompt:,} tokens are fed {fed}{assumed}"
+        assumed = " (an assumption; --prompt gives another size)" if sizes.prompt_assumed else ""
+        yield f"prompts of {sizes.shape.prompt:,} tokens{assumed} are fed {fed}"
     if found.cached and not found.get("capacity"):
         yield "the cache is updated in place: past and present are one buffer, which the activations leave out"
     yield "a ceiling reads every weight and the cache once a run, of an embedding the rows looked up, and no activation"

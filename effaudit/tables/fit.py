@@ -35,7 +35,7 @@ def summary(document: FitDocument) -> Table:
         Column("runtime", "runtime", width=8, spare=True),
         Column("status", "verdict", width=12),
         Column("exit_code", "exit", COUNT),
-        Column("bottleneck", "decides", width=18),
+        Column("bottleneck", "decides", width=20),
         Column("margin_bytes", "margin", BYTES),
         Column("latency_s", "time", SECONDS),
         Column("low_s", "least", SECONDS, spare=True),

@@ -92,9 +92,9 @@ def test_near_misses(mine: Path) -> None:
 
 
 def test_what_is_only_extended_is_no_device(mine: Path) -> None:
-    assert error("base", mine) == "device 'base': base is only there to be extended; choose leaf"
+    assert error("base", mine) == "device 'base': base is only there to be extended; choose one of leaf"
     written(mine, _small("twig", "extends: leaf"), "twig.yaml")
-    assert "choose leaf or twig" in error("base", mine)
+    assert "choose one of leaf, twig" in error("base", mine)
     assert load("base", [str(mine)]).device.abstract
 
 

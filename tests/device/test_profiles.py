@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from effaudit import runtimes, strict_yaml, support
 from effaudit.device.check import checked
+from effaudit.device.document import shown
+from effaudit.device.facts import stated
 from effaudit.device.find import find, folder, load, locator
 from effaudit.device.folders import Place, files
 from effaudit.device.heads import Head, head, key, scanned
@@ -18,6 +22,7 @@ from effaudit.device.json_schema import json_schema
 from effaudit.device.read import read_device
 from effaudit.device.types import STATUSES, Device
 from effaudit.device.validate import facts
+from effaudit.render.devices.page import page
 
 from .json_schema import wrong
 
@@ -51,7 +56,7 @@ def test_every_number_can_be_looked_up(path: str) -> None:
         source = device.sources[fact.source]
         assert source.url.startswith(("https://", "http://")) or len(source.title) >= 8, (place, fact.source)
     if path in REAL:
-        assert len(found) >= 4
+        assert len(found) >= 3
 
 
 @by_name
@@ -91,6 +96,30 @@ def test_what_a_device_needs(path: str) -> None:
         assert runtime.rules in runtimes.names()
         assert not runtime.supports or runtime.supports in support.names()
     assert device.runtimes
+
+
+@by_name
+def test_its_page_fits(path: str) -> None:
+    lines = page(shown([HEADS[path].name], ()).profiles[0])
+    assert len(lines) <= 75
+    assert all(len(line) <= 80 or "https://" in line or "http://" in line for line in lines)
+
+
+def test_the_profiles_of_the_documentation_hold(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    example = next(block for block in blocks if "extends: " in block)
+    numbers = next(block for block in blocks if block.startswith("size_bytes: "))
+    path = tmp_path / "acme-controller.yaml"
+    path.write_text(example, encoding="utf-8")
+    made = read_device(path, locator())
+    (core, *_), base = made.engines, find("st-nucleo-h743zi")
+    assert core.clock_hz is not None and core.clock_hz.value == 400e6
+    assert made.memories == base.memories and made.reserved[0].size_bytes.value == 98_304
+    text = f"source: a\nstatus: vendor\n{numbers}"
+    assert [fact["unit"] for fact in stated(strict_yaml.parse(text, "x")).values() if isinstance(fact, dict)] == [
+        *("B", "Hz", "B/s", "B", "s"),
+    ]
 
 
 def test_cortex_m7_is_one_real_board() -> None:

@@ -6,16 +6,19 @@ import inspect
 import re
 import types
 from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 import effaudit.memory.types as memory_types
 import effaudit.report.types as report_types
+from effaudit.fit.types import FitDocument
+from effaudit.fit.view import DeviceView
 from effaudit.memory.kernels import KernelReport
 from effaudit.memory.sequences import CacheReport, ScoresReport
 from effaudit.memory.training import TrainingReport
 from effaudit.plan.patches import Parts
+from effaudit.serving.types import BatchRow as ServingBatchRow
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
 from effaudit.views.movement import Movement
@@ -28,6 +31,8 @@ from effaudit.views.winograd import Winograd
 VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
 # Names that types.py knows to the type checker only.
 NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, KernelReport, ScoresReport, TrainingReport, Parts)}
+# Structs whose name another struct of the same page has.
+TITLES: dict[type, str] = {ServingBatchRow: "ServingBatchRow"}
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 
 
@@ -58,12 +63,19 @@ def words(kind: Any) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return " or ".join(words(part) for part in args)
+    if origin is Literal:
+        return ", ".join(f'`"{word}"`' for word in args)
     if origin in (tuple, list):
         inner = list(dict.fromkeys(words(part) for part in args if part is not Ellipsis))
         return f"array of {', '.join(inner)}"
     if origin is not None:
         return "object"
-    return f"[{kind.__name__}](#{kind.__name__.lower()})" if hasattr(kind, "__struct_fields__") else "object"
+    return f"[{title(kind)}](#{title(kind).lower()})" if hasattr(kind, "__struct_fields__") else "object"
+
+
+def title(kind: type) -> str:
+    """The heading of a struct."""
+    return TITLES.get(kind, kind.__name__)
 
 
 def sections() -> str:
@@ -77,6 +89,12 @@ def memory_sections() -> str:
     return "\n\n".join(map(_section, structs(memory_types.MemoryDocument, [])))
 
 
+def fit_sections() -> str:
+    """One section per struct of the document of `effaudit fit`, and of what a report says of a device."""
+    seen: list[type] = []
+    return "\n\n".join(_section(kind) for root in (FitDocument, DeviceView) for kind in structs(root, seen))
+
+
 def _section(kind: type) -> str:
     text = inspect.cleandoc(kind.__doc__ or "")
     rows = [
@@ -85,4 +103,4 @@ def _section(kind: type) -> str:
         if not (kind is Transformer and name == "part_of")
     ]
     prose = re.sub(r"\s*\n(?!\n)", " ", text.replace("\n\n", "\0")).replace("\0", "\n\n")
-    return "\n".join([f"### {kind.__name__}", "", prose, "", "| Field | Type |", "|---|---|", *rows])
+    return "\n".join([f"### {title(kind)}", "", prose, "", "| Field | Type |", "|---|---|", *rows])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effaudit.device.read import read_device
 from effaudit.serving.needs import Shape, needs
 from effaudit.serving.search import largest
 from effaudit.serving.sized import Run, Sized
@@ -180,6 +181,8 @@ def test_nothing_fits(tmp_path: Path) -> None:
     served = asked("sample:decoder-gqa", device(tmp_path, size=500_000), context=64)
     assert served.memory.fits is False and served.memory.short == (served.memory.total.value or 0) - 500_000
     assert served.longest_context.sure == served.largest_batch.sure == 0
+    (use,) = served.memory.uses
+    assert use.need == served.memory.total.value  # what has no place is shown where it would lie
 
 
 def test_a_reserve_takes_its_part(tmp_path: Path) -> None:
@@ -228,6 +231,14 @@ def test_weights_that_spill(tmp_path: Path) -> None:
     near, far = served.memory.uses
     assert near.weights == 300_000 and far.weights == GQA.params * 4 + served.memory.tables - 300_000
     assert far.cache == 16 * GQA.token and served.memory.fits
+
+
+def test_no_memory_for_a_cache(tmp_path: Path) -> None:
+    path = tmp_path / "a100.yaml"
+    device(tmp_path)
+    path.write_text(path.read_text().replace("[weights, activations, kv_cache]", "[weights]"))
+    served = asked("sample:decoder-gqa", read_device(path, lambda name, _: name), context=64)
+    assert served.memory.fits is False and served.memory.why == "no memory of nvidia-a100 may hold the cache"
 
 
 SECOND = """

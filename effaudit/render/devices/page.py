@@ -18,7 +18,7 @@ from effaudit.wrapping import WIDTH, wrapped
 HEIGHT: Final = 60
 LABEL: Final = 7
 # (rows of performance, runtimes, notes) that are shown, the most talkative first
-_LEVELS: Final = ((100, 100, 20), (8, 12, 6), (4, 12, 3), (2, 8, 1), (1, 5, 1), (1, 3, 0))
+_LEVELS: Final = ((100, 100, 20), (8, 12, 6), (4, 12, 3), (2, 8, 1), (1, 5, 1), (1, 3, 1))
 _RATES: Final = ("mac_per_cycle", "mac_per_s", "fraction_of_peak", "op_per_cycle", "op_per_s")
 _SHARED: Final = ("MAC/cycle", "op/cycle", "of peak")
 _ENERGY: Final = {"system_pj_per_mac": "system", "mac_pj": "multiply-add alone", "op_pj": "operation alone"}

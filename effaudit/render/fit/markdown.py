@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from effaudit.fit.types import FitDocument, FitReport, Knob, Pipeline
-from effaudit.render.fit.matrix import verdicts
+from effaudit.render.fit.matrix import in_common, verdicts
 from effaudit.render.fit.pipeline import parts
 from effaudit.render.fit.screen import memory, sign
 from effaudit.render.fit.serving import lines as serving_lines
@@ -47,7 +47,7 @@ def _status(document: FitDocument) -> str:
 def _matrix(document: FitDocument) -> Iterator[str]:
     made, same = verdicts(document)
     if same:
-        yield f"\n{escape(' on '.join(same.values()))}\n"
+        yield f"\n{len(document.verdicts)} verdicts{escape(in_common(same))}\n"
     yield "\n"
     yield from rows(made)
     missed = [report for report in document.verdicts if report.status != "fits"]
@@ -107,7 +107,7 @@ def _figures(report: FitReport) -> Iterator[tuple[str, str]]:
 
 
 def _knob(knob: Knob) -> str:
-    verdict = "FITS" if knob.fits else "does not fit"
+    verdict = "FITS" if knob.fits else "Not shown to fit"
     cost = f", at the cost of {knob.cost}" if knob.cost else ""
     words = escape(f"{knob.what}: {human_bytes(knob.need_bytes)} of {knob.memory}{cost}")
     return f"- {verdict} {words} ({escape(knob.option)})\n"

@@ -21,8 +21,7 @@ NAMED: Final = 6  # verdicts that are explained below the table
 def matrix(document: FitDocument, width: int) -> Iterator[str]:
     """Verdict, what decides, and the figures that decide most often. What is the same in every row stands above it."""
     made, same = verdicts(document)
-    said = [f"{printable(value, 48)}" for value in same.values()]
-    yield f"effaudit fit   {len(document.verdicts)} verdicts{', all of ' if said else ''}{' on '.join(said)}\n"
+    yield "\n".join(wrapped("effaudit fit   ", f"{len(document.verdicts)} verdicts{in_common(same)}")) + "\n"
     yield from table(made, width)
     missed = [report for report in document.verdicts if report.status != "fits"]
     yield "\n" if missed else ""
@@ -45,8 +44,11 @@ def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
         if len(values) == 1 and len(found) > 1 and not (key == "device" and "model" not in same):
             same[key] = values.pop()
     dropped = set(same)
-    if all(row[keys.index("as")] == AS_WRITTEN for row in found):
+    types = {str(row[keys.index("as")]) for row in found}
+    if len(types) == 1:
         dropped.add("as")
+        if types != {AS_WRITTEN}:
+            same["as"] = f"as if {types.pop()}"
     dropped |= {"runtime"} if len({row[keys.index("runtime")] for row in found}) == 1 else set()
     place = keys.index("status")
 
@@ -57,6 +59,12 @@ def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
     columns = tuple(_column(column) for column in made.columns)
     whole = msgspec.structs.replace(made, columns=columns, rows=rows)
     return arranged(whole, Shown(columns=tuple(key for key in keys if key not in dropped))), same
+
+
+def in_common(same: dict[str, str]) -> str:
+    """ ", all of MODEL on DEVICE, as if int8"."""
+    signs = {"model": ", all of ", "device": " on ", "as": ", "}
+    return "".join(f"{signs[key]}{printable(value, 60)}" for key, value in same.items())
 
 
 def _column(column: Column) -> Column:

@@ -192,16 +192,22 @@ def _knobs(report: FitReport, most: int) -> Iterator[str]:
     if plans:
         yield "closest knobs"
     width = max((len(human_bytes(knob.need_bytes)) for knob in plans), default=0)
-    sized = {row.memory for row in report.memory.rows if row.have_bytes is not None}
     for knob in plans:
-        verdict = "FITS" if knob.fits else "too large" if knob.memory in sized else "not known"
+        verdict = "FITS" if knob.fits else "too large" if _above(report, knob) else "not known"
         head = f"  {human_bytes(knob.need_bytes):>{width}} of {printable(knob.memory, 16)}  {verdict:<9}  "
         yield from _knob(head, knob)
     for knob in others:
-        verdict = "FITS" if knob.fits else "does not fit"
+        verdict = "FITS" if knob.fits else "does not fit" if _above(report, knob) else "not shown to fit"
         need = f"{human_bytes(knob.need_bytes)} of {printable(knob.memory, 16)}"
         cost = f", {knob.cost}" if knob.cost else ""
         yield from _with_option("", f"{knob.what}: {verdict} ({need}{cost})", knob.option)
+
+
+def _above(report: FitReport, knob: Knob) -> bool:
+    """Whether what is needed with the change is more than the memory has; else something about it is not known."""
+    sizes = [row.have_bytes for row in report.memory.rows if row.memory == knob.memory]
+    sizes += [row.contiguous_bytes for row in report.memory.rows if row.memory == knob.memory]
+    return any(size is not None and knob.need_bytes > size for size in sizes)
 
 
 def _knob(head: str, knob: Knob) -> Iterator[str]:

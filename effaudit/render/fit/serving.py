@@ -97,6 +97,7 @@ def _memory(serving: Serving) -> Iterator[str]:
     for use in m.uses:
         yield from wrapped("       ", _use(use))
     verdict = "FITS" if m.fits else f"DOES NOT FIT: {human_bytes(m.short)} short at least"
+    verdict += f" ({m.why})" if m.fits is False and m.why else ""
     if m.fits is None:
         verdict = f"cannot be told: {m.why}"
     yield from wrapped("       ", verdict)
