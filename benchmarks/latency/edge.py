@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.latency.edge_boards import Place, place_of
-from benchmarks.latency.edge_model import WIDTH, Board, Costs, Fitted, Sample, fit, seconds, work
+from benchmarks.latency.edge_model import CLASSES, WIDTH, Board, Costs, Fitted, Sample, fit, seconds, work
 from benchmarks.latency.rows import UNSTATED, Row, read
 from benchmarks.latency.score import Scored
 from benchmarks.zoo import NETWORKS
@@ -116,7 +116,9 @@ def _error(one: Found) -> float:
 
 
 def interval(errors: Sequence[float]) -> float:
-    """The factor within which `SHARE` of these errors (of the logarithm) lie."""
+    """The factor within which `SHARE` of these errors (of the logarithm) lie; infinite where there are none."""
+    if not errors:
+        return math.inf
     ranked = sorted(errors)
     return math.exp(ranked[min(math.ceil(SHARE * len(ranked)), len(ranked)) - 1])
 
@@ -154,7 +156,8 @@ def estimate(case: Case, others: Sequence[Case], fits: dict[Key, Entry]) -> tupl
 
 
 def entry_of(key: Key, others: Sequence[Case], fits: dict[Key, Entry]) -> Entry:
-    """The fit of a runtime and type, made once. Raises ValueError where nothing of it was measured."""
+    """The fit of a runtime and type, made once; where nothing of it was measured, that of the whole family, and where
+    nothing of that was either, the parameters before any measurement."""
     if key not in fits:
         fits[key] = _entry(key, others, fits)
     return fits[key]
@@ -173,13 +176,12 @@ def _entry(key: Key, others: Sequence[Case], fits: dict[Key, Entry]) -> Entry:
     facts = [board for _, board in order]
     narrow = _INT8 if dtype == "int8" else 1.0
     if family == "hexagon":
-        start = _wider(_HEXAGON, narrow)
-        fitted = fit(samples, facts, start, scaled=True)
+        start, most = _wider(_HEXAGON, narrow), None
     else:
-        most = (*(narrow,) * 7, 2.0, 1e-3, 1e-1)
         first = ("cpu", GENERIC["cpu"], dtype)
         start = _CPU if key == first else entry_of(first, others, fits).fitted.costs
-        fitted = fit(samples, facts, start, most=most)
+        most = (*(narrow,) * len(CLASSES), 2.0, 1e-3, 1e-1)
+    fitted = fit(samples, facts, start, most=most, scaled=family == "hexagon") if samples else Fitted(start, ())
     return Entry(fitted, tuple(name for name, _ in order), tuple(place.generation for place in places.values()))
 
 
@@ -189,13 +191,15 @@ def _wider(costs: Costs, factor: float) -> Costs:
 
 def slowness(generation: int, entry: Entry) -> float:
     """Of a version of Hexagon, from those measured: their geometric mean where it was, else on the line through the
-    two nearest (logarithm over version), between or beyond them."""
+    two nearest (logarithm over version), between or beyond them; 1 where none was."""
     of: dict[float, list[float]] = {}
     for version, slow in zip(entry.generations, entry.fitted.slowness, strict=True):
         if version is not None:
             of.setdefault(_place(version), []).append(math.log(slow))
     points = sorted((place, fmean(logs)) for place, logs in of.items())
     wanted = _place(generation)
+    if not points:
+        return 1.0
     if wanted in of or len(points) == 1:
         return math.exp(dict(points).get(wanted, points[0][1]))
     first = min(max((i for i, point in enumerate(points) if point[0] < wanted), default=0), len(points) - 2)

@@ -30,6 +30,7 @@ _PROFILE_OF: Final[Mapping[str, str]] = {
     "firefly-rk3399-cpu-v1-1": "rockchip-rk3399-cpu",
     "odroid": "hardkernel-odroid-n2plus",
     "qualcomm-qcs8550-proxy": "qualcomm-qcs8550",
+    "qualcomm-snapdragon-8gen2": "qualcomm-qcs8550",
     "qualcomm-qcs8450-proxy": "qualcomm-qcs8450",
 }
 # Clocks of boards that were measured at more than one: `host_processor_frequency` of the system's description in
@@ -43,10 +44,20 @@ _CORAL: Final[Mapping[str, Board]] = {
 }
 # Boards whose NPU leaves networks with a scale per channel to another engine, as their profile says.
 _PER_CHANNEL: Final[Mapping[str, str]] = {"st-stm32mp257f-dk2": "gpu"}
-# Versions of the Hexagon Tensor Processor of chips without a profile: SM8450, SM8850.
+# Versions of the Hexagon Tensor Processor of chips without a profile: SM8350, SM8450 (twice), SM8850, SA8255, SA8295,
+# and the X Plus, whose NPU is the X Elite's.
 # https://github.com/tensorflow/tensorflow/blob/17566b41c9ba/tensorflow/lite/experimental/litert/vendors/qualcomm/core/schema/soc_table.cc
 # https://github.com/pytorch/executorch/pull/15987
-_HEXAGON: Final[Mapping[str, int]] = {"qualcomm-qcs8450": 69, "qualcomm-snapdragon-8-elite-gen5": 81}
+# https://notebookcheck.com/...840679.0.html (the source of qualcomm-snapdragon-x-elite.yaml)
+_HEXAGON: Final[Mapping[str, int]] = {
+    "qualcomm-snapdragon-888": 68,
+    "qualcomm-sa8295p": 68,
+    "qualcomm-qcs8450": 69,
+    "qualcomm-snapdragon-8gen1": 69,
+    "qualcomm-sa8255p": 73,
+    "qualcomm-snapdragon-x-plus-8-core": 73,
+    "qualcomm-snapdragon-8-elite-gen5": 81,
+}
 _KINDS: Final[Mapping[str, str]] = {"cpu": "cpu", "mali": "gpu", "npu": "npu"}  # family -> engine's name
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +35,10 @@ GPU, CPU = "gpu", "cpu"
 COVERED: Final = 0.9  # of unseen measurements inside the interval
 GPU_RUNTIMES: Final = frozenset(("tensorrt",))
 CPU_RUNTIMES: Final = frozenset(("openvino", "pytorch", "onnxruntime"))
-# Of processors only products are fitted: their power is not the limit, and there is no DLA.
+# Of processors, which are few, only products are fitted. How power limits the clock and how caches keep activations is
+# taken over from GPUs; they count as older than Ampere.
 CPU_HELD: Final = tuple(name for name in START if name not in ("conv", "grouped", "fully_connected"))
+TAKEN_OVER: Final = ("needed_w", "older_needed", "cache_mib")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -67,8 +69,8 @@ def place_of(device: Device) -> Place:
 
 def _board(device: Device, engine: Engine, dtype: str) -> Board:
     dla = next((dense_flop_per_s(one, dtype) for one in device.engines if one.name == "dla"), None)
-    older = engine.kind == "gpu" and int(re.sub(r"\D", "", engine.isa) or 0) < AMPERE
-    watts = device.energy.tdp_w if device.energy is not None and engine.kind == "gpu" else None
+    older = engine.kind != "gpu" or int(re.sub(r"\D", "", engine.isa) or 0) < AMPERE
+    watts = None if device.energy is None else device.energy.tdp_w or device.energy.active_w
     return Board(
         op_per_s=dense_flop_per_s(engine, dtype) or 0.0,
         byte_per_s=_value(device.memories[0].read_bandwidth_byte_per_s),
@@ -76,14 +78,14 @@ def _board(device: Device, engine: Engine, dtype: str) -> Board:
         watts=None if watts is None or watts.value is None else float(watts.value),
         older=older,
         dla_op_per_s=dla or 0.0,
-        cache_bytes=_cache(device) if engine.kind == "gpu" else 0.0,
+        cache_bytes=_cache(device),
     )
 
 
 def _cache(device: Device) -> float:
-    """The size of the last cache; 0 where the profile states none."""
+    """The size of the caches that the profile states."""
     sizes = [memory.size_bytes.value for memory in device.memories if memory.kind == "cache" and memory.size_bytes]
-    return float(max((size for size in sizes if size is not None), default=0))
+    return float(sum(size for size in sizes if size is not None))
 
 
 def _value(fact: Fact | None) -> float:
@@ -122,9 +124,17 @@ def gpus(row: Row) -> int:
 
 
 def law_of(rows: Sequence[Row], kind: str) -> Law:
-    """The law of a kind of board, from rows of it."""
-    samples = [sample_of(row) for row in rows if _place(row).kind == kind]
-    return fit(samples, CPU_HELD if kind == CPU else ())
+    """The law of a kind of board, from the rows of that kind; of CPU what is TAKEN_OVER from those of GPU."""
+    gpu, cpu = ([sample_of(row) for row in rows if _place(row).kind == one] for one in (GPU, CPU))
+    law = _of_gpus(tuple(gpu))
+    if kind == GPU:
+        return law
+    return fit(cpu, CPU_HELD, {**START, **{name: law.values[name] for name in TAKEN_OVER}})
+
+
+@lru_cache(maxsize=256)
+def _of_gpus(samples: tuple[Sample, ...]) -> Law:
+    return fit(samples) if samples else Law(START)
 
 
 def _place(row: Row) -> Place:
@@ -139,12 +149,12 @@ def scored(rows: Iterable[Row]) -> list[Scored]:
     is left out in its turn."""
     known = used(rows)
     found: list[Scored] = []
-    for kind in (GPU, CPU):
-        of_kind = [row for row in known if _place(row).kind == kind]
-        for name in sorted({_place(row).name for row in of_kind}):
-            others = [row for row in of_kind if _place(row).name != name]
-            law, factor = law_of(others, kind), interval_factor(unseen(others, kind))
-            found += [_scored(row, law, factor, others) for row in of_kind if _place(row).name == name]
+    for name in sorted({_place(row).name for row in known}):
+        own = [row for row in known if _place(row).name == name]
+        others = [row for row in known if _place(row).name != name]
+        kind = _place(own[0]).kind
+        law, factor = law_of(others, kind), interval_factor(unseen(others, kind))
+        found += [_scored(row, law, factor, others) for row in own]
     return sorted(found, key=lambda one: one.row.line)
 
 
@@ -162,10 +172,10 @@ def group_of(row: Row) -> str:
 
 
 def unseen(rows: Sequence[Row], kind: str) -> list[float]:
-    """The logarithm of estimate over measurement of every row, by the law of the other boards: one number per network,
-    batch and board."""
+    """The logarithm of estimate over measurement of every row of a kind of board, by the law of the other boards: one
+    number per network, batch and board."""
     cells: dict[tuple[str, str, int | None], list[float]] = {}
-    for name in sorted({_place(row).name for row in rows}):
+    for name in sorted({_place(row).name for row in rows if _place(row).kind == kind}):
         law = law_of([row for row in rows if _place(row).name != name], kind)
         for row in rows:
             if _place(row).name == name:

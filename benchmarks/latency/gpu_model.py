@@ -9,7 +9,7 @@ Ampere need more power and more cycles per launch, each by a fitted factor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -45,7 +45,7 @@ ENOUGH: Final = 1e-7
 class Board(msgspec.Struct, frozen=True):
     """What a board states: operations and bytes per second at its peaks, cycles per second, watts (None where it states
     none: then its clock is never limited), whether its chip is older than Ampere, operations per second of its DLAs,
-    bytes of its last cache."""
+    bytes of its last caches."""
 
     op_per_s: float
     byte_per_s: float
@@ -114,21 +114,21 @@ def _on_gpu(law: Law, board: Board, kernels: Work) -> float:
     return float((np.maximum(compute, memory) + launches).sum())
 
 
-def fit(samples: Sequence[Sample], held: Sequence[str] = ()) -> Law:
+def fit(samples: Sequence[Sample], held: Sequence[str] = (), begin: Mapping[str, float] = START) -> Law:
     """The law that comes closest: damped Gauss-Newton on the logarithms. Samples of the same network, batch and board
-    count as one, at their geometric mean; `held` names what stays where it starts."""
+    count as one, at their geometric mean; `held` names what stays where it begins."""
     cases = _cases(samples)
     free = [name for name in NAMES if name not in held]
-    start = np.log(np.array([START[name] for name in free]))
+    start = np.log(np.array([begin[name] for name in free]))
     stiff = np.array([PULL / STIFF.get(name, 1.0) for name in free])
 
     def residual(at: Any) -> Any:
-        law = Law({**START, **dict(zip(free, map(float, np.exp(at)), strict=True))})
+        law = Law({**begin, **dict(zip(free, map(float, np.exp(at)), strict=True))})
         errors = np.array([np.log(seconds(law, case) / case.seconds) for case in cases])
         return np.concatenate([_tempered(errors), stiff * (at - start)])
 
     found = _descended(residual, start)
-    return Law({**START, **dict(zip(free, map(float, np.exp(found)), strict=True))})
+    return Law({**begin, **dict(zip(free, map(float, np.exp(found)), strict=True))})
 
 
 def _cases(samples: Sequence[Sample]) -> list[Sample]:

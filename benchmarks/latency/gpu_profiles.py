@@ -26,6 +26,7 @@ from benchmarks.latency.gpu import (
 from benchmarks.latency.gpu_model import Board, Law
 from benchmarks.latency.gpu_work import CLASSES, FUSED
 from benchmarks.latency.rows import Row
+from benchmarks.latency.score import Scored
 from effaudit.device.read import read_device
 from effaudit.device.types import Device
 
@@ -39,15 +40,15 @@ LIKE_INT8: Final = ("float8e4m3fn", "float16", "bfloat16", "float32")
 NO_INTEGERS: Final = ("sm_70",)  # tensor cores without integers: no row is of such a board
 SKIPPED: Final = ("sm_53",)  # no tensor cores
 ALIKE: Final = "as fitted to int8: no row is of this element type"
-HELD: Final = "not fitted: where the search for the one of GPUs starts"
+HELD: Final = "not fitted to processors: that of GPUs, or where the search for it starts"
 
 
 def write(rows: Sequence[Row]) -> list[Path]:
     """Fits, and writes every profile of a GPU, server or desktop processor; the files written."""
     known, written = used(rows), []
+    found = scored(known)
     for kind in (GPU, CPU):
-        of_kind = [row for row in known if _kind(row) == kind]
-        law, error = law_of(of_kind, kind), tuple(_prediction_error(of_kind, kind))
+        law, error = law_of(known, kind), tuple(_prediction_error(known, found, kind))
         for path, device in _devices(kind):
             text = MARK + "performance:\n" + "".join(f"{line}\n" for line in _entries(device, kind, law, error))
             path.write_text(_with_source(path.read_text(encoding="utf-8")) + text, encoding="utf-8")
@@ -92,8 +93,9 @@ def _entries(device: Device, kind: str, law: Law, error: Sequence[str]) -> Itera
 def _as_int8(boards: Mapping[str, Board]) -> Board:
     """The board whose power is held against its peak: that of int8 also for wider types, whose products take as much
     more energy as there are fewer of them. Where there is none it would be twice that of float16."""
-    wider = boards.get("float16", next(iter(boards.values())))
-    return boards.get("int8", msgspec.structs.replace(wider, op_per_s=2 * wider.op_per_s))
+    if "int8" in boards or "float16" not in boards:
+        return boards.get("int8", next(iter(boards.values())))
+    return msgspec.structs.replace(boards["float16"], op_per_s=2 * boards["float16"].op_per_s)
 
 
 def _entry(engine: str, dtype: str, runtime: str, law: Law, board: Board, kind: str, *, own: bool) -> Iterator[str]:
@@ -137,14 +139,14 @@ def _dla(law: Law) -> Iterator[str]:
     yield "    note: beside the GPU, on convolutional networks; no measurement is of the DLA alone"
 
 
-def _prediction_error(rows: Sequence[Row], kind: str) -> Iterator[str]:
-    """Of the rows, each board left out in its turn; the interval as the boards that are not left out call for it."""
-    found = scored(rows)
+def _prediction_error(rows: Sequence[Row], found: Sequence[Scored], kind: str) -> Iterator[str]:
+    """Of a kind of board: each left out in its turn, and the interval as the errors of all call for it."""
+    of_kind = [one for one in found if _kind(one.row) == kind]
     factor = interval_factor(unseen(rows, kind))
     yield "    prediction_error:"
-    yield f"      median_ratio: {significant(float(np.median([abs(one.error) for one in found])), 3)}"
+    yield f"      median_ratio: {significant(float(np.median([abs(one.error) for one in of_kind])), 3)}"
     yield f"      interval_factor: {significant(factor, 3)}"
-    yield f"      coverage_ratio: {significant(float(np.mean([one.inside for one in found])), 2)}"
-    yield f"      rows_count: {len(found)}"
+    yield f"      coverage_ratio: {significant(float(np.mean([one.inside for one in of_kind])), 2)}"
+    yield f"      rows_count: {len(of_kind)}"
     yield '      dataset: "MLPerf Inference v1.1, v3.0, v3.1 and v4.0, closed division"'
     yield f"      date: {DATE}"

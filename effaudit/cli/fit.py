@@ -89,7 +89,7 @@ def command(
     from effaudit.fit.model import OpenDims
 
     try:
-        document = audit_all(runs, devices, made, given(dim, shape), definitions(operators))
+        document = audit_all(runs, devices, made, given(dim, shape, model), definitions(operators))
     except OpenDims as error:
         raise UsageError(f"{error}; give it: {_completed(error.dims)}") from None
     from effaudit.render.fit import render

@@ -12,6 +12,7 @@ import msgspec
 
 from effaudit.checks.subject import Limits
 from effaudit.cli.audits import each
+from effaudit.cli.messages import complain
 from effaudit.cli.options import items
 from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
@@ -54,7 +55,9 @@ def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -
     found = {device.name: device for name in items(names) for device in [find(name, folders)]}
     if every or kinds:
         for entry in catalogue(folders):
-            if not entry.abstract and not entry.problem and (every or entry.kind in kinds):
+            if entry.problem and not entry.abstract:
+                complain(f"{entry.path}: left out: {entry.problem}")
+            elif not entry.abstract and (every or entry.kind in kinds):
                 found.setdefault(entry.name, find(entry.path, folders))
     if not found:
         raise UsageError("which device? name one with --device; `effaudit devices list` shows them")

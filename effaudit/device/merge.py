@@ -67,10 +67,12 @@ def _is_number(value: dict[str, Any]) -> bool:
 
 
 def _things(key: str, base: list[Any], own: list[Any]) -> list[Any]:
-    """In the order of `own`, then what only `base` has: the first runtime of a profile is its default."""
+    """Those of both in the order of `base`, then what only `own` has: memories fill in that order. Of runtimes those of
+    `own` come first: the first is the default."""
     found = {_identity(key, item): item for item in base}
-    made = [_joined("", found.pop(_identity(key, item), item), item) for item in own]
-    return made + list(found.values())
+    mine = {_identity(key, item): _joined("", found.get(_identity(key, item), item), item) for item in own}
+    both = {**mine, **found, **mine} if key == "runtimes" else {**found, **mine}
+    return list(both.values())
 
 
 def _identity(key: str, item: Any) -> tuple[str, ...] | int:

@@ -194,7 +194,8 @@ class Rate(Strict, frozen=True):
 
 
 class PredictionError(Strict, frozen=True):
-    """How far estimates were from measurements that they had not seen (leave one board out).
+    """How far estimates were from measurements that they had not seen (leave one board out). `median_ratio` is the
+    median of |estimate / measurement - 1|.
 
     `interval_factor`: measurements lie between estimate / factor and estimate x factor as often as `coverage_ratio`
     says.

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from effaudit.device.contiguous import total_size
 from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Device, Memory
 from effaudit.estimate.memories import Share, bandwidth, holding, placed
@@ -110,6 +111,12 @@ def _memory_seconds(device: Device, weights: int, cache: int, held: tuple[int, i
         return None, "the profile names no memory that holds weights"
     times = [float(bytes_of[name]) / speed for name, speed in speeds.items() if speed]
     return (max(times), why) if times else (None, why)
+
+
+def processor_cache(device: Device, size: int) -> str:
+    """The cache of the processor that holds so many bytes from run to run, "" where none is known to."""
+    sizes = {m.name: total_size(m) or 0 for m in device.memories if m.kind == "cache"}
+    return next((name for name, held in sizes.items() if size <= held), "")
 
 
 def cache_shares(device: Device, size: int) -> tuple[Share, ...]:

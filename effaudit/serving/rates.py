@@ -11,6 +11,16 @@ def rate(tokens: int, time: Seconds) -> Rate:
     return Rate(_per(tokens, time.value), _per(tokens, time.high), _per(tokens, time.low), time.basis)
 
 
+def no_faster(time: Seconds, ceiling: Ceiling) -> Seconds:
+    """An estimate that does not go below what the peaks of the device allow."""
+    least = ceiling.seconds
+    if least is None or ceiling.held or time.low >= least:
+        return time
+    value = None if time.value is None else max(time.value, least)
+    high = None if time.high is None else max(time.high, least)
+    return Seconds(value, least, high, f"{time.basis}; not below the ceiling")
+
+
 def at_ceiling(tokens: int, ceiling: Ceiling) -> float | None:
     """Tokens per second at the peaks; None where these are not known."""
     return _per(tokens, ceiling.seconds)

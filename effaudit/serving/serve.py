@@ -17,7 +17,7 @@ from effaudit.serving.needs import Needs, Shape, fits, longest, memory, needs, w
 from effaudit.serving.observed import observed
 from effaudit.serving.places import reserved
 from effaudit.serving.positions import positions
-from effaudit.serving.rates import at_ceiling, memory_share, rate
+from effaudit.serving.rates import at_ceiling, memory_share, no_faster, rate
 from effaudit.serving.roles import encoder_missing, roles
 from effaudit.serving.sized import Run, Sized
 from effaudit.serving.types import BatchRow, ContextRow, Longest, Phase, Roles, Serving, ServingAsked
@@ -116,6 +116,7 @@ def _counted(cache: KVCache) -> tuple[KVLayer, ...]:
 def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
     found = sized.latency(run, need.activations.high or need.activations.low)
     ceiling, tokens = sized.ceiling(run), run.batch * run.new
+    time = no_faster(found.total, ceiling)
     macs = [kernel.macs for kernel in sized.kernels(run)]
     high = None if any(m.high is None for m in macs) else sum(m.high or 0 for m in macs)
     return Phase(
@@ -124,9 +125,9 @@ def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
         past=run.past,
         macs=Quantity(sum(m.low for m in macs), high, next((m.why for m in macs if m.why), "")),
         ceiling=ceiling,
-        latency=found.total,
-        tokens_per_s=rate(tokens, found.total),
-        sequence_tokens_per_s=rate(run.new, found.total),
+        latency=time,
+        tokens_per_s=rate(tokens, time),
+        sequence_tokens_per_s=rate(run.new, time),
         ceiling_tokens_per_s=at_ceiling(tokens, ceiling),
         memory_share=memory_share(found),
     )

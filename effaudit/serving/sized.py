@@ -12,6 +12,7 @@ from effaudit.audited import Audited
 from effaudit.dataflow import Flow, flow
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.estimate.latency import latency, setting
+from effaudit.estimate.memories import placed
 from effaudit.estimate.types import Kernel, Latency
 from effaudit.estimate.work import kernels
 from effaudit.graph import Constant, Graph, Node
@@ -27,7 +28,7 @@ from effaudit.plan.verify import verify
 from effaudit.quantity import Quantity
 from effaudit.runtimes import Runtime, find
 from effaudit.serving.cache import cache_bytes, cache_names, cross_bytes, token_bytes
-from effaudit.serving.ceilings import ceiling, compute_bound_from, macs_by_type, reading
+from effaudit.serving.ceilings import cache_shares, ceiling, compute_bound_from, macs_by_type, processor_cache, reading
 from effaudit.serving.roles import given_for, is_valid
 from effaudit.serving.types import Ceiling, Roles, ServingAsked
 from effaudit.table import price
@@ -185,12 +186,33 @@ class Sized:
         return Quantity(own.low + state, None if own.high is None else own.high + state, own.why)
 
     # ---- time
+    def moving(self, run: Run) -> tuple[Kernel, ...]:
+        """The kernels with the cache they read among the bytes that cross a memory's interface in full, as weights do:
+        it is too large, and read too seldom, to stay near the engine between kernels like other activations."""
+        homes = {share.memory.name for share in placed(self.device, "weights", self.constants(run).total)}
+        homes |= {share.memory.name for share in cache_shares(self.device, self.cache_of(run.batch, run.past).low)}
+        past = self.names.intersection(run.graph.inputs)
+        if len(homes) != 1 or not past:
+            return self.kernels(run)
+        return tuple(self._in_full(run, kernel, past) for kernel in self.kernels(run))
+
+    def _in_full(self, run: Run, kernel: Kernel, past: frozenset[str]) -> Kernel:
+        sizes = [run.graph.values[n].nbytes for n in dict.fromkeys(run.graph.nodes[kernel.index].inputs) if n in past]
+        size = sum(n for n in sizes if isinstance(n, int))
+        read = kernel.read_bytes
+        if not size or read.high is None:
+            return kernel
+        size = min(size, read.low)
+        rest, held = Quantity(read.low - size, read.high - size, read.why), kernel.weight_bytes
+        grown = Quantity(held.low + size, None if held.high is None else held.high + size, held.why)
+        return msgspec.structs.replace(kernel, read_bytes=rest, weight_bytes=grown)
+
     def latency(self, run: Run, arena: int) -> Latency:
         """The estimate of a run; `arena` says in which memory its activations lie."""
         key = (run.batch, run.new, run.past)
         if key not in self._latencies:
             where = setting(self.device, self.runtime, self.constants(run).total, arena)
-            self._latencies[key] = latency(self.kernels(run), where)
+            self._latencies[key] = latency(self.moving(run), where)
         return self._latencies[key]
 
     def cache_read(self, batch: int, context: int) -> int:
@@ -203,6 +225,13 @@ class Sized:
         cache = self.cache_read(run.batch, run.past + run.new)
         held = self.constants(run).total, cache
         found = ceiling(self.device, self.runtime.engine, macs, weights, cache, held)
+        near = processor_cache(self.device, weights + cache)
+        if near:
+            why = f"what it reads fits in {near} and may stay there: memory bandwidth need not bound it"
+            bound = found.bound if found.bound == "compute" else ""
+            found = msgspec.structs.replace(
+                found, bound=bound, held=near, why="; ".join(filter(None, (found.why, why)))
+            )
         open_ended = next((kernel for kernel in self.kernels(run) if kernel.macs.value is None), None)
         if open_ended is None:
             return found

@@ -91,7 +91,8 @@ class Ceiling(msgspec.Struct, frozen=True):
     `flops` are those of multiply-accumulates. `weight_bytes` are read once (of an embedding, the rows looked up),
     `cache_bytes` are the keys and values (and states) read, or written by a prompt; activations count nothing, as if
     they never left the chip. `compute_s` and `memory_s` are None where the profile states no peak or no bandwidth
-    (`why`); `seconds` is the larger of those known.
+    (`why`); `seconds` is the larger of those known. `held` names a cache of the processor in which all that is read may
+    stay from run to run: `memory_s` is then no bound.
     """
 
     flops: int
@@ -102,6 +103,7 @@ class Ceiling(msgspec.Struct, frozen=True):
     seconds: float | None
     bound: Bound
     why: str = ""
+    held: str = ""
 
 
 class Phase(msgspec.Struct, frozen=True):

@@ -165,6 +165,12 @@ def test_the_score_says_which_boards_have_sisters() -> None:
     assert len(edge.tables(found).splitlines()) == 4
 
 
+def test_one_board_alone_is_estimated_without_bounds() -> None:
+    (found,) = edge.scored([measured("qualcomm-snapdragon-8gen3", "resnet18", 0.924)], ())
+    assert (found.low, found.high, found.known, found.inside) == (0.0, math.inf, False, True)
+    assert 1e-5 < found.predicted < 1e-1
+
+
 def test_a_board_nobody_describes_is_left_out() -> None:
     assert place_of(measured("acme-phone", "resnet18", 1.0)) is None
     assert edge.cases([measured("acme-phone", "resnet18", 1.0)]) == ()

@@ -32,7 +32,7 @@ def test_named_things_are_joined_one_by_one_in_the_order_of_the_profile() -> Non
     base = {"memories": [{"name": "a", "size_bytes": fact(1), "kind": "ram"}, {"name": "b"}]}
     own = {"memories": [{"name": "c"}, {"name": "a", "size_bytes": fact(2)}]}
     made = merged(base, own)["memories"]
-    assert made == [{"name": "c"}, {"name": "a", "size_bytes": fact(2), "kind": "ram"}, {"name": "b"}]
+    assert made == [{"name": "a", "size_bytes": fact(2), "kind": "ram"}, {"name": "b"}, {"name": "c"}]
 
 
 def test_regions_of_a_memory_are_joined_by_name() -> None:
@@ -51,7 +51,13 @@ def test_two_versions_of_a_runtime_are_two() -> None:
 def test_speeds_are_told_apart_by_engine_type_runtime_and_version() -> None:
     base = {"performance": [{"engine": "e", "dtype": "int8"}, {"engine": "e", "dtype": "int8", "runtime": "r"}]}
     own = {"performance": [{"engine": "e", "dtype": "int8", "runtime": "r", "note": "n"}]}
-    assert merged(base, own)["performance"] == [*own["performance"], {"engine": "e", "dtype": "int8"}]
+    assert merged(base, own)["performance"] == [{"engine": "e", "dtype": "int8"}, *own["performance"]]
+
+
+def test_the_first_runtime_is_that_of_the_profile() -> None:
+    base = {"runtimes": [{"name": "a"}, {"name": "b", "note": "n"}]}
+    made = merged(base, {"runtimes": [{"name": "b"}]})["runtimes"]
+    assert made == [{"name": "b", "note": "n"}, {"name": "a"}]
 
 
 def test_a_rate_is_replaced_whole() -> None:

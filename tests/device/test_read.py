@@ -58,7 +58,7 @@ def test_everything_of_a_profile_is_read(tmp_path: Path) -> None:
 def test_what_a_profile_completes(tmp_path: Path, base: str) -> None:
     written(tmp_path, BOARD)
     made = device(tmp_path, OVER.format(base=base), "acme-fast.yaml")
-    core, sram = made.engines[0], made.memories[-1] if made.memories[-1].name == "sram" else made.memories[0]
+    core, sram = made.engines[0], next(memory for memory in made.memories if memory.name == "sram")
     assert core.clock_hz is not None and (core.clock_hz.value, core.clock_hz.source) == (200e6, "own")
     assert core.cores is not None and (core.cores.value, core.cores.source, core.cores.status) == (
         1,

@@ -10,6 +10,7 @@ from pathlib import Path
 from effaudit.explain import formulas
 from tests.corpus.score import folder
 from tests.render import goldens
+from tests.render.fit import goldens as fit_goldens
 
 from . import console, devices, figures, operators, runtimes, structs, validation
 
@@ -18,6 +19,7 @@ VALIDATION = console.ROOT / "docs" / "validation.md"
 FORMULAS = console.ROOT / "docs" / "formulas.md"
 JSON = console.ROOT / "docs" / "json.md"
 JSON_MEMORY = console.ROOT / "docs" / "json-memory.md"
+JSON_FIT = console.ROOT / "docs" / "json-fit.md"
 RUNTIMES = console.ROOT / "docs" / "runtimes.md"
 DEVICES = console.ROOT / "docs" / "devices.md"
 EXPLAIN = console.ROOT / "docs" / "explain.md"
@@ -30,6 +32,7 @@ def main() -> None:
     _write(FORMULAS, formulas.page())
     _write(JSON, filled(JSON.read_text(encoding="utf-8"), {"views": structs.sections()}))
     _write(JSON_MEMORY, filled(JSON_MEMORY.read_text(encoding="utf-8"), {"memory": structs.memory_sections()}))
+    _write(JSON_FIT, filled(JSON_FIT.read_text(encoding="utf-8"), {"fit": structs.fit_sections()}))
     _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
     _write(RUNTIMES, filled(RUNTIMES.read_text(encoding="utf-8"), {"runtimes": runtimes.sections()}))
     _write(DEVICES, filled(DEVICES.read_text(encoding="utf-8"), devices.parts()))
@@ -39,6 +42,7 @@ def main() -> None:
     else:
         _write(VALIDATION, filled(VALIDATION.read_text(encoding="utf-8"), validation.tables(corpus)))
     goldens.main()
+    fit_goldens.main()
     for page in console.pages():
         _write(page, console.renewed(page.read_text(encoding="utf-8")))
 

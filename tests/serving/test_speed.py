@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from effaudit.estimate.types import Seconds
 from effaudit.quantity import Quantity
 from effaudit.render.fit.serving import lines
-from effaudit.serving.rates import rate
+from effaudit.serving.rates import no_faster, rate
 from effaudit.serving.sized import Sized
-from effaudit.serving.types import Serving
+from effaudit.serving.types import Ceiling, Serving
 from effaudit.wrapping import WIDTH
 from tests.views import caches
 
 from .devices import FIGURES, device
-from .served import LLAMA_7B, SAMPLES, Config, asked, saved, sized
+from .served import GQA, LLAMA_7B, SAMPLES, Config, asked, saved, sized
 
 # How fast kernels run on it, for the tests alone.
 PERFORMANCE = """
@@ -136,6 +136,34 @@ def test_an_estimate_has_bounds_and_a_basis(tmp_path: Path) -> None:
         assert high / value == pytest.approx(1.5) and "fitted to tests" in phase.tokens_per_s.basis
         assert 0 <= phase.memory_share <= 1 and value < (phase.ceiling_tokens_per_s or 0)
     assert [row.batch for row in served.batches] == [1, 4, 16, 64, 256]
+
+
+def test_the_cache_crosses_the_interface_in_full(tmp_path: Path) -> None:
+    """However much of the other activations stays near the engine between kernels."""
+    near = PERFORMANCE.format(dtype="float32") + "    activation_fraction: 0.0001\n    fused: [movement]\n"
+    served = asked("sample:decoder-gqa", device(tmp_path, more=near), context=2**16, batch=8, prompt=1)
+    assert served.decode is not None and served.decode.latency.value is not None
+    read = served.decode.ceiling.weight_bytes + 8 * (2**16 - 1) * GQA.token
+    assert served.decode.latency.value >= read / (0.8 * FIGURES["a100"]["bandwidth"])
+    assert served.decode.latency.low >= (served.decode.ceiling.seconds or 0)
+
+
+def test_no_estimate_is_faster_than_the_ceiling() -> None:
+    ceiling = Ceiling(0, 0, 0, 1.0, 2.0, 2.0, "bandwidth")
+    assert no_faster(Seconds(1.0, 0.5, 4.0, "b"), ceiling) == Seconds(2.0, 2.0, 4.0, "b; not below the ceiling")
+    assert no_faster(Seconds(None, 0.5, None, "b"), ceiling) == Seconds(None, 2.0, None, "b; not below the ceiling")
+    kept = Seconds(3.0, 2.0, 4.0, "b")
+    assert no_faster(kept, ceiling) is kept
+
+
+def test_what_stays_in_the_cache_of_the_processor(tmp_path: Path) -> None:
+    """Bandwidth does not bound what need not come from memory again; compute still does."""
+    gpu = device(tmp_path, second="  - {name: l2, kind: cache, size_bytes: 50000000}")
+    served = asked("sample:decoder-gqa", gpu, context=64, prompt=64)
+    assert served.decode is not None and served.prefill is not None
+    assert (served.decode.bound, served.prefill.bound) == ("", "compute")
+    assert served.decode.ceiling.held == "l2" and "fits in l2" in served.decode.ceiling.why
+    assert asked("sample:decoder-gqa", gpu, context=10**6, prompt=1).decode.bound == "bandwidth"  # type: ignore[union-attr]
 
 
 def test_without_an_efficiency_there_is_a_bound_alone(llama: Serving) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
 from effaudit.fit.types import FitDocument
 from effaudit.printable import printable
-from effaudit.render.fit.words import VERDICTS, decides
+from effaudit.render.fit.words import VERDICTS, decides, once
 from effaudit.render.plain import table
 from effaudit.tables.fit import AS_WRITTEN, summary
 from effaudit.tables.table import Cell, Column, Shown, Table, arranged
@@ -50,11 +50,11 @@ def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
         if types != {AS_WRITTEN}:
             same["as"] = f"as if {types.pop()}"
     dropped |= {"runtime"} if len({row[keys.index("runtime")] for row in found}) == 1 else set()
-    place = keys.index("status")
+    words: dict[str, Callable[[str], str]] = {"status": VERDICTS.__getitem__, "bottleneck": once}
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for row in found:
-            yield (*row[:place], VERDICTS.get(str(row[place]), row[place]), *row[place + 1 :])
+            yield tuple(words[k](str(cell)) if k in words else cell for k, cell in zip(keys, row, strict=True))
 
     columns = tuple(_column(column) for column in made.columns)
     whole = msgspec.structs.replace(made, columns=columns, rows=rows)

@@ -87,7 +87,7 @@ def decides(report: FitReport) -> str:
     named = report.bottleneck
     found = [r for r in report.findings if r.status in ("fail", "unknown") and named.startswith(_name(r))]
     if not found:
-        return printable(f"{named} of its limit" if named.endswith("%") else named, 200)
+        return once(f"{named} of its limit" if named.endswith("%") else named)
     result = max(found, key=lambda r: (r.status == "fail", len(r.where)))
     if result.unit == "bytes":
         low, high = result.bounds
@@ -101,12 +101,18 @@ def decides(report: FitReport) -> str:
             if item.bounds[1] is None
         ]
         why = f": {' and '.join(open_items[:3])} not bounded" if open_items else ""
-        return printable(f"{_name(result)}{need}{has}{why}", 200)
+        return once(f"{_name(result)}{need}{has}{why}")
     if result.check in LIMITED:
         sign = ">=" if result.check == "throughput" else "<="
         state = "fails" if result.status == "fail" else "not known"
         return printable(f"{result.check} {estimate(result)} {sign} {limit(result)}: {state}", 200)
-    return printable(named, 200)
+    return once(named)
+
+
+def once(bottleneck: str) -> str:
+    """What decides, a memory named as its check named once: "flash at 31 %"."""
+    first, _, rest = printable(bottleneck, 200).partition(" ")
+    return rest if rest.split(" ")[0].rstrip(":") == first else f"{first} {rest}".strip()
 
 
 def _name(result: Result) -> str:
