@@ -87,10 +87,11 @@ def place_of(row: Row) -> Place | None:
     wanted = _PER_CHANNEL.get(name, "") if "per-channel" in row.precision else _KINDS[family]
     engine = engine_of(device, wanted) or next((e for e in device.engines if e.kind == "npu"), None)
     facts = None if engine is None else facts_of(device, engine, clock)
-    return None if engine is None or facts is None else Place(name, family, _core(engine), facts)
+    return None if engine is None or facts is None else Place(name, family, core_of(engine), facts)
 
 
-def _core(engine: Engine) -> str:
+def core_of(engine: Engine) -> str:
+    """The name of the core, as the engine's title says it: that of sisters is the same."""
     match = re.search(r"Cortex-[AX]\d+|Mali-\w+", engine.title)
     return match[0] if match else engine.title
 

@@ -27,7 +27,7 @@ from benchmarks.latency.edge import (
     scored,
     slowness,
 )
-from benchmarks.latency.edge_boards import PROFILES, facts_of, generation
+from benchmarks.latency.edge_boards import PROFILES, core_of, facts_of, generation
 from benchmarks.latency.edge_model import CLASSES, Board, Costs, Sample, fit, seconds, work
 from benchmarks.latency.rows import Row, read
 from benchmarks.latency.score import Scored
@@ -155,13 +155,17 @@ def _of_board(
     for family, name, runtime in runtimes:
         engine = engine_of(device, name)
         assert engine is not None
+        seen_core = any(case.place.core == core_of(engine) for case in seen)
         for dtype in ("float32", "int8"):
             costs = entry_of((family, runtime or GENERIC[family], dtype), seen, fits).fitted.costs
             width = _width(engine)
             rated = _rates([cost * width for cost in costs[: len(CLASSES)]], "mac_per_cycle", "op_per_cycle")
             numbers = {"bandwidth_fraction": costs[-3], "per_inference_s": costs[-1], "per_kernel_s": costs[-2]}
             note = "" if runtime else f"the rates of {GENERIC[family]}, for a runtime that was not measured"
-            yield Line(name, dtype, runtime, rated, numbers, errors[_GROUPS[runtime]], note)
+            if runtime and not seen_core:
+                note = f"no board with a {core_of(engine)} was measured under this runtime: rates of other cores"
+            group = _GROUPS[runtime] if seen_core else _OTHER
+            yield Line(name, dtype, runtime, rated, numbers, errors[group], note)
 
 
 def _width(engine: Engine) -> float:

@@ -94,8 +94,10 @@ def _value(fact: Fact | None) -> float:
 
 
 def place_of_row(row: Row) -> Place | None:
-    """Where a row was measured: its profile by name or alias, sockets apart."""
-    return places().get(re.sub(r"^\d+x-", "", row.board))
+    """Where a row was measured: its profile by name or alias, with or without the maker's name, sockets apart."""
+    name = re.sub(r"^\d+x-", "", row.board)
+    named = (name, f"nvidia-{name}", name.removeprefix("nvidia-"))
+    return next((places()[one] for one in named if one in places()), None)
 
 
 def used(rows: Iterable[Row]) -> list[Row]:

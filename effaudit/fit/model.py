@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from effaudit import __version__
 from effaudit.checks import results
 from effaudit.checks.subject import Subject
@@ -17,6 +19,8 @@ from effaudit.fit.described import Judged, described
 from effaudit.fit.judge import gravest, verdict
 from effaudit.fit.knobs import as_quantized, of_memory
 from effaudit.fit.proof import floor_of
+from effaudit.fit.runtime import runtime_of
+from effaudit.fit.sequences import serving_of, with_serving
 from effaudit.fit.subject import assumed, deployed, subject_of, without_sizes
 from effaudit.fit.types import SCHEMA, FitDocument, FitReport, Pipeline
 from effaudit.graph import Graph
@@ -58,8 +62,13 @@ def document(reports: Sequence[FitReport], pipelines: Sequence[Pipeline] = ()) -
 
 
 def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) -> FitReport:
-    audited, filled = deployed(raw, given, device)
-    subject = subject_of(audited, device, asked)
+    if asked.sequences.wanted:
+        serving, audited = serving_of(raw, given, device, runtime_of(device, asked.runtime), asked)
+        filled: frozenset[str] = frozenset()
+        subject = with_serving(subject_of(audited, device, asked), serving, asked.around)
+    else:
+        audited, filled = deployed(raw, given, device)
+        subject = subject_of(audited, device, asked)
     left = assumed(audited)
     if not left:
         return _report(subject, asked, filled, times, raw, given)

@@ -115,9 +115,10 @@ def test_rows_of_several_gpus_count_as_one() -> None:
 
 
 def test_boards_are_found_by_any_of_their_names() -> None:
-    found = {device: place_of_row(published(device, "resnet50", 1.0)) for device in ("jetson-agx-orin", "nvidia-a10")}
-    names = [None if place is None else place.name for place in found.values()]
-    assert names == ["nvidia-jetson-agx-orin-64gb", "nvidia-a10"]
+    written = ("jetson-agx-orin", "nvidia-a10", "jetson-orin-nx-16gb", "nvidia-orin-nx")
+    found = [place_of_row(published(one, "resnet50", 1.0)) for one in written]
+    names = [None if place is None else place.name for place in found]
+    assert names == ["nvidia-jetson-agx-orin-64gb", "nvidia-a10", *["nvidia-jetson-orin-nx-16gb"] * 2]
     assert place_of_row(published("2x intel-xeon-ice-lake", "resnet50", 1.0)) is places()["intel-xeon-ice-lake"]
     assert not used([published("a board nobody knows", "resnet50", 1.0)])
 

@@ -1,0 +1,64 @@
+"""A decoder that is served: its dims bound by their roles."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+
+from effaudit.audited import Audited, examined
+from effaudit.checks.subject import Subject
+from effaudit.device.types import Device, DeviceRuntime
+from effaudit.energy.estimate import energy
+from effaudit.energy.types import Circumstances
+from effaudit.estimate.demand import memory_named
+from effaudit.fit.asked import FitAsked
+from effaudit.graph import Graph
+from effaudit.load import Given
+from effaudit.serving.roles import given_for
+from effaudit.serving.serve import served
+from effaudit.serving.types import Roles, Serving, ServingAsked
+
+
+def serving_of(
+    raw: Graph, given: Given, device: Device, runtime: DeviceRuntime, asked: FitAsked
+) -> tuple[Serving, Audited]:
+    """(what serving takes, the model at one decode step of it; of a model without a cache, at its prompt).
+
+    Raises UsageError where the model holds no attention, or its dims have no clear role.
+    """
+    wanted = asked.sequences
+    reserve: dict[str, int | Fraction] = {memory_named(device, name).name: size for name, size in asked.reserve.items()}
+    found = served(
+        examined(raw, given),
+        ServingAsked(
+            batch=wanted.batch or 1,
+            context=wanted.context,
+            prompt=wanted.prompt,
+            kv_dtype=wanted.kv_dtype,
+            reserve=reserve,
+            quantize=asked.quantize,
+            planner=asked.planner,
+            given=given,
+            effort=asked.effort,
+        ),
+        device,
+        runtime,
+    )
+    phase = found.decode or found.prefill
+    if phase is None:
+        return found, examined(raw, given)
+    roles = Roles(found.roles, found.decode is not None)
+    return found, examined(raw, given_for(roles, given, phase.batch, phase.new, phase.past))
+
+
+def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> Subject:
+    """The subject as it is served: its time and energy are those of the step, with the whole cache read."""
+    phase = serving.decode or serving.prefill
+    if phase is None:
+        return msgspec.structs.replace(subject, serving=serving)
+    timed = msgspec.structs.replace(subject.latency, total=phase.latency)
+    where = subject.where
+    joules = energy(subject.device, subject.kernels, phase.latency, where.weights, where.activations, around)
+    tokens = phase.batch * phase.new
+    return msgspec.structs.replace(subject, serving=serving, latency=timed, energy=joules, inferences=tokens)
