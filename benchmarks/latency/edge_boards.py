@@ -36,8 +36,9 @@ _PROFILE_OF: Final[Mapping[str, str]] = {
 # Clocks of boards that were measured at more than one: `host_processor_frequency` of the system's description in
 # github.com/mlcommons/inference_results_v1.1 (closed/Krai/systems/rpi4coral-*.json, closed/cTuning/systems/rpi4-*).
 _CLOCKS: Final[Mapping[tuple[str, str], float]] = {("raspberry-pi-4b", "v1.1"): 1.5e9}
-# The CPUs of https://coral.ai/docs/edgetpu/benchmarks/, which have no profile: one thread each (assumed: the default of
-# TensorFlow Lite's benchmark then), 128 bits of SIMD on both, 10 GB/s (assumed; the networks are bound by compute).
+# The CPUs of https://coral.ai/docs/edgetpu/benchmarks/, which have no profile. All assumed: the models (the page's
+# footnotes name them, which were not read again), one thread each (the default of TensorFlow Lite's benchmark then),
+# 128 bits of SIMD on both, 10 GB/s (the networks are bound by compute).
 _CORAL: Final[Mapping[str, Board]] = {
     "coral-page-desktop-cpu-footnote-1": Board(3.7e9 * 4, 10e9),  # Xeon Gold 6154, 3.7 GHz with one thread
     "coral-page-embedded-cpu-footnote-2": Board(1.5e9 * 4, 10e9),  # Cortex-A53, 1.5 GHz

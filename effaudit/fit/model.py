@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from effaudit import __version__
 from effaudit.checks import results
 from effaudit.checks.subject import Subject

@@ -27,7 +27,7 @@ def lines(model: ModelReport) -> list[str]:
 def said(view: DeviceView) -> str:
     """Which device, and how it runs the model."""
     as_if = f", as if {view.quantize}" if view.quantize else ""
-    return printable(f"{view.device} ({view.title}) under {view.runtime_title} ({view.runtime}){as_if}", 300)
+    return printable(f"{view.device}: {view.title}; as {view.runtime_title} ({view.runtime}){as_if}", 400)
 
 
 def _sizes(view: DeviceView) -> list[str]:

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from effaudit.checks.types import Result
 from effaudit.fit.types import FitReport, Knob, MemoryRow
 from effaudit.printable import printable
@@ -18,42 +20,62 @@ from effaudit.wrapping import WIDTH, wrapped
 
 HEIGHT: Final = 40
 NEXT: Final = 2  # lines of the next command
-ALIVE: Final = 3  # tensors of the peak that are named
 HEADS: Final = ("memory", "need", "have", "margin", "")
 SIGNS: Final = {"fail": "X", "unknown": "?", "warn": "!"}
-# (knobs, notes), the most talkative first
-_LEVELS: Final = ((5, 4), (4, 3), (3, 2), (3, 1), (2, 0), (1, 0))
+
+
+class _Level(msgspec.Struct, frozen=True):
+    """How much is said: knobs and notes, tensors of the peak that are named, characters of what nodes run where and of
+    the device's title."""
+
+    knobs: int
+    notes: int
+    alive: int = 3
+    words: int = 400
+    title: int = 200
+
+
+# The most talkative first.
+_LEVELS: Final = (
+    _Level(5, 4),
+    _Level(4, 3),
+    _Level(3, 2),
+    _Level(3, 1),
+    _Level(2, 0, words=240),
+    _Level(1, 0, alive=2, words=200, title=140),
+    _Level(1, 0, alive=1, words=140, title=70),
+)
 
 
 def screen(report: FitReport, *, more: bool) -> list[str]:
     """The lines; one with much to say shows fewer knobs and notes. Where `more` follows, no next command does."""
-    for knobs, notes in _LEVELS:
-        lines = _lines(report, knobs, notes)
+    for level in _LEVELS:
+        lines = _lines(report, level)
         if len(lines) <= HEIGHT - NEXT:
             break
     return [*lines, *([] if more else _next(report))]
 
 
-def _lines(report: FitReport, knobs: int, notes: int) -> list[str]:
+def _lines(report: FitReport, level: _Level) -> list[str]:
     return [
-        *_head(report),
+        *_head(report, level.title),
         "",
         *_memories(report),
-        *_peak(report),
+        *_peak(report, level.alive),
         *_proof(report),
         *speed(report),
-        *_operators(report),
+        *_operators(report, level.words),
         *_limits(report),
         *_serving(report),
         *_batches(report),
-        *_knobs(report, knobs),
-        *_notes(report, notes),
+        *_knobs(report, level.knobs),
+        *_notes(report, level.notes),
     ]
 
 
-def _head(report: FitReport) -> list[str]:
+def _head(report: FitReport, title: int) -> list[str]:
     lines = wrapped("", f"{printable(report.model, None)} on {printable(report.device, 60)}: {VERDICTS[report.status]}")
-    lines += wrapped(label("device"), printable(report.title, 200))
+    lines += wrapped(label("device"), printable(report.title, title))
     lines += wrapped(label("as"), how(report))
     dims = [f"{printable(n, 40)}={d.value} ({d.origin})" for n, d in report.dims.items() if d.value is not None]
     if dims:
@@ -106,16 +128,16 @@ def sign(findings: Sequence[Result], row: MemoryRow) -> str:
     return ""
 
 
-def _peak(report: FitReport) -> list[str]:
+def _peak(report: FitReport, alive: int) -> list[str]:
     memory = report.memory
     lines = []
     if memory.peak_node is not None and memory.live_set:
         lines += wrapped(label("peak"), f"at {short(memory.peak_node, 60)}")
-        width = max(len(human_bytes(tensor.bytes)) for tensor in memory.live_set[:ALIVE])
-        for tensor in memory.live_set[:ALIVE]:
+        width = max(len(human_bytes(tensor.bytes)) for tensor in memory.live_set[:alive])
+        for tensor in memory.live_set[:alive]:
             size = f"{label()}{human_bytes(tensor.bytes):>{width}}  "
             lines.append(size + short(tensor.name, WIDTH - len(size)))
-        rest = memory.live_set[ALIVE:]
+        rest = memory.live_set[alive:]
         if rest:
             size = human_bytes(sum(tensor.bytes for tensor in rest))
             lines.append(f"{label()}{size:>{width}}  in {len(rest)} more")
@@ -142,10 +164,16 @@ def _proof(report: FitReport) -> list[str]:
     return wrapped(label("proof"), f"under the rules of {report.memory.rules}: {printable(report.proof, 400)}")
 
 
-def _operators(report: FitReport) -> Iterator[str]:
+def _operators(report: FitReport, words: int) -> Iterator[str]:
     for result in report.findings:
         if result.check == "operators" and result.status != "skipped":
-            yield from wrapped(label("nodes"), printable(result.message, 400))
+            yield from wrapped(label("nodes"), _cut(result.message, words))
+
+
+def _cut(text: str, limit: int) -> str:
+    """Whole, or its beginning."""
+    safe = printable(text, None)
+    return safe if len(safe) <= limit else f"{safe[: limit - 3]}..."
 
 
 def _limits(report: FitReport) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final
 from effaudit.checks.types import Result
 from effaudit.fit.types import FitReport, Pipeline, SecondsReport
 from effaudit.printable import printable
-from effaudit.units import human_bytes, human_measure
+from effaudit.units import human_bytes, human_measure, rounded
 
 VERDICTS: Final = {
     "fits": "FITS",
@@ -15,7 +15,6 @@ VERDICTS: Final = {
     "does-not-fit": "DOES NOT FIT",
     "unknown": "NOT KNOWN",
 }
-UNITS: Final = {"1/s": "/s", "bytes/s": "B/s"}
 LIMITED: Final = ("latency", "throughput", "energy", "bandwidth")  # the checks that are not of bytes or operators
 
 
@@ -57,19 +56,24 @@ def estimate(result: Result) -> str:
     low, high = result.bounds
     if low is None and high is None:
         return "not known"
-    unit = UNITS.get(result.unit, result.unit)
     if low == high:
-        return human_measure(low or 0.0, unit)
+        return _amount(low or 0.0, result.unit)
     if high is None:
-        return f"at least {human_measure(low or 0.0, unit)}" if low else "not known"
-    return _between(human_measure(low or 0.0, unit), human_measure(high, unit))
+        return f"at least {_amount(low, result.unit)}" if low else "not known"
+    return _between(_amount(low or 0.0, result.unit), _amount(high, result.unit))
 
 
 def limit(result: Result) -> str:
     """What it is held against."""
     if result.limit is None:
         return "none"
-    return human_measure(result.limit, UNITS.get(result.unit, result.unit))
+    return _amount(result.limit, result.unit)
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "1/s":  # no prefixes: 0.2 a second are no 200 m/s
+        return f"{rounded(value, 3) if value >= 0.01 else f'{value:.3g}'} /s"
+    return human_measure(value, "B/s" if unit == "bytes/s" else unit)
 
 
 def limit_name(result: Result) -> str:
@@ -106,6 +110,8 @@ def decides(report: FitReport) -> str:
         sign = ">=" if result.check == "throughput" else "<="
         state = "fails" if result.status == "fail" else "not known"
         return printable(f"{result.check} {estimate(result)} {sign} {limit(result)}: {state}", 200)
+    if result.check == "operators":
+        return printable(f"operators: {result.message.split(':')[0]}", 200)
     return once(named)
 
 
