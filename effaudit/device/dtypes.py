@@ -14,5 +14,8 @@ FLOATS: Final = frozenset(
 )
 DTYPES: Final = INTEGERS | FLOATS
 
+# Bits of an element where it is stored.
+BITS: Final = {e.dtype: e.bits for e in ENCODINGS.values() if e.bits} | {"tfloat32": 32, "int1": 1}
+
 # Types that share the kernels, and so the peak, of another where a profile does not state their own.
 LIKE: Final = {"uint8": "int8", "uint4": "int4", "uint2": "int2", "uint16": "int16", "float8e5m2": "float8e4m3fn"}

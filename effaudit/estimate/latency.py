@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from effaudit.device.dtypes import BITS
 from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Device, DeviceRuntime, Engine, Fact, Memory, Performance
 from effaudit.estimate.memories import Share, activations_in, bandwidth, placed
@@ -33,11 +34,11 @@ class Setting(msgspec.Struct, frozen=True):
     transfer_s: float = 0.0
 
     def computed(self, kernel: Kernel) -> Kernel:
-        """The kernel in the element type that the engine computes it in."""
+        """The kernel in the element type that the engine computes it in, its tensors as wide as that."""
         dtype = self.runtime.computes.get(kernel.dtype)
         if dtype is None or kernel.index in self.elsewhere:
             return kernel
-        return msgspec.structs.replace(kernel, dtype=dtype)
+        return kernel.stored_as(dtype, BITS.get(dtype, 0), BITS.get(kernel.dtype, 0))
 
     def entry(self, engine: str, kernel: Kernel, main: str) -> Performance | None:
         """What the profile says of a kernel's element type; of one without products, whose type it does not state,

@@ -42,6 +42,14 @@ class Kernel(msgspec.Struct, frozen=True):
         figures = (self.macs, self.ops, self.weight_bytes, self.read_bytes, self.write_bytes, self.outputs)
         return all(figure.value is not None for figure in figures)
 
+    def stored_as(self, dtype: str, bits: int, before: int) -> Kernel:
+        """The kernel in another element type, its bytes scaled from the bits that an element had `before`."""
+        if not bits or not before or bits == before:
+            return msgspec.structs.replace(self, dtype=dtype)
+        names = ("weight_bytes", "read_bytes", "write_bytes")
+        scaled = {name: _times(getattr(self, name), bits, before) for name in names}
+        return msgspec.structs.replace(self, dtype=dtype, **scaled)
+
     @property
     def least(self) -> Kernel:
         """The kernel at its smallest figures."""
@@ -54,6 +62,11 @@ class Kernel(msgspec.Struct, frozen=True):
         parts = (self.weight_bytes, self.read_bytes, self.write_bytes)
         high = None if any(p.high is None for p in parts) else sum(p.high for p in parts if p.high is not None)
         return Quantity(sum(p.low for p in parts), high, next((p.why for p in parts if p.why), ""))
+
+
+def _times(size: Quantity, bits: int, before: int) -> Quantity:
+    high = None if size.high is None else -(-size.high * bits // before)
+    return Quantity(-(-size.low * bits // before), high, size.why)
 
 
 class Seconds(msgspec.Struct, frozen=True):

@@ -157,3 +157,15 @@ def test_the_nearest_entry_is_taken(tmp_path: Path) -> None:
     assert performance_of(on, on.runtimes[0], "cpu", "float32") is None
     unsigned = performance_of(on, on.runtimes[0], "cpu", "uint8")
     assert unsigned is not None, "unsigned bytes run as signed ones do"
+
+
+def test_an_engine_may_compute_in_another_type(tmp_path: Path) -> None:
+    """Floats of 32 bits on an engine of 16: its rate, and half of the bytes."""
+    made = entry("float16", rates={"conv": {"mac_per_s": 1e6}})
+    whole = profile(made, speed=1e3)
+    runtime = {"name": "bare", "rules": "ideal", "engine": "cpu", "computes": {"float32": "float16"}}
+    on = device(tmp_path, {**whole, "runtimes": [runtime]})
+    (one,) = of(on, kernel(10, dtype="float32", moved=1000)).kernels
+    assert one.kernel.dtype == "float16" and one.kernel.moved.value == 500
+    assert one.seconds == pytest.approx(0.5)
+    assert of(device(tmp_path, whole), kernel(10, dtype="float32", moved=1000)).total.value is None
