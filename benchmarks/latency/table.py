@@ -19,8 +19,9 @@ def page(found: Sequence[Scored], skipped: Sequence[tuple[Row, str]], *, command
     lines = [
         "# Latency: estimates against measurements",
         "",
-        "Every estimate is made without the measurements of the board it is for: the rates are fitted to all other",
-        "boards' (leave one board out). *Known*: another board of the same core or chip was measured with this runtime.",
+        "Every estimate is made without the measurements of the board it is for: the rates are fitted to those of all",
+        "other boards (leave one board out). *Known*: another board of the same core or chip was measured with this",
+        "runtime.",
         "The error is |estimate / measurement - 1|; the interval is the one that `effaudit fit` prints.",
         "",
         f"Made by `{command}`.",
@@ -57,7 +58,7 @@ def _line(name: str, found: Sequence[Scored]) -> str:
 
 def _dead(found: Sequence[Scored]) -> Iterator[str]:
     """The model whose dead channels some runtimes drop, left out."""
-    rest = [one for one in found if "mobilenet_v1_0.25_96 (vww" not in one.row.model]
+    rest = [one for one in found if "vww" not in one.row.network]
     if len(rest) == len(found):
         return
     yield "## Without the visual wake words model"
@@ -92,11 +93,11 @@ def _rows(found: Iterable[Scored]) -> Iterator[str]:
     yield ""
     yield "| board | runtime | network | type | measured | estimate | interval | error |"
     yield "| --- | --- | --- | --- | --: | --: | --: | --: |"
-    for one in sorted(found, key=lambda one: (one.group, one.row.device, one.row.runtime, one.row.model)):
+    for one in sorted(found, key=lambda one: (one.group, one.row.device, one.row.runtime, one.row.network)):
         row = one.row
         runtime = f"{row.runtime} {row.version}".strip()
         figures = f"{_ms(row.seconds)} | {_ms(one.predicted)} | {_ms(one.low)} .. {_ms(one.high)} | {one.error:+.0%}"
-        yield f"| {row.device} | {runtime} | {row.model} | {row.dtype} | {figures} |"
+        yield f"| {row.device} | {runtime} | {row.network} | {row.dtype} | {figures} |"
     yield ""
 
 
