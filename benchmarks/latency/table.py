@@ -58,7 +58,7 @@ def _line(name: str, found: Sequence[Scored]) -> str:
 
 def _dead(found: Sequence[Scored]) -> Iterator[str]:
     """The model whose dead channels some runtimes drop, left out."""
-    rest = [one for one in found if "vww" not in one.row.network]
+    rest = [one for one in found if "vww_96" not in one.row.network]
     if len(rest) == len(found):
         return
     yield "## Without the visual wake words model"

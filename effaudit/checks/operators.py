@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from effaudit.checks.subject import Subject
@@ -33,8 +34,7 @@ def _taken(subject: Subject) -> Iterator[Result]:
         message = f"all {count:,} nodes run on {runtime.engine}"
         yield Result("operators", "pass", 0, (0, 0), 0, "nodes", runtime.engine, message)
         return
-    reasons = list(dict.fromkeys(left.values()))
-    named = "; ".join(reasons[:NAMED]) + (f"; and {len(reasons) - NAMED} more reasons" if len(reasons) > NAMED else "")
+    named = _reasons(subject, left)
     if runtime.fallback:
         moved = placement.moved()
         size = "unknown" if moved.value is None else f"{moved.value:,}"
@@ -47,6 +47,18 @@ def _taken(subject: Subject) -> Iterator[Result]:
     status: Status = "unknown" if _nothing_known(subject, left) else "fail"
     message = f"{len(left):,} of {count:,} nodes cannot run under {runtime.name}, which has no fallback: {named}"
     yield Result("operators", status, len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
+
+
+def _reasons(subject: Subject, left: dict[int, str]) -> str:
+    """One reason for each operator, those of most nodes first."""
+    nodes = subject.placed.nodes
+    counts = Counter(nodes[i].op for i in left)
+    first = {nodes[i].op: why for i, why in reversed(left.items())}
+    said = [
+        why if count == 1 else f"{count:,} x {why}" for op, count in counts.most_common(NAMED) for why in [first[op]]
+    ]
+    more = len(counts) - NAMED
+    return "; ".join(said) + (f"; and {more} more operators" if more > 0 else "")
 
 
 def _nothing_known(subject: Subject, left: dict[int, str]) -> bool:

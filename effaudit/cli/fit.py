@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import click
+import msgspec
 
 from effaudit.cli.options import definitions, formats, given, items, models, width
 from effaudit.cli.output import check, emit
@@ -80,22 +81,25 @@ def command(
     effaudit fit sample:decoder-7b --device h100 --batch-size 4 --context 32768
     """
     wanted = formats(forms, as_json, output, FORMATS)
+    lists = tuple(name for name, option in LISTS.items() if options[option])
+    if any(form == "csv" for form, _ in wanted) and len([name for name in lists if name != "roofline"]) > 1:
+        raise UsageError("csv holds one table; ask for one of --nodes, --fallback")
     from effaudit.cli.fitting import asked, audit_all, chosen_devices, parts
 
     runs = parts(models(model))
     check((path for _, path in wanted), (*(name for name, _ in runs), *items(operators)))
     devices = chosen_devices(options["device"], every=options["every"], kinds=items(options["kinds"]))
-    made = asked(**options)
+    called = {device.name: name for name, device in devices.items()}
+    made = [msgspec.structs.replace(one, called=called) for one in asked(**options)]
     from effaudit.fit.model import OpenDims
 
     try:
-        document = audit_all(runs, devices, made, given(dim, shape, model), definitions(operators))
+        document = audit_all(runs, tuple(devices.values()), made, given(dim, shape, model), definitions(operators))
     except OpenDims as error:
         raise UsageError(f"{error}; give it: {_completed(error.dims)}") from None
     from effaudit.render.fit import render
     from effaudit.tables.table import Shown
 
-    lists = tuple(name for name, option in LISTS.items() if options[option])
     for form, path in wanted:
         emit(render(form, document, Shown(lists, top, width=width())), path)
     return 0 if exit_zero else document.exit_code

@@ -42,26 +42,33 @@ def parts(names: Sequence[str]) -> tuple[tuple[str, int | None], ...]:
     return tuple(found)
 
 
-def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -> tuple[Device, ...]:
-    """The devices asked for, each once. Raises UsageError where none is named, or one is not known."""
+def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -> dict[str, Device]:
+    """The devices asked for, each once, by what finds it again: its name, or the path that was given. Raises UsageError
+    where none is named, or one is not known."""
     from effaudit.config import device_folders
     from effaudit.device.catalogue import catalogue
-    from effaudit.device.find import find
+    from effaudit.device.find import find, is_path
 
     folders = device_folders(os.environ)
     if unknown := [kind for kind in kinds if kind not in get_args(Kind)]:
         hint = did_you_mean(unknown[0], get_args(Kind))
         raise UsageError(f"--class {unknown[0]}: expected one of {', '.join(get_args(Kind))}{hint}")
-    found = {device.name: device for name in items(names) for device in [find(name, folders)]}
+    found: dict[str, Device] = {}
+    for name in items(names):
+        device = find(name, folders)
+        if device not in found.values():
+            found[name if is_path(name) else device.name] = device
     if every or kinds:
         for entry in catalogue(folders):
             if entry.problem and not entry.abstract:
                 complain(f"{entry.path}: left out: {entry.problem}")
             elif not entry.abstract and (every or entry.kind in kinds):
-                found.setdefault(entry.name, find(entry.path, folders))
+                device = find(entry.path, folders)
+                if device not in found.values():
+                    found[device.name if entry.origin == "shipped" else entry.path] = device
     if not found:
         raise UsageError("which device? name one with --device; `effaudit devices list` shows them")
-    return tuple(found.values())
+    return found
 
 
 def asked(**options: Any) -> tuple[FitAsked, ...]:

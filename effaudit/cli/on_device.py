@@ -21,7 +21,7 @@ def auditing(names: Sequence[str], runtime: str, quantize: str | None) -> Callab
     devices = chosen_devices(names, every=False, kinds=())
     if len(devices) != 1:
         raise UsageError("--device: report shows one device; `effaudit fit` compares several")
-    device, wanted = devices[0], FitAsked(runtime=runtime, quantize=quantize)
+    (device,), wanted = devices.values(), FitAsked(runtime=runtime, quantize=quantize)
     runtime_of(device, runtime)
 
     def audit(

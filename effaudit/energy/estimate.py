@@ -33,15 +33,17 @@ def energy(
     weights: Sequence[Share],
     activations: Memory | None,
     around: Circumstances,
+    count: int = 1,
 ) -> EnergyReport:
-    """Every basis that the profile allows, and what follows from the best of them."""
+    """Every basis that the profile allows, and what follows from the best of them. `count` is how many inferences (or
+    tokens) one run makes."""
     found = (
         measured(device.energy, kernels),
         powered(device.energy, seconds, around),
         of_operations(device.energy, kernels, weights, activations),
     )
     best = next((one for one in found[:2] if one.value is not None), None)
-    return _following(found, best, kernels, seconds, around, device)
+    return _following(found, best, kernels, seconds, around, device, count)
 
 
 def measured(profile: Energy | None, kernels: Sequence[Kernel]) -> Joules:
@@ -159,6 +161,7 @@ def _following(
     seconds: Seconds,
     around: Circumstances,
     device: Device,
+    count: int,
 ) -> EnergyReport:
     """Carbon, cost, battery and work per joule of the best basis; the battery is the user's, else the profile's."""
     if best is None or not best.value:
@@ -176,10 +179,10 @@ def _following(
         chosen=best.basis,
         carbon_kg=kwh * grid / 1000,
         cost=None if around.price_per_kwh is None else kwh * around.price_per_kwh,
-        inferences_per_battery=runs,
+        inferences_per_battery=None if runs is None else runs * count,
         battery_s=None if runs is None or seconds.value is None else runs * seconds.value,
         ops_per_w=operations / joules,
-        inferences_per_j=1 / joules,
+        inferences_per_j=count / joules,
         notes=tuple(_assumed(best, around, grid)),
     )
 

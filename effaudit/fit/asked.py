@@ -26,7 +26,8 @@ class Sequences(msgspec.Struct, frozen=True):
 
 class FitAsked(msgspec.Struct, frozen=True):
     """`runtime` is one of the device's ("": its default; `name@version` picks a version). `reserve` are bytes, or a
-    fraction of the memory, by the name of a memory. `batches` are the batch sizes of a sweep."""
+    fraction of the memory, by the name of a memory. `batches` are the batch sizes of a sweep. `called` is what the user
+    called a device, where its own name would not find it: a path."""
 
     runtime: str = ""
     quantize: str | None = None
@@ -38,3 +39,4 @@ class FitAsked(msgspec.Struct, frozen=True):
     sequences: Sequences = Sequences()
     batches: tuple[int, ...] = ()
     effort: str = "normal"
+    called: Mapping[str, str] = {}

@@ -55,6 +55,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         times=times,
         device=device.name,
         title=device.title,
+        options=_options(subject, asked),
         given={
             "dims": {name: size for name, size in audited.given.dims.items() if name not in filled},
             "shapes": {name: list(shape) for name, shape in audited.given.shapes.items()},
@@ -69,6 +70,8 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         quantize=asked.quantize,
         findings=judged.findings,
         memory=memory_of(subject, judged.floor),
+        counts="inferences" if subject.serving is None else "tokens",
+        per_run=subject.inferences,
         latency_s=seconds_of(total),
         throughput_per_s=subject.inferences / total.value if total.value else None,
         energy_j=_joules(subject),
@@ -83,6 +86,13 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         rewrites=subject.planned.graph.history,
         notes=(*device.notes, *subject.planned.runtime.notes, *subject.latency.notes, *subject.energy.notes),
     )
+
+
+def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
+    name = subject.device.name
+    options = ["--device", asked.called.get(name, name)]
+    options += ["--runtime", asked.runtime] if asked.runtime else []
+    return (*options, *(["--quantize", asked.quantize] if asked.quantize else []))
 
 
 def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:

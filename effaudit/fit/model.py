@@ -65,7 +65,7 @@ def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) 
         filled: frozenset[str] = frozenset()
         subject = with_serving(subject_of(audited, device, asked), serving, asked.around)
     else:
-        audited, filled = deployed(raw, given, device)
+        audited, filled = deployed(raw, given, device, asked.batches[0] if asked.batches else None)
         subject = subject_of(audited, device, asked)
     left = assumed(audited)
     if not left:

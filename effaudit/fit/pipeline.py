@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from effaudit.checks.types import Result, at_least, at_most
+from effaudit.checks.types import Result, at_least, at_most, worst
 from effaudit.estimate.demand import ARENA
 from effaudit.fit.judge import exit_code, verdict
 from effaudit.fit.types import FitReport, ItemReport, MemoryRow, Pipeline, SecondsReport
@@ -53,15 +53,18 @@ def _row(name: str, parts: list[FitReport]) -> MemoryRow:
     low = sum(item.bounds[0] for item in items.values())
     highs = [item.bounds[1] for item in items.values()]
     high = None if None in highs else sum(size for size in highs if size is not None)
-    have = found[0].have_bytes
+    have, whole = found[0].have_bytes, found[0].contiguous_bytes
+    margins = [None if high is None or have is None else have - high]
+    if whole is not None and have is not None and whole < have:
+        margins.append(_less(whole, _together(items.values())[1]))
     return MemoryRow(
         memory=name,
         kind=found[0].kind,
         need_bytes=low if low == high else None,
         need_bounds=(low, high),
         have_bytes=have,
-        contiguous_bytes=found[0].contiguous_bytes,
-        margin_bytes=None if high is None or have is None else have - high,
+        contiguous_bytes=whole,
+        margin_bytes=None if None in margins else min(margin for margin in margins if margin is not None),
         items=tuple(items.values()),
     )
 
@@ -77,7 +80,18 @@ def _joined(one: ItemReport, other: ItemReport) -> ItemReport:
     low = sum(lows) if add else max(lows)
     known = [h for h in highs if h is not None]
     high = None if None in highs else sum(known) if add else max(known)
-    return ItemReport(one.what, low if low == high else None, (low, high), one.basis)
+    return ItemReport(one.what, low if low == high else None, (low, high), one.basis, one.apart)
+
+
+def _together(items: Iterable[ItemReport]) -> tuple[int, int | None]:
+    """The bounds of what has to lie in one piece."""
+    bounds = [item.bounds for item in items if not item.apart]
+    highs = [high for _, high in bounds if high is not None]
+    return sum(low for low, _ in bounds), sum(highs) if len(highs) == len(bounds) else None
+
+
+def _less(size: int, high: int | None) -> int | None:
+    return None if high is None else size - high
 
 
 def _held(row: MemoryRow) -> Result:
@@ -87,6 +101,9 @@ def _held(row: MemoryRow) -> Result:
         message = f"the profile does not know the size of {row.memory}"
         return Result(check, "unknown", row.need_bytes, row.need_bounds, None, "bytes", row.memory, message)
     status = at_most(low, high, row.have_bytes)
+    if row.contiguous_bytes is not None:
+        piece = at_most(*_together(row.items), row.contiguous_bytes)
+        status = worst(status, piece)
     message = ", ".join(f"{item.what} {item.bounds[0]:,}" for item in row.items)
     return Result(check, status, row.need_bytes, row.need_bounds, row.have_bytes, "bytes", row.memory, message)
 

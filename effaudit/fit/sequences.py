@@ -59,6 +59,6 @@ def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> S
         return msgspec.structs.replace(subject, serving=serving)
     timed = msgspec.structs.replace(subject.latency, total=phase.latency)
     where = subject.where
-    joules = energy(subject.device, subject.kernels, phase.latency, where.weights, where.activations, around)
     tokens = phase.batch * phase.new
+    joules = energy(subject.device, subject.kernels, phase.latency, where.weights, where.activations, around, tokens)
     return msgspec.structs.replace(subject, serving=serving, latency=timed, energy=joules, inferences=tokens)

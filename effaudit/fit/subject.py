@@ -33,18 +33,18 @@ from effaudit.support import find as find_operators
 from effaudit.support.partition import Placement
 
 
-def deployed(raw: Graph, given: Given, device: Device) -> tuple[Audited, frozenset[str]]:
-    """The model under the sizes given, its batch that of the device's deployment where nobody gave one; and the dims
-    that were so filled in."""
+def deployed(raw: Graph, given: Given, device: Device, batch: int | None) -> tuple[Audited, frozenset[str]]:
+    """The model under the sizes given, and under `batch` where that is given too; else its batch is that of the
+    device's deployment. Also the dims that the deployment filled in."""
     audited = examined(raw, given)
-    if device.batch is None:
-        return audited, frozenset()
     open_dims = set(assumed(audited))
     filled = frozenset(name for name in batch_dims(audited.symbolic) if name in open_dims)
-    if not filled:
-        return audited, filled
-    dims = {**given.dims, **dict.fromkeys(filled, device.batch)}
-    return examined(raw, msgspec.structs.replace(given, dims=dims)), filled
+    size = batch if batch is not None else device.batch
+    if not filled or size is None:
+        return audited, frozenset()
+    dims = {**given.dims, **dict.fromkeys(filled, size)}
+    bound = examined(raw, msgspec.structs.replace(given, dims=dims))
+    return bound, filled if batch is None else frozenset()
 
 
 def assumed(audited: Audited) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     size = arena.low if arena.high is None else arena.high
     where = setting(device, runtime, weights, size, elsewhere, _transfer_s(runtime, placement))
     timed = latency(work, where)
-    found = tuple(one.kernel for one in timed.kernels)
+    found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(
         audited=audited,
         device=device,
@@ -73,13 +73,13 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
         kernels=found,
         where=where,
         latency=timed,
-        energy=energy(device, found, timed.total, where.weights, where.activations, asked.around),
+        energy=energy(device, found, timed.total, where.weights, where.activations, asked.around, count),
         demands=demands(device, runtime, made, reserved(device, asked.reserve)),
         placed=placed,
         placement=placement,
         serving=None,
         limits=asked.limits,
-        inferences=inferences(audited),
+        inferences=count,
     )
 
 

@@ -19,12 +19,13 @@ EXIT_CODES: Final = {"fits": 0, "fits-with": 1, "does-not-fit": 1, "unknown": 4}
 
 
 class ItemReport(msgspec.Struct, frozen=True):
-    """What takes bytes in a memory, and how that is known."""
+    """What takes bytes in a memory, and how that is known. `apart`: it may lie in another region than the rest."""
 
     what: str
     bytes: int | None
     bounds: tuple[int, int | None]
     basis: str
+    apart: bool
 
 
 class MemoryRow(msgspec.Struct, frozen=True):
@@ -147,13 +148,14 @@ class Knob(msgspec.Struct, frozen=True):
 
 
 class FitReport(msgspec.Struct, frozen=True):
-    """One model on one device. `bottleneck` names what decides, in a sentence. `proof` is why it cannot fit, None where
-    that is not proven."""
+    """One model on one device. `options` are those of the command line that ask for the same again. `bottleneck` names
+    what decides, in a sentence. One run makes `per_run` of what `counts` says: "inferences" (the batch) or "tokens". `proof` is why it cannot fit, None where that is not proven."""
 
     model: str
     times: int
     device: str
     title: str
+    options: tuple[str, ...]
     given: dict[str, dict[str, Any]]
     dims: dict[str, DimReport]
     status: Verdict
@@ -165,6 +167,8 @@ class FitReport(msgspec.Struct, frozen=True):
     quantize: str | None
     findings: tuple[Result, ...]
     memory: FitMemory
+    counts: str
+    per_run: int
     latency_s: SecondsReport
     throughput_per_s: float | None
     energy_j: SecondsReport | None

@@ -30,6 +30,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     runtime_title: str
     quantize: str | None
     assumed: tuple[str, ...]
+    counts: str
+    per_run: int
     latency_s: SecondsReport
     throughput_per_s: float | None
     energy_j: SecondsReport | None
@@ -57,6 +59,8 @@ def device_view(audited: Audited, device: Device, asked: FitAsked) -> DeviceView
         quantize=found.quantize,
         assumed=assumed(audited),
         latency_s=found.latency_s,
+        counts=found.counts,
+        per_run=found.per_run,
         throughput_per_s=found.throughput_per_s,
         energy_j=found.energy_j,
         energy=found.energy,

@@ -60,8 +60,8 @@ def _lines(report: FitReport, level: _Level) -> list[str]:
     return [
         *_head(report, level.title),
         "",
-        *_memories(report),
-        *_peak(report, level.alive),
+        *(_memories(report) if report.serving is None else ()),
+        *(_peak(report, level.alive) if report.serving is None else ()),
         *_proof(report),
         *speed(report),
         *_operators(report, level.words),
@@ -271,9 +271,9 @@ def _next(report: FitReport) -> list[str]:
     if report.model == "-":
         return []
     model, sizes = shlex.quote(report.model), options(report.given)
-    as_if = [f"--quantize {report.quantize}"] if report.quantize else []
     if any(r.check == "ram" and r.status != "pass" for r in report.findings):
+        as_if = [f"--quantize {report.quantize}"] if report.quantize else []
         command = ["effaudit memory", model, *sizes, f"--runtime {report.memory.rules}", *as_if, "--buffers"]
     else:
-        command = ["effaudit fit", model, *sizes, f"--device {shlex.quote(report.device)}", *as_if, "--nodes"]
+        command = ["effaudit fit", model, *sizes, *map(shlex.quote, report.options), "--nodes"]
     return ["", f"next    {printable(' '.join(command), None)}"]

@@ -18,7 +18,7 @@ SMALLEST: Final = 0.005  # a share that is told
 
 def speed(report: FitReport | DeviceView) -> Iterator[str]:
     """Every figure with its interval and its basis."""
-    each = "" if report.throughput_per_s is None else f", {rounded(report.throughput_per_s, 4)} inferences/s"
+    each = "" if report.throughput_per_s is None else f", {rounded(report.throughput_per_s, 4)} {report.counts}/s"
     yield from wrapped(label("time"), f"{measured(report.latency_s, 's')}{each}")
     yield from wrapped(label(), printable(report.latency_s.basis, 300))
     if said := roof(report):
@@ -26,7 +26,7 @@ def speed(report: FitReport | DeviceView) -> Iterator[str]:
     if report.energy_j is None:
         return
     per_joule = report.energy.inferences_per_j
-    rate = f", {rounded(per_joule, 4)} inferences/J" if per_joule else ""
+    rate = f", {rounded(per_joule, 4)} {report.counts}/J" if per_joule else ""
     yield from wrapped(label("energy"), f"{measured(report.energy_j, 'J')}{rate}")
     yield from wrapped(label(), printable(report.energy_j.basis, 300))
     yield from _around(report)
@@ -61,7 +61,7 @@ def _around(report: FitReport | DeviceView) -> Iterator[str]:
     if energy.cost is not None:
         words.append(f"costs {energy.cost:.3g}")
     if energy.inferences_per_battery is not None:
-        words.append(f"{rounded(energy.inferences_per_battery, 4)} inferences per battery")
+        words.append(f"{rounded(energy.inferences_per_battery, 4)} {report.counts} per battery")
     if energy.ops_per_w is not None:
         words.append(human_measure(energy.ops_per_w, "OPS/W"))
     if words:
