@@ -40,8 +40,9 @@ class Joules(msgspec.Struct, frozen=True):
 
 
 class EnergyReport(msgspec.Struct, frozen=True):
-    """One run of the model. `inferences_per_j` and `inferences_per_battery` count its inputs, or its tokens. `chosen` is the basis that the figures below follow: measured, else power; a table of operations
-    is never taken for an absolute figure. `ops_per_w` is operations per second and watt."""
+    """One run of the model. `chosen` is the basis that the figures below follow: measured, else power; a table of
+    operations is never taken for an absolute figure. `ops_per_w` is operations per second and watt. `inferences_per_j`
+    and `inferences_per_battery` count its inputs, or its tokens."""
 
     joules: tuple[Joules, ...]
     chosen: Basis | None

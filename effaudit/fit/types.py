@@ -149,7 +149,8 @@ class Knob(msgspec.Struct, frozen=True):
 
 class FitReport(msgspec.Struct, frozen=True):
     """One model on one device. `options` are those of the command line that ask for the same again. `bottleneck` names
-    what decides, in a sentence. One run makes `per_run` of what `counts` says: "inferences" (the batch) or "tokens". `proof` is why it cannot fit, None where that is not proven."""
+    what decides, in a sentence. One run makes `per_run` of what `counts` says: "inferences" (the batch) or "tokens".
+    `proof` is why it cannot fit, None where that is not proven."""
 
     model: str
     times: int
