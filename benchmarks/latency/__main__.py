@@ -62,8 +62,9 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"there are no measurements: {ROWS} is not here; name a file with --rows")
     wanted = set(more) or set(every)
     found = [one for one in scores(every) if one.row in wanted]
-    command = "python -m benchmarks.latency" + (" --rows FILE" if more else "")
-    text = page(found, left_out([row for row in every if row in wanted], found), command=command, every=options.every)
+    command = "python -m benchmarks.latency" + (" --rows FILE" if more else " -o docs/latency.md")
+    out = left_out([row for row in every if row in wanted], found)
+    text = page(found, out, command=command, every=options.every, misses=not more)
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     else:

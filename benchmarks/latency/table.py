@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
+from benchmarks.latency.misses import MISSES
 from benchmarks.latency.rows import Row
 from benchmarks.latency.score import Scored
 
@@ -14,15 +15,18 @@ COVERAGE = 0.80
 HEAD = ("rows", "median error", "worst tenth from", "inside the interval")
 
 
-def page(found: Sequence[Scored], skipped: Sequence[tuple[Row, str]], *, command: str, every: bool = False) -> str:
-    """Markdown. `every` lists each row as well."""
+def page(
+    found: Sequence[Scored], skipped: Sequence[tuple[Row, str]], *, command: str, every: bool, misses: bool
+) -> str:
+    """Markdown. `every` lists each row as well; `misses` adds what was tried for the groups of the shipped file."""
     lines = [
         "# Latency: estimates against measurements",
         "",
         "Every estimate is made without the measurements of the board it is for: the rates are fitted to those of all",
         "other boards (leave one board out). *Known*: another board of the same core or chip was measured with this",
         "runtime.",
-        "The error is |estimate / measurement - 1|; the interval is the one that `effaudit fit` prints.",
+        "The error is |estimate / measurement - 1|; the interval is the one that `effaudit fit` prints. The model is",
+        "described in [fit](fit.md); the numbers fitted stand in the profiles, with their source and this error.",
         "",
         f"Made by `{command}`.",
         "",
@@ -30,6 +34,7 @@ def page(found: Sequence[Scored], skipped: Sequence[tuple[Row, str]], *, command
         *_table("Runtime not known on a sister board", [one for one in found if not one.known], GOALS[False]),
         *_dead(found),
         *_left_out(skipped),
+        *((MISSES,) if misses else ()),
         *(_rows(found) if every else ()),
     ]
     return "\n".join(lines).rstrip() + "\n"

@@ -57,7 +57,8 @@ def cli() -> None:
 
     Every number is exact, a range, a formula, or "unknown" with the reason.
 
-    Exit codes: 0 pass, 2 usage or an invalid model, 3 internal error, 130 interrupted.
+    Exit codes: 0 pass, 1 does not fit, 2 usage or an invalid model or profile, 3 internal error, 4 the verdict is not
+    known, 130 interrupted.
     """
 
 
