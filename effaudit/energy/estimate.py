@@ -23,7 +23,9 @@ from effaudit.estimate.memories import Share
 from effaudit.estimate.types import Kernel, Seconds
 
 PICO: Final = 1e-12
+AGAIN: Final = "weights again for every multiply-accumulate"
 J_PER_KWH: Final = 3.6e6
+ACTIVE: Final = "active power"
 
 
 def energy(
@@ -75,11 +77,12 @@ def powered(profile: Energy | None, seconds: Seconds, around: Circumstances) -> 
         return Joules("power", None, None, None, "", "the profile states no power")
     use, pue = _or(around.utilisation, UTILISATION), _or(around.pue, PUE)
     watts = fact.value * use * pue
+    least = watts if what == ACTIVE or around.utilisation is not None else _idle(profile) * pue
     how = f"{what} {fact.value:g} W ({fact.status}: {fact.source}) x utilisation {use:g} x PUE {pue:g} x time"
     if seconds.value is None:
-        return Joules("power", None, watts * seconds.low, None, how, f"the time is not known: {seconds.basis}")
+        return Joules("power", None, least * seconds.low, None, how, f"the time is not known: {seconds.basis}")
     top = None if seconds.high is None else watts * seconds.high
-    return Joules("power", watts * seconds.value, watts * seconds.low, top, how)
+    return Joules("power", watts * seconds.value, least * seconds.low, top, how)
 
 
 def of_operations(
@@ -90,21 +93,23 @@ def of_operations(
     `low`: every weight is read once (it stays where it is used). `high`: every multiply-accumulate reads its weight
     again from the memory it lies in. The value is the first of them.
     """
-    operations = again = once = 0.0
+    parts = dict.fromkeys(("multiply-accumulates", "other operations", "weights", "activations", AGAIN), 0.0)
+    per_byte, elsewhere = _weights_pj(weights), _access_pj(activations)
     for kernel in kernels:
         mac, other = _mac_pj(profile, kernel.dtype), _op_pj(profile, kernel.dtype)
         if kernel.macs.low and mac is None:
             return Joules("operations", None, None, None, "", f"no energy of a MAC of {kernel.dtype} is known")
-        operations += kernel.macs.low * (mac or 0.0) + kernel.ops.low * (other or 0.0)
-        per_byte, elsewhere = _weights_pj(weights), _access_pj(activations)
         held = kernel.weight_bytes.low
-        moved = kernel.read_bytes.low + kernel.write_bytes.low
-        once += held * per_byte + moved * elsewhere
-        again += max(kernel.macs.low * _element(kernel), held) * per_byte * bool(held) + moved * elsewhere
+        parts["multiply-accumulates"] += kernel.macs.low * (mac or 0.0)
+        parts["other operations"] += kernel.ops.low * (other or 0.0)
+        parts["weights"] += held * per_byte
+        parts["activations"] += (kernel.read_bytes.low + kernel.write_bytes.low) * elsewhere
+        parts[AGAIN] += max(kernel.macs.low * _element(kernel) - held, 0) * per_byte * bool(held)
+    joules = {name: pj * PICO for name, pj in parts.items()}
+    low = sum(size for name, size in joules.items() if name != AGAIN)
     how = "Horowitz 2014, 45 nm; " if profile is None or not profile.mac_pj else "energies of the profile; "
     how += "operations and accesses, each weight read once (high: again for every MAC); for comparisons only"
-    low, high = (operations + once) * PICO, (operations + again) * PICO
-    return Joules("operations", low, low, high, how)
+    return Joules("operations", low, low, low + joules[AGAIN], how, "", joules)
 
 
 def _element(kernel: Kernel) -> float:
@@ -142,8 +147,14 @@ def _access_pj(memory: Memory | None) -> float:
 
 def _power(profile: Energy) -> tuple[Fact | None, str]:
     if profile.active_w is not None and profile.active_w.value is not None:
-        return profile.active_w, "active power"
+        return profile.active_w, ACTIVE
     return profile.tdp_w, "TDP"
+
+
+def _idle(profile: Energy | None) -> float:
+    """Watts that are drawn at the least: a TDP is an upper bound of the power, idle a lower one."""
+    idle = None if profile is None else profile.idle_w
+    return 0.0 if idle is None or idle.value is None else float(idle.value)
 
 
 def _of_dtype(table: dict[str, Fact], dtype: str) -> Fact | None:

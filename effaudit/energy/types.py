@@ -29,7 +29,8 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 
 class Joules(msgspec.Struct, frozen=True):
-    """An energy in joules and where it comes from; `why` says what is missing where there is no value."""
+    """An energy in joules and where it comes from; `why` says what is missing where there is no value. `parts` are
+    those of a table of operations; "weights again ..." is in `high` alone."""
 
     basis: Basis
     value: float | None
@@ -37,6 +38,7 @@ class Joules(msgspec.Struct, frozen=True):
     high: float | None
     how: str
     why: str = ""
+    parts: dict[str, float] = {}
 
 
 class EnergyReport(msgspec.Struct, frozen=True):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from effaudit.device.dtypes import LIKE
 from effaudit.device.peaks import FLOPS_PER_MAC, cores, dense_flop_per_s
 from effaudit.device.types import Device, DeviceRuntime, Engine, Fact, OpClass, Performance, Rate
 from effaudit.estimate.types import Kernel
+
+# At the rates that a profile states, or at the ends of their ranges.
+Speed: TypeAlias = Literal["slowest", "typical", "fastest"]
+_SPEEDS: Final = ("mac_per_s", "mac_per_cycle", "fraction_of_peak", "op_per_s", "op_per_cycle")
 
 # A class that a profile does not state runs like the first of these that it does.
 LIKE_CLASS: Final[Mapping[OpClass, tuple[OpClass, ...]]] = {
@@ -55,25 +59,41 @@ def rate_of(performance: Performance, op_class: OpClass) -> Rate | None:
     return performance.rates.get("other")
 
 
-def mac_per_s(rate: Rate, engine: Engine, dtype: str) -> float | None:
+def mac_per_s(rate: Rate, engine: Engine, dtype: str, speed: Speed = "typical") -> float | None:
     """Multiply-accumulates per second of the whole engine; None where the profile does not tell."""
     if known(rate.mac_per_s):
-        return value(rate.mac_per_s)
+        return at(rate.mac_per_s, speed)
     if known(rate.mac_per_cycle) and known(engine.clock_hz):
-        return value(rate.mac_per_cycle) * value(engine.clock_hz) * cores(engine)
+        return at(rate.mac_per_cycle, speed) * value(engine.clock_hz) * cores(engine)
     peak = dense_flop_per_s(engine, dtype)
     if known(rate.fraction_of_peak) and peak is not None:
-        return value(rate.fraction_of_peak) * peak / FLOPS_PER_MAC
+        return at(rate.fraction_of_peak, speed) * peak / FLOPS_PER_MAC
     return None
 
 
-def op_per_s(rate: Rate, engine: Engine) -> float | None:
+def op_per_s(rate: Rate, engine: Engine, speed: Speed = "typical") -> float | None:
     """Other operations per second of the whole engine; None where the profile does not tell."""
     if known(rate.op_per_s):
-        return value(rate.op_per_s)
+        return at(rate.op_per_s, speed)
     if known(rate.op_per_cycle) and known(engine.clock_hz):
-        return value(rate.op_per_cycle) * value(engine.clock_hz) * cores(engine)
+        return at(rate.op_per_cycle, speed) * value(engine.clock_hz) * cores(engine)
     return None
+
+
+def ranged(performance: Performance) -> bool:
+    """True where every rate is stated with a range: times then have bounds without a measured error."""
+    facts = [fact for rate in performance.rates.values() for fact in (getattr(rate, key) for key in _SPEEDS) if fact]
+    return bool(facts) and all(fact.low is not None and fact.high is not None for fact in facts)
+
+
+def at(fact: Fact | None, speed: Speed) -> float:
+    """A rate that is known, or an end of its range."""
+    assert fact is not None
+    if speed == "slowest" and fact.low is not None:
+        return float(fact.low)
+    if speed == "fastest" and fact.high is not None:
+        return float(fact.high)
+    return value(fact)
 
 
 def padding(kernel: Kernel, engine: Engine) -> float:

@@ -9,7 +9,7 @@ import msgspec
 from effaudit.device.types import OpClass
 from effaudit.quantity import Quantity
 
-Limiter: TypeAlias = Literal["compute", "memory", "overhead", "unknown"]
+Limiter: TypeAlias = Literal["compute", "memory", "overhead", "absorbed", "unknown"]
 NOTHING: Final = Quantity(0, 0)
 
 
@@ -81,15 +81,14 @@ class Seconds(msgspec.Struct, frozen=True):
 
 class Timed(msgspec.Struct, frozen=True):
     """A kernel on an engine, in seconds. `compute_s`, `memory_s` and `overhead_s` are None where the profile does not
-    tell; `ideal_s` is the larger of the two at the peaks, 0 where these are not known. `memory` names the one that
-    bounds `memory_s`. `limiter` is what decides `seconds`."""
+    tell. `memory` names the one that bounds `memory_s`. `limiter` is what decides `seconds`; "absorbed": the kernel has
+    no rate and no bandwidth of its own, its time is in the rates of the others, which were fitted to whole networks."""
 
     kernel: Kernel
     engine: str
     compute_s: float | None
     memory_s: float | None
     overhead_s: float | None
-    ideal_s: float
     seconds: float | None
     limiter: Limiter
     memory: str = ""

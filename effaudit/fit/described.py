@@ -8,11 +8,9 @@ import msgspec
 
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result
-from effaudit.estimate.latency import main_dtype
 from effaudit.estimate.roofline import Point, Roofline, roofline
 from effaudit.estimate.types import Seconds, Timed
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.batches import whole_regime
 from effaudit.fit.judge import bottleneck, exit_code
 from effaudit.fit.memory import memory_of
 from effaudit.fit.proof import proof
@@ -48,7 +46,7 @@ class Judged(msgspec.Struct, frozen=True):
 def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozenset[str], times: int) -> FitReport:
     """The report of one model on one device; `filled` are the dims that the device's deployment gave."""
     device, runtime, audited = subject.device, subject.runtime, subject.audited
-    found = roofline(device, subject.latency, subject.where.activations)
+    found = roofline(subject.latency, subject.where)
     total = subject.latency.total
     return FitReport(
         model=audited.name,
@@ -114,18 +112,26 @@ def _joules(subject: Subject) -> SecondsReport | None:
     return SecondsReport(best.value, best.low or 0.0, best.high, f"{best.basis}: {best.how}")
 
 
+def bound_of(found: Roofline) -> str | None:
+    """What most of the estimated time goes to; None where it is not known."""
+    shares = {"compute": found.compute_share, "memory": found.memory_share, "overhead": found.overhead_share}
+    known = {name: share for name, share in shares.items() if share is not None}
+    return max(known, key=lambda name: known[name], default=None)
+
+
 def _roofline(subject: Subject, found: Roofline) -> RooflineReport:
-    main = main_dtype(subject.kernels)
-    corner = msgspec.structs.replace(found, ridges=tuple(r for r in found.ridges if r.dtype == main))
     return RooflineReport(
         ridges=tuple(
             RidgeReport(r.engine, r.dtype, r.memory, r.peak_flop_per_s, r.bandwidth_byte_per_s, r.flop_per_byte)
             for r in found.ridges
         ),
         intensity=found.intensity,
-        regime=whole_regime(corner),
+        regime=found.regime,
+        bound=bound_of(found),
+        compute_share=found.compute_share,
         memory_share=found.memory_share,
         overhead_share=found.overhead_share,
+        memories=found.memories,
     )
 
 
@@ -164,4 +170,5 @@ def _row(timed: Timed, point: Point) -> KernelRow:
         overhead_s=timed.overhead_s,
         seconds=timed.seconds,
         limiter=timed.limiter,
+        memory=timed.memory or point.memory,
     )

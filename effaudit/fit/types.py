@@ -60,7 +60,9 @@ class FitMemory(msgspec.Struct, frozen=True):
 
 
 class KernelRow(msgspec.Struct, frozen=True):
-    """A kernel on the device. `attainable_flop_per_s` and `regime` are those of the roofline."""
+    """A kernel on the device. `attainable_flop_per_s` and `regime` are those of the roofline. `memory` is the one that
+    its bytes take longest of. `limiter` is what decides `seconds`: "compute", "memory", "overhead" (the launch),
+    "absorbed" (no rate and no bandwidth of its own: its time is in the rates of the others) or "unknown"."""
 
     node: str
     op: str
@@ -77,6 +79,7 @@ class KernelRow(msgspec.Struct, frozen=True):
     overhead_s: float | None
     seconds: float | None
     limiter: str
+    memory: str
 
 
 class SecondsReport(msgspec.Struct, frozen=True):
@@ -100,17 +103,23 @@ class RidgeReport(msgspec.Struct, frozen=True):
 
 
 class RooflineReport(msgspec.Struct, frozen=True):
-    """The roofline of the whole model; `memory_share` and `overhead_share` are of the estimated time."""
+    """The roofline of the whole model. `regime` is what takes longer at the peaks, operations ("compute") or bytes
+    ("memory"). The shares are of the estimated time: `bound` names the largest, "compute", "memory" or "overhead"
+    (launches); `memories` has the part of each memory."""
 
     ridges: tuple[RidgeReport, ...]
     intensity: float | None
     regime: str | None
+    bound: str | None
+    compute_share: float | None
     memory_share: float | None
     overhead_share: float | None
+    memories: dict[str, float]
 
 
 class BatchRow(msgspec.Struct, frozen=True):
-    """The model at a batch size. `regime` is that of most of the time."""
+    """The model at a batch size. `regime` is that of the roofline, `bound` what most of the estimated time goes to:
+    "compute", "memory" or "overhead" (launches)."""
 
     batch: int
     intensity: float | None
@@ -118,6 +127,7 @@ class BatchRow(msgspec.Struct, frozen=True):
     throughput_per_s: float | None
     memory_share: float | None
     regime: str | None
+    bound: str | None
 
 
 class PlacementReport(msgspec.Struct, frozen=True):

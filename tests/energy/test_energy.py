@@ -86,7 +86,15 @@ def _energy(watts: float) -> Any:
 
 def test_a_power_without_a_time_is_no_energy(tmp_path: Path) -> None:
     found = powered(on(tmp_path, tdp_w=10).energy, Seconds(None, 0.1, None, "no efficiency"), Circumstances())
-    assert found.value is None and found.low == pytest.approx(1.0) and found.high is None
+    assert found.value is None and found.low == 0 and found.high is None
+
+
+def test_a_tdp_bounds_from_above(tmp_path: Path) -> None:
+    """It can pass a limit, never fail one: a device draws at least what it draws when idle."""
+    assert powered(on(tmp_path, tdp_w=10).energy, TIME, Circumstances()).low == 0
+    assert powered(on(tmp_path, tdp_w=10, idle_w=1).energy, TIME, Circumstances()).low == pytest.approx(0.4)
+    assert powered(on(tmp_path, tdp_w=10).energy, TIME, Circumstances(utilisation=0.5)).low == pytest.approx(2.0)
+    assert powered(on(tmp_path, active_w=10).energy, TIME, Circumstances()).low == pytest.approx(4.0)
 
 
 def test_the_table_of_operations_decides_nothing(tmp_path: Path) -> None:
