@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.checks.types import Result, at_most, of_bytes, worst
+from effaudit.checks.types import Result, of_bytes
 from effaudit.estimate.demand import Demand
+from effaudit.estimate.status import worst
 from effaudit.units import human_bytes
 
 
@@ -16,10 +17,8 @@ def held(check: str, demand: Demand) -> Iterator[Result]:
         message = f"the profile does not know the size of {name}"
         yield of_bytes(check, "unknown", need, None, name, message)
         return
-    status = at_most(need.low, need.high, demand.have)
-    together = demand.together
+    status, apart, together = demand.whole(), demand.piece(), demand.together
     whole = demand.have if demand.contiguous is None else demand.contiguous
-    apart = at_most(together.low, together.high, whole)
     if whole < demand.have and worst(status, apart) == apart != status:
         why = f"in one piece, of which {name} has {human_bytes(whole)} at most"
         yield of_bytes(check, apart, together, whole, name, _said(demand, f"{_amount(together.low)} {why}"))

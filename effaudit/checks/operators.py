@@ -45,7 +45,12 @@ def _taken(subject: Subject) -> Iterator[Result]:
         yield Result("operators", "warn", len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
         return
     status: Status = "unknown" if _nothing_known(subject, left) else "fail"
-    message = f"{len(left):,} of {count:,} nodes cannot run under {runtime.name}, which has no fallback: {named}"
+    if status == "unknown":
+        nodes = (subject.placed.nodes[i] for i in left)
+        names = sorted({f"{node.domain}:{node.op}" for node in nodes})
+        named = f"nothing is known of {', '.join(names[:NAMED])}"
+    cannot = "cannot run" if status == "fail" else "are not known to run"
+    message = f"{len(left):,} of {count:,} nodes {cannot} under {runtime.name}, which has no fallback: {named}"
     yield Result("operators", status, len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
 
 

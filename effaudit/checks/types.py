@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import msgspec
 
+from effaudit.estimate.status import Status, at_least, at_most, worst
 from effaudit.quantity import Quantity
 
-Status: TypeAlias = Literal["pass", "warn", "fail", "unknown", "skipped", "waived"]
+__all__ = ["Result", "Status", "at_least", "at_most", "of_bytes", "worst"]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -29,27 +28,6 @@ class Result(msgspec.Struct, frozen=True):
         """What is left below the limit at the most that is needed; negative where it is passed."""
         top = self.bounds[1]
         return None if self.limit is None or top is None else self.limit - top
-
-
-def at_most(low: float, high: float | None, limit: float) -> Status:
-    """A verdict from bounds: below the limit at the most passes, above it at the least fails, anything else is not
-    known."""
-    if low > limit:
-        return "fail"
-    return "pass" if high is not None and high <= limit else "unknown"
-
-
-def at_least(low: float, high: float | None, limit: float) -> Status:
-    """The same of something that has to reach a limit."""
-    if low >= limit:
-        return "pass"
-    return "fail" if high is not None and high < limit else "unknown"
-
-
-def worst(*statuses: Status) -> Status:
-    """The gravest of several statuses."""
-    order: tuple[Status, ...] = ("fail", "unknown", "warn", "pass", "waived", "skipped")
-    return min(statuses, key=order.index, default="skipped")
 
 
 def of_bytes(check: str, status: Status, need: Quantity, limit: int | None, where: str, message: str) -> Result:

@@ -38,6 +38,7 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback"}
 @click.option("--min-throughput", metavar="N", help="Inferences per second that are needed.")
 @click.option("--planner", metavar="NAME", help="Another planner of offsets than the runtime's; best: the best found.")
 @click.option("--reorder", is_flag=True, help="Run the nodes in the best order found.")
+@click.option("--patch", metavar="auto|TENSOR:4x4", help="Run the nodes up to TENSOR in patches.")
 @click.option("--effort", type=click.Choice(("low", "normal", "high")), default="normal", help="How far searches go.")
 @click.option("--batch", "batches", multiple=True, metavar="N", help="Latency, throughput and regime at these batches.")
 @click.option("--batch-size", metavar="N", help="Sequences served at once.")

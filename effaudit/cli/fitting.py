@@ -14,6 +14,7 @@ from effaudit.checks.subject import Limits
 from effaudit.cli.audits import each
 from effaudit.cli.messages import complain
 from effaudit.cli.options import items
+from effaudit.cli.planning import patch_of
 from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
 from effaudit.errors import UsageError
@@ -77,6 +78,7 @@ def asked(**options: Any) -> tuple[FitAsked, ...]:
         runtime=options["runtime"],
         planner=options["planner"],
         reorder=options["reorder"],
+        patch=None if options["patch"] is None else patch_of(options["patch"]),
         reserve=_reserve(options["reserve"]),
         limits=Limits(
             latency_s=_measure(options["max_latency"], "s", "--max-latency"),

@@ -30,7 +30,7 @@ def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
         pin_inputs=options["pin_inputs"],
         quantize=options["quantize"],
         reorder=options["reorder"],
-        patch=None if options["patch"] is None else _patch(options["patch"]),
+        patch=None if options["patch"] is None else patch_of(options["patch"]),
         cache=cache,
         training=None if options["training"] is None else _fraction(options["training"]),
         seconds=options["seconds"],
@@ -72,7 +72,7 @@ def _fraction(text: str) -> Fraction:
 MAX_PARTS: Final = 1_000_000
 
 
-def _patch(text: str) -> Stage | str:
+def patch_of(text: str) -> Stage | str:
     """ "auto", or TENSOR:ROWSxCOLUMNS."""
     if text == "auto":
         return text

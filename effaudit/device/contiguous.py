@@ -1,32 +1,43 @@
-"""The largest contiguous region of a memory."""
+"""The size of a memory, and of its largest contiguous region."""
 
 from __future__ import annotations
 
-from effaudit.device.types import Memory
+from typing import Literal, TypeAlias
+
+from effaudit.device.types import Fact, Memory
+
+# Which of a size that is a range: as it is stated, or an end.
+End: TypeAlias = Literal["value", "low", "high"]
 
 
-def largest_contiguous(memory: Memory) -> int | None:
+def largest_contiguous(memory: Memory, end: End = "value") -> int | None:
     """Bytes of the largest range of addresses without a gap: regions that follow each other count as one. None where
     the size is not known."""
     if not memory.regions:
-        return None if memory.size_bytes is None or memory.size_bytes.value is None else int(memory.size_bytes.value)
-    sizes = [int(region.size_bytes.value) for region in memory.regions if region.size_bytes.value is not None]
-    placed = sorted(
-        (r.base, int(r.size_bytes.value)) for r in memory.regions if r.base is not None and r.size_bytes.value
-    )
-    best = max(sizes, default=None)
-    start = end = None
+        return _bytes(memory.size_bytes, end)
+    sized = [(region.base, _bytes(region.size_bytes, end)) for region in memory.regions]
+    best = max((size for _, size in sized if size is not None), default=None)
+    placed = sorted((base, size) for base, size in sized if base is not None and size)
+    start = after = None
     for base, size in placed:
-        if end is None or start is None or base != end:
+        if after is None or start is None or base != after:
             start = base
-        end = base + size
-        best = max(best or 0, end - start)
+        after = base + size
+        best = max(best or 0, after - start)
     return best
 
 
-def total_size(memory: Memory) -> int | None:
+def total_size(memory: Memory, end: End = "value") -> int | None:
     """Bytes of the memory: as stated, else the sum of its regions. None where that is not known."""
     if memory.size_bytes is not None:
-        return None if memory.size_bytes.value is None else int(memory.size_bytes.value)
-    sizes = [region.size_bytes.value for region in memory.regions]
-    return sum(int(size) for size in sizes if size is not None) if sizes and None not in sizes else None
+        return _bytes(memory.size_bytes, end)
+    sizes = [_bytes(region.size_bytes, end) for region in memory.regions]
+    return sum(size for size in sizes if size is not None) if sizes and None not in sizes else None
+
+
+def _bytes(fact: Fact | None, end: End) -> int | None:
+    if fact is None:
+        return None
+    found = fact.value if end == "value" else getattr(fact, end)
+    found = fact.value if found is None else found
+    return None if found is None else int(found)

@@ -11,11 +11,12 @@ from effaudit.device.contiguous import largest_contiguous, total_size
 from effaudit.device.types import Device, DeviceRuntime, Fact, Memory
 from effaudit.errors import UsageError
 from effaudit.estimate.memories import activations_in, placed
+from effaudit.estimate.status import Status, worst
 from effaudit.graph import Graph
 from effaudit.memory.planned import Planned
 from effaudit.nearest import did_you_mean
 from effaudit.quantity import Quantity, add
-from effaudit.weights import BUFFER, PARAM, QUANTIZATION, classify
+from effaudit.weights import BUFFER, PARAM, classify
 
 WEIGHTS: Final = "weights"
 SCALES: Final = "scales and zero points"
@@ -40,8 +41,28 @@ class Demand(msgspec.Struct, frozen=True):
 
     memory: Memory
     items: tuple[Item, ...]
-    have: int | None
-    contiguous: int | None
+
+    @property
+    def have(self) -> int | None:
+        return total_size(self.memory)
+
+    @property
+    def contiguous(self) -> int | None:
+        return largest_contiguous(self.memory)
+
+    def status(self) -> Status:
+        """All of it against the size, and what has to be contiguous against the largest region: each at its most
+        against the least there may be passes, at its least against the most there may be fails."""
+        return worst(self.whole(), self.piece())
+
+    def whole(self) -> Status:
+        """All of it against the size."""
+        return _held(self.need, total_size(self.memory, "low"), total_size(self.memory, "high"))
+
+    def piece(self) -> Status:
+        """What has to be contiguous against the largest region."""
+        least, most = largest_contiguous(self.memory, "low"), largest_contiguous(self.memory, "high")
+        return _held(self.together, least, most)
 
     @property
     def need(self) -> Quantity:
@@ -52,39 +73,40 @@ class Demand(msgspec.Struct, frozen=True):
         """What has to be contiguous."""
         return add(item.bytes for item in self.items if not item.apart)
 
-    def least(self) -> int:
-        return self.need.low
+
+def _held(need: Quantity, least: int | None, most: int | None) -> Status:
+    if most is not None and need.low > most:
+        return "fail"
+    return "pass" if least is not None and need.high is not None and need.high <= least else "unknown"
 
 
-def weight_items(graph: Graph) -> tuple[Item, ...]:
-    """The bytes of the constants of a lowered graph, itemised."""
-    weights = classify(graph)
-    held, scales = weights.bytes_of(PARAM, BUFFER), weights.bytes_of(QUANTIZATION)
-    items = [Item(WEIGHTS, _exact(held), apart=True)]
-    return (*items, Item(SCALES, _exact(scales), apart=True)) if scales else tuple(items)
+def weight_items(graph: Graph, scales: int) -> tuple[Item, ...]:
+    """The bytes of the constants of a lowered graph, itemised. `scales` are those of the scales and zero points of the
+    file: lowering folds them into the types of tensors, a runtime stores them all the same."""
+    items = (Item(WEIGHTS, _exact(classify(graph).bytes_of(PARAM, BUFFER)), apart=True),)
+    return (*items, Item(SCALES, _exact(scales), apart=True)) if scales else items
 
 
 def demands(
-    device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Mapping[str, Quantity]
+    device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Mapping[str, Quantity], scales: int = 0
 ) -> tuple[Demand, ...]:
-    """One for every memory that something lies in; `reserved` are bytes the user keeps, by the name of a memory."""
+    """One for every memory that something lies in; `reserved` are bytes the user keeps, by the name of a memory,
+    `scales` as in `weight_items`."""
     items: dict[str, list[Item]] = {memory.name: [] for memory in device.memories}
-    _stored(device, runtime, planned, items)
+    _stored(device, runtime, planned, scales, items)
     _running(device, runtime, planned, items)
     for kept in device.reserved:
         items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), apart=True, basis="the profile"))
     for name, size in reserved.items():
         items[name].append(Item("reserved by --reserve", size, apart=True))
-    return tuple(
-        Demand(memory, tuple(items[memory.name]), total_size(memory), largest_contiguous(memory))
-        for memory in device.memories
-        if items[memory.name]
-    )
+    return tuple(Demand(memory, tuple(items[memory.name])) for memory in device.memories if items[memory.name])
 
 
-def _stored(device: Device, runtime: DeviceRuntime, planned: Planned, items: dict[str, list[Item]]) -> None:
+def _stored(
+    device: Device, runtime: DeviceRuntime, planned: Planned, scales: int, items: dict[str, list[Item]]
+) -> None:
     """What does not change while the model runs: weights, tables, code."""
-    found = [*weight_items(planned.graph), *_tables(runtime, planned)]
+    found = [*weight_items(planned.graph, scales), *_tables(runtime, planned)]
     total = sum(item.bytes.low for item in found)
     shares = placed(device, "weights", total)
     spilled = len(shares) > 1
@@ -94,7 +116,7 @@ def _stored(device: Device, runtime: DeviceRuntime, planned: Planned, items: dic
             items[share.memory.name].append(msgspec.structs.replace(item, bytes=size))
     home = next((m for m in device.memories if "code" in m.holds), None)
     if home is not None:
-        unknown = Quantity(0, None, f"the profile states no code size of {runtime.name}")
+        unknown = Quantity(0, None, f"the profile states no code_bytes of {runtime.name}")
         size = unknown if runtime.code_bytes is None else of_fact(runtime.code_bytes)
         items[home.name].append(Item(CODE, size, apart=True, basis=_basis(runtime.code_bytes)))
 
@@ -132,6 +154,16 @@ def _running(device: Device, runtime: DeviceRuntime, planned: Planned, items: di
     elif kept is None or planned.with_workspaces is None:
         why = f"the profile states no state_bytes of {runtime.name}, and its rules count none"
         items[home.name].append(Item(STATE, Quantity(0, None, why), apart=True))
+
+
+def with_arena(demand: Demand, arena: int, made: Planned) -> Demand:
+    """The same memory with another arena; what workspaces took on top of the old one is kept."""
+    whole, old = made.with_workspaces or made.arena, made.arena
+    low = arena + max(whole.low - old.low, 0)
+    high = None if whole.high is None or old.high is None else arena + max(whole.high - old.high, 0)
+    size = Quantity(low, None if high is None else max(high, low), whole.why)
+    items = tuple(msgspec.structs.replace(item, bytes=size) if item.what == ARENA else item for item in demand.items)
+    return msgspec.structs.replace(demand, items=items)
 
 
 def of_fact(fact: Fact) -> Quantity:

@@ -9,6 +9,7 @@ import msgspec
 
 from effaudit.checks.subject import Limits
 from effaudit.energy.types import Circumstances
+from effaudit.memory.asked import Stage
 
 
 class Sequences(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class FitAsked(msgspec.Struct, frozen=True):
     quantize: str | None = None
     planner: str | None = None
     reorder: bool = False
+    patch: Stage | str | None = None
     reserve: Mapping[str, int | Fraction] = {}
     limits: Limits = Limits()
     around: Circumstances = Circumstances()

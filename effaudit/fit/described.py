@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -89,8 +90,18 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
 def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
     name = subject.device.name
     options = ["--device", asked.called.get(name, name)]
-    options += ["--runtime", asked.runtime] if asked.runtime else []
-    return (*options, *(["--quantize", asked.quantize] if asked.quantize else []))
+    for option, said in (("--runtime", asked.runtime), ("--quantize", asked.quantize), ("--planner", asked.planner)):
+        options += [option, said] if said else []
+    options += ["--reorder"] if asked.reorder else []
+    if asked.patch is not None:
+        stage = asked.patch
+        options += ["--patch", stage if isinstance(stage, str) else f"{stage.tensor}:{'x'.join(map(str, stage.grid))}"]
+    for name, amount in asked.reserve.items():
+        options += [
+            "--reserve",
+            f"{name}={float(100 * amount):g}%" if isinstance(amount, Fraction) else f"{name}={amount}",
+        ]
+    return tuple(options)
 
 
 def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:

@@ -12,14 +12,10 @@ GRAVITY = (3, 2, 1, 4, 0)
 
 
 def verdict(results: Sequence[Result], knobs: Sequence[Knob]) -> Verdict:
-    """Any failure: the model does not fit; where only memories fail, and a lossless change makes each of them fit, it
-    fits with that. Else anything that is not known leaves it open."""
-    failed = [result for result in results if result.status == "fail"]
-    if failed:
-        mended = {knob.memory for knob in knobs if knob.fits and knob.lossless}
-        if all(result.check == "ram" and result.where in mended for result in failed):
-            return "fits-with"
-        return "does-not-fit"
+    """Any failure: the model does not fit; where a change that computes the same numbers makes all of it fit, it fits
+    with that. Else anything that is not known leaves it open."""
+    if any(result.status == "fail" for result in results):
+        return "fits-with" if any(knob.fits and knob.lossless for knob in knobs) else "does-not-fit"
     if any(result.status == "unknown" for result in results):
         return "unknown"
     return "fits"
@@ -36,14 +32,13 @@ def gravest(codes: Sequence[int]) -> int:
 
 
 def bottleneck(results: Sequence[Result]) -> str:
-    """What decides: the failure that passes its limit by most, else the unknown, else the check nearest its limit."""
-    failed = [r for r in results if r.status == "fail"]
-    if failed:
-        worst = max(failed, key=_use)
-        return f"{worst.check} {worst.where}".strip()
-    unknown = [r for r in results if r.status == "unknown"]
-    if unknown:
-        return f"{unknown[0].check} {unknown[0].where}: not known".strip()
+    """What decides: the failure that passes its limit by most (a memory before anything else), else the unknown, else
+    the check nearest its limit."""
+    for status in ("fail", "unknown"):
+        found = [r for r in results if r.status == status]
+        if found:
+            worst = max(found, key=lambda r: (r.unit == "bytes", _use(r)))
+            return f"{worst.check} {worst.where}".strip() + (": not known" if status == "unknown" else "")
     passed = [r for r in results if r.status == "pass" and r.limit]
     if not passed:
         return "nothing is held against a limit"

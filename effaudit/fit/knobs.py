@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from effaudit.checks import results
 from effaudit.checks.subject import Subject
+from effaudit.checks.types import Result
 from effaudit.device.peaks import peak_of
 from effaudit.device.types import Device
-from effaudit.estimate.demand import ARENA, Demand
+from effaudit.estimate.demand import ARENA, Demand, with_arena
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import subject_of
 from effaudit.fit.types import Knob
 from effaudit.memory.remedies import FLOATS, remedies
 from effaudit.memory.searched import Searched
-from effaudit.quantity import Quantity
 
 # The options of `effaudit memory` whose plan computes the same numbers.
 _LOSSLESS = ("--planner", "--reorder", "--patch")
 
 
-def of_memory(subject: Subject, found: Searched) -> tuple[Knob, ...]:
-    """The changes of the arena, against the memory that holds it."""
+def of_memory(subject: Subject, found: Searched, results: Sequence[Result]) -> tuple[Knob, ...]:
+    """The changes of the arena, against the memory that holds it; the model fits where all else passes."""
     demand = next((d for d in subject.demands if any(item.what == ARENA for item in d.items)), None)
     if demand is None:
         return ()
-    made = []
+    others = [r for r in results if not (r.check == "ram" and r.where == demand.memory.name)]
+    rest, made = all(r.status in ("pass", "warn", "skipped") for r in others), []
     for remedy in remedies(subject.audited, subject.planned, found):
         if remedy.option.startswith(("--quantize", "--runtime")) or not remedy.option:
             continue
-        after = with_arena(demand, remedy.arena_bytes)
-        option = remedy.option
+        after = with_arena(demand, remedy.arena_bytes, subject.planned)
+        option = remedy.option.removesuffix(" --save PATH")
         made.append(
             Knob(
                 what=remedy.what,
                 memory=demand.memory.name,
                 need_bytes=after.need.low,
-                fits=_fits(after),
+                need_bounds=(after.need.low, after.need.high),
+                held=after.status(),
+                fits=rest and after.status() == "pass",
                 lossless=option.startswith(_LOSSLESS),
                 cost=remedy.cost,
                 option=option,
@@ -47,41 +50,33 @@ def of_memory(subject: Subject, found: Searched) -> tuple[Knob, ...]:
     return tuple(made)
 
 
-def with_arena(demand: Demand, arena: int) -> Demand:
-    """The same memory with another arena, the workspaces on top kept as they are."""
-    items = tuple(
-        msgspec.structs.replace(item, bytes=Quantity(arena, arena)) if item.what == ARENA else item
-        for item in demand.items
-    )
-    return msgspec.structs.replace(demand, items=items)
-
-
-def _fits(demand: Demand) -> bool:
-    need, piece = demand.need, demand.together
-    if demand.have is None or need.high is None or piece.high is None:
-        return False
-    return need.high <= demand.have and piece.high <= (demand.contiguous or demand.have)
-
-
 def as_quantized(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
     """The same model with its floats stored as int8, where it has such and the device works on int8."""
     device = subject.device
     if asked.quantize is not None or not _is_float(subject) or not _has_int8(device):
         return
     other = subject_of(subject.audited, device, msgspec.structs.replace(asked, quantize="int8"))
-    memories = [r for r in results(other) if r.check in ("flash", "ram")]
-    demand = max(other.demands, key=lambda d: d.need.low, default=None)
+    found = results(other)
+    demand = max(other.demands, key=lambda d: (d.status() != "pass", _use(d)), default=None)
     if demand is None:
         return
     yield Knob(
         what="as int8",
         memory=demand.memory.name,
         need_bytes=demand.need.low,
-        fits=all(result.status == "pass" for result in memories),
+        need_bounds=(demand.need.low, demand.need.high),
+        held=demand.status(),
+        fits=all(result.status in ("pass", "warn", "skipped") for result in found),
         lossless=False,
         cost="accuracy to be checked",
         option="--quantize int8",
     )
+
+
+def _use(demand: Demand) -> float:
+    """How much of its memory it takes, at the most that is known."""
+    need = demand.need
+    return (need.low if need.high is None else need.high) / (demand.have or 1)
 
 
 def _is_float(subject: Subject) -> bool:

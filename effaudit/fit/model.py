@@ -86,7 +86,7 @@ def _report(
     failing = any(r.check == "ram" and r.status != "pass" for r in found)
     whole = not assumed(subject.audited)
     search = searched(subject.audited, subject.planned) if failing and whole else NO_SEARCH
-    knobs = (*of_memory(subject, search), *as_quantized(subject, asked)) if whole and failing else ()
+    knobs = (*of_memory(subject, search, found), *as_quantized(subject, asked)) if whole and failing else ()
     if whole and not failing:
         knobs = tuple(as_quantized(subject, asked))
     rows, turn = batches(raw, given, subject.device, asked) if asked.batches and whole else ((), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from effaudit.checks.subject import Subject
+from effaudit.device.contiguous import largest_contiguous, total_size
 from effaudit.estimate.demand import ARENA, Demand
 from effaudit.plan.floor import Floor, floor, one_order_only
 from effaudit.plan.order import Ordered
@@ -26,18 +27,29 @@ def floor_of(subject: Subject, ordered: Ordered | None) -> Floor:
 
 
 def proof(subject: Subject, least: Floor) -> str | None:
-    """The first memory that cannot hold what it must, whatever the plan; None where that is not proven."""
-    for demand in subject.demands:
-        if demand.have is None:
-            continue
-        need, piece = _least(demand, least), _least(demand, least, together=True)
-        what = _what(demand, least)
-        if need > demand.have:
-            return _said(demand, f"{human_bytes(need)} at least, {human_bytes(demand.have)} there", what)
-        if demand.contiguous is not None and piece > demand.contiguous:
-            text = f"{human_bytes(piece)} in one piece at least, {human_bytes(demand.contiguous)} there"
-            return _said(demand, text, what)
-    return None
+    """Every memory that cannot hold what it must, whatever the plan; None where that is proven of none."""
+    found = [said for demand in subject.demands if (said := _of(demand, least))]
+    return "; ".join(found) or None
+
+
+def _of(demand: Demand, least: Floor) -> str:
+    have, whole = total_size(demand.memory, "high"), largest_contiguous(demand.memory, "high")
+    if have is None:
+        return ""
+    need, piece, what = _least(demand, least), _least(demand, least, together=True), _what(demand, least)
+    if need > have:
+        return _said(demand, f"{_both(need, have)} there", what)
+    if whole is not None and piece > whole:
+        one, other = _both(piece, whole).split(" at least, ")
+        return _said(demand, f"{one} in one piece at least, {other} there", what)
+    return ""
+
+
+def _both(need: int, have: int) -> str:
+    """Two sizes, to the byte where they round alike."""
+    shown = human_bytes(need), human_bytes(have)
+    one, other = shown if shown[0] != shown[1] else (f"{need:,} B", f"{have:,} B")
+    return f"{one} at least, {other}"
 
 
 def _said(demand: Demand, sizes: str, what: str) -> str:

@@ -16,21 +16,24 @@ from effaudit.device.contiguous import total_size
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
 from effaudit.errors import UsageError
-from effaudit.estimate.demand import ARENA, Demand, demands, memory_named, weight_items
+from effaudit.estimate.demand import ARENA, Demand, demands, memory_named, weight_items, with_arena
 from effaudit.estimate.latency import latency, setting
 from effaudit.estimate.types import Kernel, Latency, Seconds
 from effaudit.estimate.work import kernels
 from effaudit.fit.asked import FitAsked
+from effaudit.fit.patching import patched, repeated
 from effaudit.fit.runtime import runtime_of
 from effaudit.graph import Graph
 from effaudit.load import Given
 from effaudit.lower.ort_folded import folded
 from effaudit.memory import Asked
 from effaudit.memory.planned import Planned, planned
+from effaudit.memory.types import PatchReport
 from effaudit.quantity import Quantity
 from effaudit.support import SupportSet, judging, partition
 from effaudit.support import find as find_operators
 from effaudit.support.partition import Placement
+from effaudit.weights import QUANTIZATION
 
 
 def deployed(raw: Graph, given: Given, device: Device, batch: int | None) -> tuple[Audited, frozenset[str]]:
@@ -56,12 +59,15 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     """Everything the checks see. Raises UsageError for what the device does not have."""
     runtime = runtime_of(device, asked.runtime)
     made = planned(audited.graph, _memory_asked(runtime, asked))
-    work = kernels(made.graph, made.flow)
+    patch = patched(audited, made)
+    work = repeated(kernels(made.graph, made.flow), patch)
     placed, placement = placement_of(audited, made, runtime)
     elsewhere = _elsewhere(work, placed, placement, runtime)
-    weights = sum(item.bytes.low for item in weight_items(made.graph))
+    scales = 0 if asked.quantize else audited.weights.bytes_of(QUANTIZATION)
+    weights = sum(item.bytes.low for item in weight_items(made.graph, scales))
     arena = made.with_workspaces or made.arena
     size = arena.low if arena.high is None else arena.high
+    size = size if patch is None else patch.patched_bytes
     where = setting(device, runtime, weights, size, elsewhere, _transfer_s(runtime, placement))
     timed = latency(work, where)
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
@@ -74,13 +80,20 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
         where=where,
         latency=timed,
         energy=energy(device, found, timed.total, where.weights, where.activations, asked.around, count),
-        demands=demands(device, runtime, made, reserved(device, asked.reserve)),
+        demands=_demands(device, runtime, made, asked, scales, patch),
         placed=placed,
         placement=placement,
         serving=None,
         limits=asked.limits,
         inferences=count,
     )
+
+
+def _demands(
+    device: Device, runtime: DeviceRuntime, made: Planned, asked: FitAsked, scales: int, patch: PatchReport | None
+) -> tuple[Demand, ...]:
+    found = demands(device, runtime, made, reserved(device, asked.reserve), scales)
+    return found if patch is None else tuple(with_arena(one, patch.patched_bytes, made) for one in found)
 
 
 def without_sizes(subject: Subject) -> Subject:
@@ -112,6 +125,7 @@ def _memory_asked(runtime: DeviceRuntime, asked: FitAsked) -> Asked:
         effort=asked.effort,
         quantize=asked.quantize,
         reorder=asked.reorder,
+        patch=asked.patch,
     )
 
 

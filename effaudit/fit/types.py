@@ -145,12 +145,15 @@ class PlacementReport(msgspec.Struct, frozen=True):
 
 
 class Knob(msgspec.Struct, frozen=True):
-    """A change, really made and planned: what it needs then, and whether it fits. `lossless`: it changes no number that
-    the model computes. `option` is what shows it."""
+    """A change, really made and planned: what it needs then, whether `memory` holds it (`held`: pass, fail, unknown),
+    and whether the model `fits`, all else considered. `lossless`: it changes no number that the model computes.
+    `option` is what shows it."""
 
     what: str
     memory: str
     need_bytes: int
+    need_bounds: tuple[int, int | None]
+    held: str
     fits: bool
     lossless: bool
     cost: str

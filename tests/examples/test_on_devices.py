@@ -17,6 +17,7 @@ from effaudit.device.types import Device
 from effaudit.energy import horowitz
 from effaudit.energy.estimate import powered
 from effaudit.energy.types import Circumstances
+from effaudit.estimate.latency import setting
 from effaudit.estimate.roofline import Point, ridges, roofline
 from effaudit.estimate.types import NOTHING, Kernel, Latency, Seconds, Timed
 from effaudit.fit.asked import FitAsked
@@ -215,7 +216,8 @@ def point(on: Device, intensity: float, dtype: str = "float16") -> Point:
     flops = round(intensity * 10**9)
     kernel = Kernel(0, "node", "Op", "other", dtype, NOTHING, Quantity(flops, flops), NOTHING, count, NOTHING, NOTHING)
     timed = Timed(kernel, on.engines[0].name, None, None, None, 0.0, None, "unknown")
-    found = roofline(on, Latency(Seconds(None, 0.0, None, ""), 0.0, 0.0, (timed,)), on.memories[0])
+    where = setting(on, on.runtimes[0], 0, 0)
+    found = roofline(Latency(Seconds(None, 0.0, None, ""), 0.0, 0.0, (timed,)), where)
     return found.points[0]
 
 
