@@ -39,7 +39,9 @@ FITTED: Final = ("int8",)
 LIKE_INT8: Final = ("float8e4m3fn", "float16", "bfloat16", "float32")
 NO_INTEGERS: Final = ("sm_70",)  # tensor cores without integers: no row is of such a board
 SKIPPED: Final = ("sm_53",)  # no tensor cores
-ALIKE: Final = "as fitted to int8: no row is of this element type"
+ALIKE: Final = "as fitted to int8: no row is of this element type, so a quarter to four times of it"
+TIMES: Final = 4  # by which a number of another element type may be off
+PARTS: Final = ("launch_cycles",)  # these alone may pass 1
 HELD: Final = "not fitted to processors: that of GPUs, or where the search for it starts"
 
 
@@ -118,7 +120,10 @@ def _entry(engine: str, dtype: str, runtime: str, law: Law, board: Board, kind: 
 def _fact(number: float, own: bool, name: str, kind: str) -> str:
     value = significant(number, 4)
     if not own:
-        return f'{{value: {value}, note: "{ALIKE}"}}'
+        high = number * TIMES if name in PARTS else min(number * TIMES, 1.0)
+        return (
+            f'{{value: {value}, low: {significant(number / TIMES, 4)}, high: {significant(high, 4)}, note: "{ALIKE}"}}'
+        )
     return f'{{value: {value}, status: assumed, note: "{HELD}"}}' if kind == CPU and name in CPU_HELD else value
 
 

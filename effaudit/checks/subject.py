@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from effaudit.audited import Audited
@@ -30,7 +32,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Subject(msgspec.Struct, frozen=True):
     """`planned` is the lowered graph with its arena; `kernels`, `latency` and `energy` are of that graph. `inferences`
     is how many of what the user counts one run makes (the batch). `placement`, of the graph `placed`, is None where the
-    runtime states no operators, `serving` where the model holds no sequences or nobody asked."""
+    runtime states no operators, `serving` where the model holds no sequences or nobody asked.
+    `origins` says of dims that an option of serving set, or its default: "asked", "default"."""
 
     audited: Audited
     device: Device
@@ -46,3 +49,4 @@ class Subject(msgspec.Struct, frozen=True):
     serving: Serving | None
     limits: Limits
     inferences: int
+    origins: Mapping[str, str] = {}

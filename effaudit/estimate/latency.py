@@ -7,15 +7,18 @@ by class of operator and what a launch costs; which numbers were fitted to which
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from effaudit.device.types import Performance, PredictionError
 from effaudit.estimate.bound import lower_bound
-from effaudit.estimate.rates import engine_of, known, ranged, value
+from effaudit.estimate.rates import Speed, engine_of, known, ranged, value
 from effaudit.estimate.setting import Setting, setting
 from effaudit.estimate.timing import timed
 from effaudit.estimate.types import Kernel, Latency, Seconds, Timed
+
+ENDS: Final[tuple[Speed, ...]] = ("fastest", "slowest")
 
 __all__ = ["Setting", "latency", "main_dtype", "setting"]
 
@@ -56,11 +59,20 @@ def _total(kernels: Sequence[Kernel], where: Setting, main: str) -> Latency:
     errors = [entry.prediction_error for entry in used]
     if all(errors):
         return Latency(_fitted(total, [e for e in errors if e]), beside, where.transfer_s, every, notes)
-    slowest = fastest = None
-    if all(map(ranged, used)):
-        slowest = fixed + _sum([timed(kernel, where, main, "slowest") for kernel in kernels])
-        fastest = fixed + _sum([timed(kernel, where, main, "fastest") for kernel in kernels])
+    ends = [_ends(one, where, main) for one in every] if all(e.prediction_error or ranged(e) for e in used) else None
+    slowest = None if ends is None else fixed + sum(slow for _, slow in ends)
+    fastest = None if ends is None else fixed + sum(fast for fast, _ in ends)
     return Latency(_stated(total, least, fastest, slowest), beside, where.transfer_s, every, notes)
+
+
+def _ends(one: Timed, where: Setting, main: str) -> tuple[float, float]:
+    """(least, most) seconds of a kernel: by the error of its entry where that was measured, else by its ranges."""
+    entry, seconds = where.entry(one.engine, one.kernel, main), one.seconds or 0.0
+    if entry is not None and entry.prediction_error is not None:
+        factor = value(entry.prediction_error.interval_factor)
+        return seconds / factor, seconds * factor
+    fast, slow = (timed(one.kernel, where, main, speed).seconds for speed in ENDS)
+    return fast or 0.0, slow or 0.0
 
 
 def _sum(every: Iterable[Timed]) -> float:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import msgspec
 
 from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Engine, Fact, Memory, Performance
 from effaudit.estimate.memories import bandwidth
-from effaudit.estimate.rates import Speed, engine_of, known, mac_per_s, op_per_s, padding, rate_of, value
+from effaudit.estimate.rates import Speed, at, engine_of, known, mac_per_s, op_per_s, padding, rate_of, value
 from effaudit.estimate.setting import Setting
 from effaudit.estimate.types import NOTHING, Kernel, Limiter, Timed
 from effaudit.quantity import Quantity
+
+# More of it is slower: of bytes that cross and of launches the slowest is the high end.
+_OTHER: Final[Mapping[Speed, Speed]] = {"slowest": "fastest", "typical": "typical", "fastest": "slowest"}
 
 
 def timed(kernel: Kernel, where: Setting, main: str, speed: Speed = "typical") -> Timed:
@@ -20,15 +26,15 @@ def timed(kernel: Kernel, where: Setting, main: str, speed: Speed = "typical") -
     if engine is None:
         return Timed(kernel, name, None, None, None, None, "unknown")
     entry = where.entry(name, kernel, main)
-    share = _fraction(entry.bandwidth_fraction if entry is not None else None)
-    crossing = _fraction(entry.activation_fraction if entry is not None else None)
+    share = _fraction(entry.bandwidth_fraction if entry is not None else None, speed)
+    crossing = _fraction(entry.activation_fraction if entry is not None else None, _OTHER[speed])
     joined = entry is not None and kernel.op_class in entry.fused and kernel.macs.high == 0
     moving = _second_operand(kernel) if joined else kernel
     if entry is None or kernel.macs.high is None:
         memory, memory_name = memory_time(moving, where, 1.0, crossing)
         return Timed(kernel, name, None, memory, None, None, "unknown", memory_name)
     compute, (memory, memory_name) = _compute(kernel, engine, entry, speed), memory_time(moving, where, share, crossing)
-    overhead = 0.0 if joined else _per_kernel(entry, engine)
+    overhead = 0.0 if joined else _per_kernel(entry, engine, _OTHER[speed])
     if compute is None:
         return Timed(kernel, name, None, memory, overhead, None, "unknown", memory_name)
     seconds = max(compute, memory or 0.0) + overhead
@@ -78,9 +84,9 @@ def _second_operand(kernel: Kernel) -> Kernel:
     return msgspec.structs.replace(kernel, read_bytes=Quantity(max(read, 0), max(read, 0)), write_bytes=NOTHING)
 
 
-def _fraction(fact: Fact | None) -> float:
+def _fraction(fact: Fact | None, end: Speed) -> float:
     """A part of a whole: all of it where none is stated."""
-    return value(fact) if known(fact) else 1.0
+    return at(fact, end) if known(fact) else 1.0
 
 
 def memory_time(kernel: Kernel, where: Setting, fraction: float, crossing: float) -> tuple[float | None, str]:
@@ -106,8 +112,8 @@ def memory_time(kernel: Kernel, where: Setting, fraction: float, crossing: float
     return max(times) if times else (None, "")
 
 
-def _per_kernel(entry: Performance, engine: Engine) -> float:
-    seconds = value(entry.per_kernel_s) if known(entry.per_kernel_s) else 0.0
+def _per_kernel(entry: Performance, engine: Engine, end: Speed) -> float:
+    seconds = at(entry.per_kernel_s, end) if known(entry.per_kernel_s) else 0.0
     if known(entry.per_kernel_cycles) and known(engine.clock_hz):
-        seconds += value(entry.per_kernel_cycles) / value(engine.clock_hz)
+        seconds += at(entry.per_kernel_cycles, end) / value(engine.clock_hz)
     return seconds

@@ -56,7 +56,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         title=device.title,
         options=_options(subject, asked),
         given={
-            "dims": {name: size for name, size in audited.given.dims.items() if name not in filled},
+            "dims": {name: size for name, size in audited.given.dims.items() if name not in filled | subject.origins.keys()},
             "shapes": {name: list(shape) for name, shape in audited.given.shapes.items()},
         },
         dims=_dims(subject, filled),
@@ -96,6 +96,10 @@ def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
     if asked.patch is not None:
         stage = asked.patch
         options += ["--patch", stage if isinstance(stage, str) else f"{stage.tensor}:{'x'.join(map(str, stage.grid))}"]
+    wanted = asked.sequences
+    sizes = (("--batch-size", wanted.batch), ("--context", wanted.context), ("--prompt", wanted.prompt))
+    for option, size in (*sizes, ("--kv-dtype", wanted.kv_dtype)):
+        options += [] if size is None else [option, str(size)]
     for name, amount in asked.reserve.items():
         options += [
             "--reserve",
@@ -106,8 +110,9 @@ def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
 
 def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:
     found = dims_of(subject.audited.graph, subject.audited.symbolic)
+    origins = {**subject.origins, **dict.fromkeys(filled, PROFILE)}
     return {
-        name: msgspec.structs.replace(info, origin=PROFILE) if name in filled else info for name, info in found.items()
+        name: msgspec.structs.replace(info, origin=origins.get(name, info.origin)) for name, info in found.items()
     }
 
 

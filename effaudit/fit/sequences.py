@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import msgspec
@@ -32,7 +33,7 @@ def serving_of(
     found = served(
         examined(raw, given),
         ServingAsked(
-            batch=wanted.batch or 1,
+            batch=wanted.batch,
             context=wanted.context,
             prompt=wanted.prompt,
             kv_dtype=wanted.kv_dtype,
@@ -55,10 +56,22 @@ def serving_of(
 def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> Subject:
     """The subject as it is served: its time and energy are those of the step, with the whole cache read."""
     phase = serving.decode or serving.prefill
+    serving = msgspec.structs.replace(serving, notes=(*serving.notes, *_elsewhere(subject)))
+    origins = {dim: row.origin for row in serving.roles for dim in row.dims if row.origin}
+    subject = msgspec.structs.replace(subject, serving=serving, origins=origins)
     if phase is None:
-        return msgspec.structs.replace(subject, serving=serving)
+        return subject
     timed = msgspec.structs.replace(subject.latency, total=phase.latency)
     where = subject.where
     tokens = phase.batch * phase.new
     joules = energy(subject.device, subject.kernels, phase.latency, where.weights, where.activations, around, tokens)
-    return msgspec.structs.replace(subject, serving=serving, latency=timed, energy=joules, inferences=tokens)
+    return msgspec.structs.replace(subject, latency=timed, energy=joules, inferences=tokens)
+
+
+def _elsewhere(subject: Subject) -> Iterator[str]:
+    """Kernels that the engine does not run."""
+    engine, elsewhere = subject.runtime.engine, subject.where.elsewhere
+    if elsewhere:
+        where = ", ".join(sorted(set(elsewhere.values())))
+        count = f"{len(elsewhere):,} of {len(subject.kernels):,} kernels"
+        yield f"{count} run on {where}: not modelled here, prompts and tokens are timed as if all ran on {engine}"

@@ -8,7 +8,7 @@ import msgspec
 
 from effaudit.errors import UsageError
 from effaudit.serving.needs import Shape
-from effaudit.serving.types import Roles, ServingAsked
+from effaudit.serving.types import Origin, Role, Roles, ServingAsked
 from effaudit.views.kv_cache import KVCache
 
 MOST: Final = 2**40  # tokens or sequences
@@ -62,6 +62,19 @@ def asked_sizes(path: str, found: Roles, cache: KVCache, asked: ServingAsked, po
         why_no_prefill=why_no_prefill,
         why_no_decode=why_no_decode,
     )
+
+
+def with_origins(found: Roles, asked: ServingAsked, *, steps: bool) -> tuple[Role, ...]:
+    """The roles, and who says how large each is; `steps` where the model is run a token at a time."""
+    lengths = asked.context if steps or not found.cached else asked.prompt
+    said = {"batch": asked.batch, "new": None if steps else lengths}
+
+    def origin(row: Role) -> Origin:
+        if row.size is not None or row.role == "encoder":
+            return ""
+        return "default" if said.get(row.role, lengths) is None else "asked"
+
+    return tuple(msgspec.structs.replace(row, origin=origin(row)) for row in found.rows)
 
 
 def _fixed_context(found: Roles) -> int | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
 from effaudit.errors import LimitError, UsageError
 from effaudit.quantity import Quantity, add, larger
-from effaudit.serving.places import Parts, Placed, place
+from effaudit.serving.places import WHAT, Parts, Placed, Reserved, Side, place
 from effaudit.serving.search import MOST, largest
 from effaudit.serving.sized import Run, Sized
+from effaudit.serving.table import uses
 from effaudit.serving.types import Limit, Longest, ServingMemory
 
 NOTHING = Quantity(0, 0)
@@ -54,6 +55,7 @@ class Needs(msgspec.Struct, frozen=True):
     decode: Quantity | None
     prefill: Quantity | None
     runtime: Quantity
+    code: Quantity
     valid: bool
 
     @property
@@ -62,17 +64,25 @@ class Needs(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> Quantity:
-        tables = Quantity(self.tables, self.tables)
-        return add((self.weights, tables, self.cache, self.cross, self.activations, self.runtime))
+        return add(self.wanted.values())
 
-    def parts(self, *, most: bool) -> Parts | None:
+    @property
+    def wanted(self) -> dict[str, Quantity]:
+        """The parts that need a place, by name."""
+        weights, cache = add((self.weights, Quantity(self.tables, self.tables))), add((self.cache, self.cross))
+        return dict(zip(WHAT, (self.code, weights, cache, self.activations, self.runtime), strict=True))
+
+    def parts(self, side: Side) -> Parts | None:
         """The parts at their lower or upper bounds; None where an upper bound is not known."""
-        rows = (self.weights, add((self.cache, self.cross)), self.activations, self.runtime)
-        sizes = [row.high if most else row.low for row in rows]
+        sizes = [size.high if side == "most" else size.low for size in self.wanted.values()]
         known = [size for size in sizes if size is not None]
-        if len(known) < len(sizes):
-            return None
-        return Parts(known[0] + self.tables, *known[1:])
+        return Parts(*known) if len(known) == len(sizes) else None
+
+    def open_why(self, kept: Reserved) -> str:
+        """Why something that is needed, or reserved, is not known: first of what nothing bounds."""
+        sizes = [*self.wanted.values(), *kept.values()]
+        unbounded = [size.why for size in sizes if size.high is None]
+        return next((why for why in (*unbounded, *(size.why for size in sizes)) if why), "")
 
 
 def needs(sized: Sized, shape: Shape, batch: int, context: int) -> Needs:
@@ -90,24 +100,23 @@ def needs(sized: Sized, shape: Shape, batch: int, context: int) -> Needs:
         decode=None if decode is None else sized.activations(decode),
         prefill=None if prefill is None else sized.activations(prefill),
         runtime=sized.kept(run),
+        code=sized.code,
         valid=all(one.valid for one in (decode, prefill) if one is not None),
     )
 
 
-def memory(sized: Sized, found: Needs, token: Quantity, apart: Quantity, kept: Mapping[str, int]) -> ServingMemory:
+def memory(sized: Sized, found: Needs, token: Quantity, apart: Quantity, kept: Reserved) -> ServingMemory:
     """The figures with where they lie, and whether they fit."""
-    low, high = (_placed(sized, found, kept, most=most) for most in (False, True))
+    low, high = _placed(sized, found, kept, "least"), _placed(sized, found, kept, "most")
     assert low is not None
-    fits: bool | None = None
-    why = found.total.why
-    if low.left < 0:
-        fits = False
-        why = f"no memory of {sized.device.name} may hold the {low.homeless}" if low.homeless else why
-    elif low.unknown:
+    fits = _verdict(low, high)
+    why = found.open_why(kept)
+    if low.homeless and fits is False:
+        why = f"no memory of {sized.device.name} may hold the {low.homeless}"
+    elif low.unknown and fits is None:
         why = f"the size of {low.unknown} is not known"
-    elif high is not None and high.left >= 0:
-        fits = True
-    shown = high or low
+    elif fits is None and not why:
+        why = "the size of a memory is a range in the profile"
     return ServingMemory(
         weights=found.weights,
         stored=found.stored,
@@ -119,30 +128,37 @@ def memory(sized: Sized, found: Needs, token: Quantity, apart: Quantity, kept: M
         prefill_activations=found.prefill,
         activations=found.activations,
         runtime=found.runtime,
+        code=found.code,
         total=found.total,
         apart=apart,
-        uses=shown.uses,
+        uses=uses(sized.device, found.wanted, kept, low, high),
         short=max(-low.left, 0),
+        short_at_most=None if high is None else max(-high.left, 0),
         fits=fits,
         why=why,
     )
 
 
-def fits(sized: Sized, found: Needs, kept: Mapping[str, int]) -> bool | None:
+def fits(sized: Sized, found: Needs, kept: Reserved) -> bool | None:
     """Whether it fits, None where the bounds do not tell."""
-    low, high = (_placed(sized, found, kept, most=most) for most in (False, True))
-    if low is None or low.left < 0:
+    low, high = _placed(sized, found, kept, "least"), _placed(sized, found, kept, "most")
+    assert low is not None
+    return _verdict(low, high)
+
+
+def _verdict(low: Placed, high: Placed | None) -> bool | None:
+    if low.left < 0:
         return False
-    return True if not low.unknown and high is not None and high.left >= 0 else None
+    return True if high is not None and not high.unknown and high.left >= 0 else None
 
 
-def _placed(sized: Sized, found: Needs, kept: Mapping[str, int], *, most: bool) -> Placed | None:
-    parts = found.parts(most=most)
-    return None if parts is None else place(sized.device, parts, kept)
+def _placed(sized: Sized, found: Needs, kept: Reserved, side: Side) -> Placed | None:
+    parts = found.parts(side)
+    return None if parts is None else place(sized.device, parts, kept, side)
 
 
 def longest(
-    sized: Sized, shape: Shape, kept: Mapping[str, int], batch: int, positions: int | None, *, fixed: bool
+    sized: Sized, shape: Shape, kept: Reserved, batch: int, positions: int | None, *, fixed: bool
 ) -> Longest:
     """The longest context at a batch: up to the positions that the graph states."""
     if fixed:
@@ -153,45 +169,46 @@ def longest(
     )
 
 
-def widest(sized: Sized, shape: Shape, kept: Mapping[str, int], context: int, *, fixed: bool) -> Longest:
+def widest(sized: Sized, shape: Shape, kept: Reserved, context: int, *, fixed: bool) -> Longest:
     """The largest batch at a context."""
     if fixed:
         return Longest(None, None, "file", "the file fixes the batch")
     return _found(sized, kept, lambda n: needs(sized, shape, n, context), MOST, "none")
 
 
-def _found(sized: Sized, kept: Mapping[str, int], needed: Callable[[int], Needs], cap: int, limit: Limit) -> Longest:
+def _found(sized: Sized, kept: Reserved, needed: Callable[[int], Needs], cap: int, limit: Limit) -> Longest:
     """The largest size by the lower bounds and by the upper ones; `limit` is what `cap` stands for."""
 
     invalid: list[int] = []
 
-    def left(n: int, *, most: bool) -> int:
+    def left(n: int, side: Side) -> int:
         if sized.spent:
             raise _Unbounded(TOO_LARGE)
         found = needed(n)
         if not found.valid:
             invalid.append(n)
             return INVALID
-        placed = _placed(sized, found, kept, most=most)
+        placed = _placed(sized, found, kept, side)
         if placed is None or placed.unknown:
-            unknown = f"the size of {placed.unknown} is not known" if placed is not None else found.total.why
+            unknown = f"the size of {placed.unknown} is not known" if placed is not None else found.open_why(kept)
             raise _Unbounded(unknown)
         return placed.left
 
+    ends = cap if limit == "positions" else None
     at_most: int | None = None
     try:
-        at_most = largest(lambda n: left(n, most=False), cap)
-        sure = largest(lambda n: left(n, most=True), cap)
+        at_most = largest(lambda n: left(n, "least"), cap)
+        at_most = ends if at_most is None else at_most
+        sure = largest(lambda n: left(n, "most"), cap)
     except (_Unbounded, UsageError, LimitError) as doubt:
-        return Longest(None, at_most, "unknown", str(doubt))
+        return Longest(0 if at_most == 0 and not invalid else None, at_most, "unknown", str(doubt))
     if sure is None:
-        ends = cap if limit == "positions" else None
         return Longest(ends, ends, limit, "" if ends else f"{cap:,} still fit")
     if not sure and 1 in invalid:
         return Longest(None, None, "unknown", "the graph is not valid at 1, where the search begins")
     if sure + 1 in invalid:
         return Longest(sure, at_most, "file", f"the graph is not valid at {sure + 1:,}")
-    return Longest(sure, cap if at_most is None and limit == "positions" else at_most, "memory")
+    return Longest(sure, at_most, "memory")
 
 
 class _Unbounded(Exception):

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from effaudit.device.contiguous import total_size
 from effaudit.device.types import Device, Holds, Memory
 from effaudit.errors import UsageError
+from effaudit.estimate.demand import of_fact
 from effaudit.estimate.memories import holding
-from effaudit.serving.types import Use
+from effaudit.quantity import Quantity, add
+
+# The least that is needed in the largest memories there may be, or the most in the smallest.
+Side: TypeAlias = Literal["least", "most"]
+Reserved: TypeAlias = Mapping[str, Quantity]  # by the name of a memory
+WHAT: Final = ("code", "weights", "cache", "activations", "runtime")
 
 
 class Parts(msgspec.Struct, frozen=True):
     """Bytes that need a place."""
 
+    code: int
     weights: int
     cache: int
     activations: int
@@ -28,7 +36,20 @@ class Parts(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        return self.weights + self.cache + self.activations + self.runtime
+        return self.code + self.weights + self.cache + self.activations + self.runtime
+
+
+class Lies(msgspec.Struct, frozen=True):
+    """What lies in a memory: bytes by what they are (`WHAT`), and what is reserved."""
+
+    memory: str
+    reserved: int
+    parts: Mapping[str, int]
+
+    @property
+    def need(self) -> int:
+        """All that has to lie there, what is reserved included."""
+        return self.reserved + sum(self.parts.values())
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -36,31 +57,37 @@ class Placed(msgspec.Struct, frozen=True):
     the last memory cannot hold is shown there all the same. `unknown` names a memory whose size is not known: there
     nothing ever runs out. `homeless` is what no memory of the device may hold."""
 
-    uses: tuple[Use, ...]
+    lies: tuple[Lies, ...]
     left: int
     unknown: str = ""
     homeless: str = ""
 
 
-def reserved(device: Device, asked: Mapping[str, int | Fraction]) -> dict[str, int]:
+def reserved(device: Device, asked: Mapping[str, int | Fraction]) -> dict[str, Quantity]:
     """Bytes of every memory that the model cannot have: those of the profile, and those asked for by name or kind.
 
     Raises UsageError for a memory that the device does not have, or a fraction of one whose size is not known.
     """
-    found = {memory.name: 0 for memory in device.memories}
+    found: dict[str, list[Quantity]] = {memory.name: [] for memory in device.memories}
     for one in device.reserved:
         if one.memory in found:
-            found[one.memory] += int(one.size_bytes.most or 0)
+            found[one.memory].append(_named(of_fact(one.size_bytes), f"{one.what} in {one.memory}"))
     for name, size in asked.items():
         memory = _memory(device, name)
         if isinstance(size, int):
-            found[memory.name] += size
+            found[memory.name].append(Quantity(size, size))
             continue
         whole = total_size(memory)
         if whole is None:
             raise UsageError(f"--reserve {name}: the size of {memory.name} is not known; give bytes")
-        found[memory.name] += -(-whole * size.numerator // size.denominator)
-    return found
+        kept = -(-whole * size.numerator // size.denominator)
+        found[memory.name].append(Quantity(kept, kept))
+    return {name: add(sizes) for name, sizes in found.items()}
+
+
+def _named(size: Quantity, what: str) -> Quantity:
+    """With a reason that says what it is."""
+    return size if size.value is not None else Quantity(size.low, size.high, f"{what}: {size.why}")
 
 
 def _memory(device: Device, name: str) -> Memory:
@@ -75,21 +102,19 @@ def _memory(device: Device, name: str) -> Memory:
     raise UsageError(f"--reserve {name}: {device.name} has no one memory of that name; it has: {names}")
 
 
-def place(device: Device, parts: Parts, kept: Mapping[str, int]) -> Placed:
-    """Every part in the first memories that may hold it, weights first."""
+def place(device: Device, parts: Parts, kept: Reserved, side: Side) -> Placed | None:
+    """Every part in the first memories that may hold it, code and weights first. None where the most is asked of
+    something reserved that nothing bounds."""
     memories = [memory for memory in device.memories if memory.kind != "cache"]
-    sizes = {memory.name: total_size(memory) for memory in memories}
-    free = {name: None if size is None else size - kept.get(name, 0) for name, size in sizes.items()}
+    taken = {memory.name: _end(kept.get(memory.name), side) for memory in memories}
+    if None in taken.values():
+        return None
+    sizes = {memory.name: total_size(memory, "high" if side == "least" else "low") for memory in memories}
+    free = {name: None if size is None else size - (taken[name] or 0) for name, size in sizes.items()}
     used: dict[str, dict[str, int]] = {name: {} for name in free}
     missing, unknown, homeless = 0, "", ""
-    wanted = {
-        "weights": parts.weights,
-        "cache": parts.cache,
-        "activations": parts.activations,
-        "runtime": parts.runtime,
-    }
-    for what, size in wanted.items():
-        left, homes = size, _for(device, what)
+    for what in WHAT:
+        left, homes = getattr(parts, what), homes_of(device, what)
         for memory in homes:
             room = free[memory.name]
             here = left if room is None else max(min(left, room), 0)
@@ -104,17 +129,21 @@ def place(device: Device, parts: Parts, kept: Mapping[str, int]) -> Placed:
             used[homes[-1].name][what] += left
         homeless = homeless or (what if left and not homes else "")
     spare = sum(room for name, room in free.items() if room is not None and room > 0 and used[name])
-    uses = tuple(
-        Use(name, sizes[name], kept.get(name, 0), *(used[name].get(what, 0) for what in wanted))
-        for name in sizes
-        if used[name]
-    )
-    return Placed(uses, -missing if missing else spare, unknown, homeless)
+    lies = tuple(Lies(name, taken[name] or 0, used[name]) for name in sizes if used[name])
+    return Placed(lies, -missing if missing else spare, unknown, homeless)
 
 
-def _for(device: Device, what: str) -> list[Memory]:
-    """The memories that may hold something; a cache lies with activations where the profile names no other place."""
+def _end(size: Quantity | None, side: Side) -> int | None:
+    if size is None:
+        return 0
+    return size.low if side == "least" else size.high
+
+
+def homes_of(device: Device, what: str) -> list[Memory]:
+    """The memories that may hold something; a cache lies with activations where the profile names no other place, code
+    in one piece."""
     names: dict[str, tuple[Holds, ...]] = {
+        "code": ("code",),
         "weights": ("weights",),
         "cache": ("kv_cache", "activations"),
         "activations": ("activations",),
@@ -123,5 +152,5 @@ def _for(device: Device, what: str) -> list[Memory]:
     for name in names[what]:
         found = [memory for memory in holding(device, name) if memory.kind != "cache"]
         if found:
-            return found
+            return found[:1] if what == "code" else found
     return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from effaudit.estimate.types import Latency, Seconds
 from effaudit.serving.types import Ceiling, Rate
 
@@ -11,14 +13,19 @@ def rate(tokens: int, time: Seconds) -> Rate:
     return Rate(_per(tokens, time.value), _per(tokens, time.high), _per(tokens, time.low), time.basis)
 
 
-def no_faster(time: Seconds, ceiling: Ceiling) -> Seconds:
-    """An estimate that does not go below what the peaks of the device allow."""
-    least = ceiling.seconds
-    if least is None or ceiling.held or time.low >= least:
+def bounded(time: Seconds, ceiling: Ceiling) -> Seconds:
+    """An estimate that begins where the peaks of the device do: never below. Nor above, unless its own error is known:
+    the bytes of a graph as it is written bound nothing, as a better runtime may not move them."""
+    least = ceiling.compute_s if ceiling.held else ceiling.seconds
+    if least is None:
         return time
+    low = least if time.value is None or time.high is None else max(time.low, least)
     value = None if time.value is None else max(time.value, least)
     high = None if time.high is None else max(time.high, least)
-    return Seconds(value, least, high, f"{time.basis}; not below the ceiling")
+    found = Seconds(value, low, high, time.basis)
+    if found == time:
+        return time
+    return msgspec.structs.replace(found, basis=f"{time.basis}; not below the ceiling")
 
 
 def at_ceiling(tokens: int, ceiling: Ceiling) -> float | None:

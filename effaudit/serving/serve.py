@@ -11,13 +11,13 @@ from effaudit.device.types import Device, DeviceRuntime
 from effaudit.errors import UsageError
 from effaudit.lower.as_if import as_if
 from effaudit.quantity import Quantity
-from effaudit.serving.asking import Sizes, asked_sizes
+from effaudit.serving.asking import Sizes, asked_sizes, with_origins
 from effaudit.serving.cache import cache_names
 from effaudit.serving.needs import Needs, Shape, fits, longest, memory, needs, widest
 from effaudit.serving.observed import observed
-from effaudit.serving.places import reserved
+from effaudit.serving.places import Reserved, reserved
 from effaudit.serving.positions import positions
-from effaudit.serving.rates import at_ceiling, memory_share, no_faster, rate
+from effaudit.serving.rates import at_ceiling, bounded, memory_share, rate
 from effaudit.serving.roles import encoder_missing, roles
 from effaudit.serving.sized import Run, Sized
 from effaudit.serving.types import BatchRow, ContextRow, Longest, Phase, Roles, Serving, ServingAsked
@@ -74,7 +74,7 @@ def served(audited: Audited, asked: ServingAsked, device: Device, runtime: Devic
         context=context,
         prompt=None if prefill is None else prefill.new,
         kv_dtype=dtype,
-        roles=found.rows,
+        roles=with_origins(found, asked, steps=decode is not None),
         layers=_counted(cache),
         mha_ratio=cache.mha_ratio,
         positions=None if table is None else table.rows,
@@ -116,7 +116,7 @@ def _counted(cache: KVCache) -> tuple[KVLayer, ...]:
 def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
     found = sized.latency(run, need.activations.high or need.activations.low)
     ceiling, tokens = sized.ceiling(run), run.batch * run.new
-    time = no_faster(found.total, ceiling)
+    time = bounded(found.total, ceiling)
     macs = [kernel.macs for kernel in sized.kernels(run)]
     high = None if any(m.high is None for m in macs) else sum(m.high or 0 for m in macs)
     return Phase(
@@ -133,7 +133,7 @@ def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
     )
 
 
-def _contexts(sized: Sized, sizes: Sizes, kept: Mapping[str, int]) -> Iterator[ContextRow]:
+def _contexts(sized: Sized, sizes: Sizes, kept: Reserved) -> Iterator[ContextRow]:
     """The context asked for, halves of it, and twice it as far as the graph has positions."""
     if sizes.fixed_context:
         return

@@ -10,7 +10,8 @@ import msgspec
 
 from effaudit.audited import Audited
 from effaudit.dataflow import Flow, flow
-from effaudit.device.types import Device, DeviceRuntime
+from effaudit.device.types import Device, DeviceRuntime, Fact
+from effaudit.estimate.demand import of_fact
 from effaudit.estimate.latency import latency, setting
 from effaudit.estimate.memories import placed
 from effaudit.estimate.types import Kernel, Latency
@@ -25,7 +26,7 @@ from effaudit.plan.lifetimes import Lifetime, high, low, reason
 from effaudit.plan.offsets import plan
 from effaudit.plan.problem import Buffer, Problem, aligned
 from effaudit.plan.verify import verify
-from effaudit.quantity import Quantity
+from effaudit.quantity import Quantity, add
 from effaudit.runtimes import Runtime, find
 from effaudit.serving.cache import cache_bytes, cache_names, cross_bytes, token_bytes
 from effaudit.serving.ceilings import cache_shares, ceiling, compute_bound_from, macs_by_type, processor_cache, reading
@@ -64,6 +65,7 @@ class Constants(msgspec.Struct, frozen=True):
 
 
 MAX_WORK: Final = 150_000  # nodes of all runs together; past it nothing is searched and swept any more
+NOTHING: Final = Quantity(0, 0)
 _WEIGHTS: Final = (PARAM, BUFFER, QUANTIZATION)
 
 
@@ -122,13 +124,16 @@ class Sized:
         """What the runtime holds; the same at every size."""
         if self._constants is None:
             found = classify(run.graph, run.flow)
-            held = found.bytes_of(*_WEIGHTS)
+            source = self.audited.graph
+            file = source if self.asked.quantize is None else as_if(source, self.asked.quantize)
+            stored = classify(file)
+            # Lowering folds scales into the types of tensors; a runtime stores them all the same.
+            folded = max(stored.bytes_of(QUANTIZATION) - found.bytes_of(QUANTIZATION), 0)
+            held = found.bytes_of(*_WEIGHTS) + folded
             twice = copies((t.constant for t in found.of(*_WEIGHTS)), self.audited.graph)
             why = "whether it keeps a second copy of weights with their axes swapped is up to the runtime"
             weights = Quantity(held - twice, held, why if twice else "")
-            source = self.audited.graph
-            file = source if self.asked.quantize is None else as_if(source, self.asked.quantize)
-            self._constants = Constants(weights, found.bytes_of(OTHER), classify(file).bytes_of(*_WEIGHTS))
+            self._constants = Constants(weights, found.bytes_of(OTHER), stored.bytes_of(*_WEIGHTS))
         return self._constants
 
     # ---- memory
@@ -178,12 +183,24 @@ class Sized:
         return cross_bytes(self.cache, self.bits, batch)
 
     def kept(self, run: Run) -> Quantity:
-        """What the runtime keeps beside the arena: its rules' structures and the state that the profile names."""
+        """What the runtime keeps beside the arena: its rules' structures and the state that the profile names. Where
+        the profile names none, and the rules count none or no workspaces, nothing bounds it."""
         own, stated = self.rules.kept(run.graph), self.runtime.state_bytes
-        state = 0 if stated is None or stated.value is None else int(stated.value)
-        if own is None:
-            return Quantity(state, state)
-        return Quantity(own.low + state, None if own.high is None else own.high + state, own.why)
+        state, name = NOTHING, self.runtime.name
+        if stated is not None:
+            state = _of(stated, f"state of {name}")
+        elif own is None or self.rules.scratch is None:
+            state = Quantity(0, None, f"state of {name}: the profile states no state_bytes, and its rules count none")
+        return state if own is None else add((own, state))
+
+    @property
+    def code(self) -> Quantity:
+        """The code of the runtime, where a memory of the device holds such."""
+        if not any("code" in memory.holds for memory in self.device.memories):
+            return NOTHING
+        if self.runtime.code_bytes is None:
+            return Quantity(0, None, f"code of {self.runtime.name}: the profile states no code_bytes")
+        return _of(self.runtime.code_bytes, f"code of {self.runtime.name}")
 
     # ---- time
     def moving(self, run: Run) -> tuple[Kernel, ...]:
@@ -250,6 +267,12 @@ class Sized:
             return self.cache_read(batch, run.past + run.new)
 
         return compute_bound_from(self.device, engine, macs, read, weights, cache)
+
+
+def _of(fact: Fact, what: str) -> Quantity:
+    """A fact of the profile in bytes, with a reason that says what it is."""
+    size = of_fact(fact)
+    return size if size.value is not None else Quantity(size.low, size.high, f"{what}: {size.why}")
 
 
 def _problem(storages: Iterable[Lifetime], align: int, size: Callable[[Lifetime], int]) -> Problem:

@@ -17,6 +17,7 @@ from effaudit.views.kv_cache import KVLayer
 RoleName: TypeAlias = Literal["batch", "new", "past", "total", "capacity", "encoder"]
 # A phase is bound by this at the peaks of the device; "" where these do not tell.
 Bound: TypeAlias = Literal["compute", "bandwidth", ""]
+Origin: TypeAlias = Literal["asked", "default", ""]
 Limit: TypeAlias = Literal["memory", "positions", "file", "none", "unknown"]
 NO_RESERVE: Final[Mapping[str, int | Fraction]] = {}
 
@@ -46,13 +47,15 @@ class Role(msgspec.Struct, frozen=True):
     """What dims of the file are: "batch", "new" (tokens fed), "past" (tokens in the cache), "total" (past and new),
     "capacity" (of a cache that is written in place), "encoder" (the length cross attention looks at).
 
-    `size` is set where the file or the user fixes it. `told` says how it was told.
+    `size` is set where the file or the user fixes it; else `origin` is "asked" where an option of serving says how
+    large it is, "default" where nobody does. `told` says how the role was told.
     """
 
     role: RoleName
     dims: tuple[str, ...]
     size: int | None
     told: str
+    origin: Origin = ""
 
 
 class Roles(msgspec.Struct, frozen=True):
@@ -133,21 +136,19 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A memory of the device: its size, what is kept from the model, and what of the model lies there, at the most.
-    `size` is None where the profile does not state it."""
+    """A memory of the device: its size, what is kept from the model, and what of the model lies there. `need` is all of
+    it together: its bounds lie closer than those of the parts, where one takes the place of another. `size` is None
+    where the profile does not state it."""
 
     memory: str
-    size: int | None
-    reserved: int
-    weights: int
-    cache: int
-    activations: int
-    runtime: int
-
-    @property
-    def need(self) -> int:
-        """All that has to lie there, what is reserved included."""
-        return self.reserved + self.weights + self.cache + self.activations + self.runtime
+    size: Quantity | None
+    reserved: Quantity
+    code: Quantity
+    weights: Quantity
+    cache: Quantity
+    activations: Quantity
+    runtime: Quantity
+    need: Quantity
 
 
 class ServingMemory(msgspec.Struct, frozen=True):
@@ -156,9 +157,12 @@ class ServingMemory(msgspec.Struct, frozen=True):
     `weights`: parameters, buffers, scales, as the runtime holds them (`stored`: as the file does); `tables`: its other
     constants. `cache`: keys, values and states of all sequences at the full context, `cross` those of an encoder.
     `decode_activations` and `prefill_activations` are the arenas of one run without the tensors that hold the cache;
-    `activations` is the larger. `runtime`: what the runtime keeps beside. `token_bytes`: of one token of one sequence.
+    `activations` is the larger. `runtime`: what the runtime keeps beside, `code`: its code and that of its kernels,
+    where a memory of the device holds such. `token_bytes`: of one token of one sequence.
     `apart`: what more is needed by a runtime that hands back a new cache every step and keeps the old one meanwhile.
-    `fits` is None where the bounds do not tell; `short`: bytes that have no place, at the least.
+    `fits` is True where all has a place at the most that is needed, False where it has none at the least, None where
+    the bounds do not tell (`why`). `short`: bytes that have no place, at the least; `short_at_most` at the most, None
+    where nothing bounds it.
     """
 
     weights: Quantity
@@ -171,10 +175,12 @@ class ServingMemory(msgspec.Struct, frozen=True):
     prefill_activations: Quantity | None
     activations: Quantity
     runtime: Quantity
+    code: Quantity
     total: Quantity
     apart: Quantity
     uses: tuple[Use, ...]
     short: int
+    short_at_most: int | None
     fits: bool | None
     why: str = ""
 
@@ -246,3 +252,17 @@ class Serving(msgspec.Struct, frozen=True):
     compute_bound_why: str
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def tokens_per_s(self) -> Rate | None:
+        """Of a decode step; of a model without one, of its prompt."""
+        phase = self.decode or self.prefill
+        return None if phase is None else phase.tokens_per_s
+
+    @property
+    def longest(self) -> int | None:
+        """The longest context that is sure to fit at this batch; that of the file where it fixes one."""
+        if self.longest_context.limit == "file" and self.longest_context.sure is None:
+            return self.context if self.memory.fits else None
+        return self.longest_context.sure
+

@@ -169,3 +169,27 @@ def test_an_engine_may_compute_in_another_type(tmp_path: Path) -> None:
     assert one.kernel.dtype == "float16" and one.kernel.moved.value == 500
     assert one.seconds == pytest.approx(0.5)
     assert of(device(tmp_path, whole), kernel(10, dtype="float32", moved=1000)).total.value is None
+
+
+def test_rates_with_ends_bound_the_time(tmp_path: Path) -> None:
+    """Nobody measured the error, but the profile says between what the rates lie."""
+    rate = {"mac_per_s": {"value": 1e3, "low": 5e2, "high": 4e3}}
+    made = entry(rates={"conv": rate}, per_kernel_s={"value": 0.1, "low": 0.0, "high": 0.4})
+    total = of(device(tmp_path, profile(made)), kernel(1000)).total
+    assert (total.low, total.value, total.high) == (pytest.approx(0.25), pytest.approx(1.1), pytest.approx(2.4))
+    both = entry("int16", rates={"conv": {"mac_per_s": 1e3}}, prediction_error=ERROR)
+    total = of(device(tmp_path, profile(made, both)), kernel(1000), kernel(1000, dtype="int16")).total
+    assert (total.low, total.high) == (pytest.approx(0.25 + 1 / 1.5), pytest.approx(2.4 + 1.5))
+
+
+def test_no_runtime_goes_below_the_bound(tmp_path: Path) -> None:
+    """Products at the peak, or weights once: activations may stay on the chip, cached weights may stay in the cache."""
+    whole = profile(speed=1e6, peaks={"int8": {"dense_mac_per_cycle": 1}})
+    held = Kernel(0, "n", "Conv", "conv", "int8", exact(10), NOTHING, exact(1000), exact(10**6), exact(10**6), NOTHING)
+    on = device(tmp_path, whole)
+    assert latency([held], setting(on, on.runtimes[0], 1000, 0)).total.low == pytest.approx(1000 / 1e6)
+    cached = {**whole, "memories": [*whole["memories"], {"name": "l2", "kind": "cache", "size_bytes": 400}]}
+    on = device(tmp_path, cached)
+    assert latency([held], setting(on, on.runtimes[0], 1000, 0)).total.low == pytest.approx(600 / 1e6)
+    busy = Kernel(0, "n", "Conv", "conv", "int8", exact(10**9), NOTHING, exact(1000), NOTHING, NOTHING, NOTHING)
+    assert latency([busy], setting(on, on.runtimes[0], 1000, 0)).total.low == pytest.approx(10)

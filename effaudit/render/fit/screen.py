@@ -9,13 +9,30 @@ from typing import Final
 import msgspec
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import FitReport, Knob, MemoryRow
+from effaudit.estimate.demand import ARENA
+from effaudit.fit.types import FitReport, MemoryRow
 from effaudit.printable import printable
 from effaudit.render.fit.serving import lines as serving_lines
 from effaudit.render.fit.speed import speed
-from effaudit.render.fit.words import VERDICTS, decides, estimate, how, label, limit, limit_name, limited, signed, span
+from effaudit.render.fit.batches import batches
+from effaudit.render.fit.knobs import knobs
+from effaudit.render.fit.missing import settle
+from effaudit.render.fit.words import (
+    VERDICTS,
+    decides,
+    estimate,
+    have,
+    how,
+    label,
+    limit,
+    limit_name,
+    limited,
+    piece,
+    signed,
+    span,
+)
 from effaudit.render.screen import options, short
-from effaudit.units import human_bytes, human_measure, rounded
+from effaudit.units import human_bytes
 from effaudit.wrapping import WIDTH, wrapped
 
 HEIGHT: Final = 40
@@ -67,8 +84,8 @@ def _lines(report: FitReport, level: _Level) -> list[str]:
         *_operators(report, level.words),
         *_limits(report),
         *_serving(report),
-        *_batches(report),
-        *_knobs(report, level.knobs),
+        *batches(report),
+        *knobs(report, level.knobs),
         *_notes(report, level.notes),
     ]
 
@@ -93,8 +110,8 @@ def _memories(report: FitReport) -> list[str]:
 
 def memory(row: MemoryRow) -> tuple[str, str, str, str]:
     """Name, need, have and margin of a memory."""
-    have = "not known" if row.have_bytes is None else human_bytes(row.have_bytes)
-    return printable(row.memory, 16), span(row.need_bounds), have, signed(row.margin_bytes)
+    need = span(row.need_bounds, row.have_bytes)
+    return printable(row.memory, 16), need, have(row), signed(row.margin_bytes)
 
 
 def aligned(heads: tuple[str, ...], cells: Sequence[tuple[str, ...]], below: Sequence[Sequence[str]] = ()) -> list[str]:
@@ -116,7 +133,8 @@ def _what(row: MemoryRow) -> list[str]:
     """What lies in it, and how much of it is in one piece."""
     said = ", ".join(f"{printable(item.what, 40)} {span(item.bounds)}" for item in row.items)
     if row.contiguous_bytes is not None and row.contiguous_bytes < (row.have_bytes or 0):
-        said += f"; has {human_bytes(row.contiguous_bytes)} in one piece"
+        margin = ", of which the margin is" if piece(row) else ""
+        said += f"; {human_bytes(row.contiguous_bytes)} in one piece{margin}"
     return wrapped(label(), said)
 
 
@@ -141,7 +159,7 @@ def _peak(report: FitReport, alive: int) -> list[str]:
         if rest:
             size = human_bytes(sum(tensor.bytes for tensor in rest))
             lines.append(f"{label()}{size:>{width}}  in {len(rest)} more")
-    if memory.arena_constant_bytes is not None and _is_small(report):
+    if memory.arena_constant_bytes is not None and _is_small(report) and _arena_fits(report):
         constant = f"constexpr size_t kTensorArenaSize = {memory.arena_constant_bytes};"
         lines.append(f"{label('set')}{constant}  // at the most")
     return lines
@@ -150,6 +168,13 @@ def _peak(report: FitReport, alive: int) -> list[str]:
 def _is_small(report: FitReport) -> bool:
     """A runtime with an arena of its own in a C file: where code and weights lie in flash."""
     return any(row.kind == "flash" for row in report.memory.rows)
+
+
+def _arena_fits(report: FitReport) -> bool:
+    """Whether the memory that holds the arena holds all that it must."""
+    homes = {row.memory for row in report.memory.rows if any(item.what == ARENA for item in row.items)}
+    found = {result.status for result in report.findings if result.check == "ram" and result.where in homes}
+    return found == {"pass"}
 
 
 def _proof(report: FitReport) -> list[str]:
@@ -167,7 +192,15 @@ def _proof(report: FitReport) -> list[str]:
 def _operators(report: FitReport, words: int) -> Iterator[str]:
     for result in report.findings:
         if result.check == "operators" and result.status != "skipped":
-            yield from wrapped(label("nodes"), _cut(result.message, words))
+            yield from wrapped(label("nodes"), _cut(operators(report, result), words))
+
+
+def operators(report: FitReport, result: Result) -> str:
+    """What a check found of operators, the bytes that cross in a unit for people."""
+    moved = None if report.placement is None else report.placement.transfer_bytes
+    if moved is None:
+        return result.message
+    return result.message.replace(f"transfers of {moved:,} bytes", f"transfers of {human_bytes(moved)}")
 
 
 def _cut(text: str, limit: int) -> str:
@@ -196,69 +229,11 @@ def _serving(report: FitReport) -> list[str]:
     return [] if report.serving is None else ["", *serving_lines(report.serving)]
 
 
-def _batches(report: FitReport) -> Iterator[str]:
-    if not report.batches:
-        return
-    yield ""
-    yield f"{'batch':>7}  {'time':>9}  {'1/s':>9}  {'FLOP/B':>7}  bound by"
-    for row in report.batches:
-        time = "not known" if row.latency_s.value is None else human_measure(row.latency_s.value, "s")
-        rate = "not known" if row.throughput_per_s is None else rounded(row.throughput_per_s, 4)
-        intensity = "" if row.intensity is None else rounded(row.intensity, 3)
-        yield f"{row.batch:>7,}  {time:>9}  {rate:>9}  {intensity:>7}  {row.regime or 'not known'}"
-    turn = report.compute_bound_from
-    yield "compute-bound from no batch up to 65,536" if turn is None else f"compute-bound from batch {turn:,} on"
-
-
-def _knobs(report: FitReport, most: int) -> Iterator[str]:
-    """What would change it: first the changes of the plan, then other numbers of the same network."""
-    if not report.knobs:
-        return
-    plans = [knob for knob in report.knobs if not _is_as_if(knob)][:most]
-    others = [knob for knob in report.knobs if _is_as_if(knob)]
-    yield ""
-    if plans:
-        yield "closest knobs"
-    width = max((len(human_bytes(knob.need_bytes)) for knob in plans), default=0)
-    for knob in plans:
-        verdict = "FITS" if knob.fits else "too large" if _above(report, knob) else "not known"
-        head = f"  {human_bytes(knob.need_bytes):>{width}} of {printable(knob.memory, 16)}  {verdict:<9}  "
-        yield from _knob(head, knob)
-    for knob in others:
-        verdict = "FITS" if knob.fits else "does not fit" if _above(report, knob) else "not shown to fit"
-        need = f"{human_bytes(knob.need_bytes)} of {printable(knob.memory, 16)}"
-        cost = f", {knob.cost}" if knob.cost else ""
-        yield from _with_option("", f"{knob.what}: {verdict} ({need}{cost})", knob.option)
-
-
-def _above(report: FitReport, knob: Knob) -> bool:
-    """Whether what is needed with the change is more than the memory has; else something about it is not known."""
-    sizes = [row.have_bytes for row in report.memory.rows if row.memory == knob.memory]
-    sizes += [row.contiguous_bytes for row in report.memory.rows if row.memory == knob.memory]
-    return any(size is not None and knob.need_bytes > size for size in sizes)
-
-
-def _knob(head: str, knob: Knob) -> Iterator[str]:
-    cost = f", at the cost of {knob.cost}" if knob.cost else ""
-    yield from _with_option(head, f"{knob.what}{cost}", knob.option)
-
-
-def _with_option(head: str, text: str, shown: str) -> Iterator[str]:
-    words, option = printable(text, 200), printable(shown, None)
-    if len(head) + len(words) + len(option) + 3 <= WIDTH:
-        yield f"{head}{words}   {option}"
-        return
-    yield from wrapped(head, words)
-    yield f"    {option}"  # whole, however long: it is there to be copied
-
-
-def _is_as_if(knob: Knob) -> bool:
-    return knob.option.startswith("--quantize")
-
-
 def _notes(report: FitReport, most: int) -> Iterator[str]:
-    if report.notes and most:
+    settled = settle(report)
+    if (report.notes and most) or settled:
         yield ""
+    yield from wrapped(label("settle"), settled) if settled else ()
     for note in report.notes[:most]:
         yield from wrapped(label("note"), printable(note, 300))
     rest = len(report.notes) - most

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from effaudit.fit.types import FitReport, RidgeReport
+from effaudit.fit.types import FitReport, RidgeReport, RooflineReport
 from effaudit.fit.view import DeviceView
 from effaudit.printable import printable
+from effaudit.render.fit.around import around
+from effaudit.render.fit.missing import of_energy, of_roofline
 from effaudit.render.fit.words import label, measured
-from effaudit.units import human_measure, rounded
+from effaudit.units import rounded
 from effaudit.wrapping import wrapped
 
 RIDGES: Final = 3  # that are named
 SMALLEST: Final = 0.005  # a share that is told
+SIDES: Final = {"compute": "above", "memory": "below"}
+LONGER: Final = {"compute": "operations take longer than bytes", "memory": "bytes take longer than operations"}
 
 
 def speed(report: FitReport | DeviceView) -> Iterator[str]:
@@ -23,29 +27,43 @@ def speed(report: FitReport | DeviceView) -> Iterator[str]:
     yield from wrapped(label(), printable(report.latency_s.basis, 300))
     if said := roof(report):
         yield from wrapped(label("roof"), said)
+    if said := shares(report.roofline):
+        yield from wrapped(label(), said)
     if report.energy_j is None:
+        yield from wrapped(label("energy"), of_energy(report))
         return
     per_joule = report.energy.inferences_per_j
     rate = f", {rounded(per_joule, 4)} {report.counts}/J" if per_joule else ""
     yield from wrapped(label("energy"), f"{measured(report.energy_j, 'J')}{rate}")
     yield from wrapped(label(), printable(report.energy_j.basis, 300))
-    yield from _around(report)
+    if words := around(report):
+        yield from wrapped(label(), ", ".join(words))
 
 
 def roof(report: FitReport | DeviceView) -> str:
-    """Intensity against the ridge, and the shares of the time; "" of a model that moves nothing."""
+    """Intensity against the ridge; what is missing where there is none; "" of a model that moves nothing."""
     found = report.roofline
     if found.intensity is None:
         return ""
     words = f"{rounded(found.intensity, 3)} FLOP/B"
-    if found.ridges:
-        rest = f", {len(found.ridges) - RIDGES} more" if len(found.ridges) > RIDGES else ""
-        words += f", ridge {', '.join(map(ridge, found.ridges[:RIDGES]))}{rest}"
-    if found.regime is not None:
-        words += f": {found.regime}-bound"
-    shares = ((found.memory_share, "bytes"), (found.overhead_share, "launches"))
-    told = [f"{100 * share:.0f} % by {what}" for share, what in shares if share is not None and share >= SMALLEST]
-    return f"{words}; of the time {', '.join(told)}" if told else words
+    missing = "; ".join(of_roofline(report))
+    if not found.ridges:
+        return f"{words}; {missing or 'no kernel has a peak'}: no roofline"
+    return f"{words}, {_against(found)}{'; ' if missing else ''}{missing}"
+
+
+def _against(found: RooflineReport) -> str:
+    """On which side of the ridges; where they lie on both, or the sums say otherwise, what takes longer at the peaks."""
+    named = [ridge(one) for one in found.ridges[:RIDGES]]
+    rest = len(found.ridges) - RIDGES
+    text = ", ".join([*named, *([f"{rest} more"] if rest > 0 else [])])
+    several = "s" if len(found.ridges) > 1 else ""
+    if found.regime is None or found.intensity is None:
+        return f"ridge{several} {text}"
+    above = {found.intensity >= one.flop_per_byte for one in found.ridges}
+    if above == {found.regime == "compute"}:
+        return f"{SIDES[found.regime]} the ridge{several} of {text}"
+    return f"ridge{several} {text}: at the peaks {LONGER[found.regime]}"
 
 
 def ridge(one: RidgeReport) -> str:
@@ -54,15 +72,11 @@ def ridge(one: RidgeReport) -> str:
     return f"{rounded(one.flop_per_byte, 3)} ({printable(where, 60)})"
 
 
-def _around(report: FitReport | DeviceView) -> Iterator[str]:
-    energy, words = report.energy, []
-    if energy.carbon_kg is not None:
-        words.append(f"{human_measure(energy.carbon_kg * 1000, 'g')} CO2")
-    if energy.cost is not None:
-        words.append(f"costs {energy.cost:.3g}")
-    if energy.inferences_per_battery is not None:
-        words.append(f"{rounded(energy.inferences_per_battery, 4)} {report.counts} per battery")
-    if energy.ops_per_w is not None:
-        words.append(human_measure(energy.ops_per_w, "OPS/W"))
-    if words:
-        yield from wrapped(label(), ", ".join(words))
+def shares(found: RooflineReport) -> str:
+    """What the estimated time goes to, the most first; "" where that is not known."""
+    parts = [(found.compute_share, "arithmetic"), (found.overhead_share, "launches")]
+    parts += [(share, f"bytes of {printable(name, 24)}" if name else "bytes") for name, share in found.memories.items()]
+    if not found.memories:
+        parts.append((found.memory_share, "bytes"))
+    told = sorted(((share, what) for share, what in parts if share is not None and share >= SMALLEST), reverse=True)
+    return f"the time goes {', '.join(f'{100 * share:.0f} % to {what}' for share, what in told)}" if told else ""

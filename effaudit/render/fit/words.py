@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import FitReport, Pipeline, SecondsReport
+from effaudit.fit.types import FitReport, MemoryRow, Pipeline, SecondsReport
 from effaudit.printable import printable
 from effaudit.units import human_bytes, human_measure, rounded
 
@@ -15,6 +15,8 @@ VERDICTS: Final = {
     "does-not-fit": "DOES NOT FIT",
     "unknown": "NOT KNOWN",
 }
+# The same in a column.
+BRIEF: Final = {**VERDICTS, "fits-with": "WITH A CHANGE"}
 LIMITED: Final = ("latency", "throughput", "energy", "bandwidth")  # the checks that are not of bytes or operators
 
 
@@ -33,12 +35,45 @@ def measured(one: SecondsReport, unit: str) -> str:
     return f"{human_measure(one.value, unit)} ({human_measure(one.low, unit)} .. {high})"
 
 
-def span(bounds: tuple[int, int | None]) -> str:
-    """Bytes between two bounds, the unit once where both have the same."""
+def span(bounds: tuple[int, int | None], beside: int | None = None) -> str:
+    """Bytes between two bounds, the unit once where both have the same; to the byte where both, or one of them and what
+    it is held against (`beside`), would read the same."""
     low, high = bounds
     if high is None:
-        return f"{human_bytes(low)} or more" if low else "not known"
-    return human_bytes(low) if low == high else _between(human_bytes(low), human_bytes(high))
+        return f"{size(low, beside)} or more" if low else "not known"
+    if low == high:
+        return size(low, beside)
+    if human_bytes(low) == human_bytes(high) or alike(low, beside) or alike(high, beside):
+        return _between(f"{low:,} B", f"{high:,} B")
+    return _between(human_bytes(low), human_bytes(high))
+
+
+def size(number: int, *beside: int | None) -> str:
+    """Bytes; every one of them where the rounded number would read as another beside it, which it is not."""
+    return f"{number:,} B" if any(alike(number, other) for other in beside) else human_bytes(number)
+
+
+def alike(one: int, other: int | None) -> bool:
+    """Two numbers that read the same when rounded, and are not."""
+    return other is not None and one != other and human_bytes(one) == human_bytes(other)
+
+
+def have(row: MemoryRow) -> str:
+    """What a memory has; the largest piece of it where that is what the margin is of: "512.0 of 992.0 KiB"."""
+    if row.have_bytes is None:
+        return "not known"
+    if piece(row) and row.contiguous_bytes is not None:
+        part, whole = human_bytes(row.contiguous_bytes), human_bytes(row.have_bytes)
+        number, _, unit = part.partition(" ")
+        return f"{number if whole.endswith(f' {unit}') else part} of {whole}"
+    return size(row.have_bytes, *row.need_bounds)
+
+
+def piece(row: MemoryRow) -> bool:
+    """Whether the margin is that of the largest piece: what has to lie in it leaves less than all does of all."""
+    high = row.need_bounds[1]
+    known = None not in (row.margin_bytes, row.have_bytes, row.contiguous_bytes, high)
+    return known and (row.margin_bytes or 0) < (row.have_bytes or 0) - (high or 0)
 
 
 def _between(low: str, high: str) -> str:
@@ -95,8 +130,10 @@ def decides(report: FitReport) -> str:
     result = max(found, key=lambda r: (r.status == "fail", len(r.where)))
     if result.unit == "bytes":
         low, high = result.bounds
-        need = "" if low is None else f" needs {span((int(low), None if high is None else int(high)))}"
-        has = ", its size is not known" if result.limit is None else f", has {human_bytes(int(result.limit))}"
+        held = None if result.limit is None else int(result.limit)
+        bounds = (int(low or 0), None if high is None else int(high))
+        need = "" if low is None else f" needs {span(bounds, held)}"
+        has = ", its size is not known" if held is None else f", has {size(held, *bounds)}{_in_one_piece(report, result)}"
         open_items = [
             item.what
             for row in report.memory.rows
@@ -113,6 +150,12 @@ def decides(report: FitReport) -> str:
     if result.check == "operators":
         return printable(f"operators: {result.message.split(':')[0]}", 200)
     return once(named)
+
+
+def _in_one_piece(report: FitReport, result: Result) -> str:
+    rows = [row for row in report.memory.rows if row.memory == result.where]
+    whole = any(row.contiguous_bytes == result.limit != row.have_bytes for row in rows)
+    return " in one piece" if whole else ""
 
 
 def once(bottleneck: str) -> str:
