@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result, at_most
+from effaudit.device.contiguous import total_size
 from effaudit.device.types import Memory
-from effaudit.estimate.memories import bandwidth
+from effaudit.estimate.memories import Share, bandwidth
 from effaudit.quantity import Quantity, add
+from effaudit.serving.ceilings import cache_shares
 
 
 def check(subject: Subject) -> Iterator[Result]:
     """The bytes per second that --min-throughput (or --max-latency) takes of each memory, against its bandwidth: a
-    bound that no efficiency changes."""
+    bound that no efficiency changes. At the least, weights come once a run (of a model that is served, its cache too),
+    less what a cache of the processor may keep; at the most, everything that kernels read and write."""
     rate = _rate(subject)
     for memory, low, high in _moved(subject):
         speed = bandwidth(memory)
@@ -23,7 +26,8 @@ def check(subject: Subject) -> Iterator[Result]:
             continue
         need = (low * rate, None if high is None else high * rate)
         status = at_most(need[0], need[1], speed)
-        message = f"{low:,} bytes a run, {rate:g} runs a second"
+        most = f"{low:,}" if low == high else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
+        message = f"{most} bytes a run, {rate:g} runs a second"
         value = need[0] if need[0] == need[1] else None
         yield Result("bandwidth", status, value, need, speed, "bytes/s", memory.name, message)
 
@@ -38,18 +42,34 @@ def _rate(subject: Subject) -> float | None:
 
 def _moved(subject: Subject) -> list[tuple[Memory, int, int | None]]:
     """(memory, least and most bytes that a run moves): weights where they lie, activations where they do."""
-    memories, parts = {}, {}
-    for share in subject.where.weights:
-        name = share.memory.name
-        memories[name] = share.memory
-        parts[name] = [_part(kernel.weight_bytes, share.fraction) for kernel in subject.kernels]
+    shares = subject.where.weights
+    memories = {share.memory.name: share.memory for share in shares}
+    parts = {s.memory.name: [_part(k.weight_bytes, s.fraction) for k in subject.kernels] for s in shares}
     home = subject.where.activations
     if home is not None:
         memories[home.name] = home
         moved = [part for kernel in subject.kernels for part in (kernel.read_bytes, kernel.write_bytes)]
         parts[home.name] = [*parts.get(home.name, ()), *moved]
-    sums = {name: add(quantities) for name, quantities in parts.items()}
-    return [(memories[name], total.low, total.high) for name, total in sums.items()]
+    sums, least = {name: add(quantities) for name, quantities in parts.items()}, _least(subject)
+    return [(memories[name], min(least.get(name, 0), total.low), total.high) for name, total in sums.items()]
+
+
+def _least(subject: Subject) -> Mapping[str, int]:
+    """Memory -> the bytes that come from it once a run, however the graph is executed."""
+    read = sum(kernel.weight_bytes.low for kernel in subject.kernels)
+    weights, cache, held = min(read, subject.where.weight_bytes), 0, 0
+    phase = None if subject.serving is None else subject.serving.decode or subject.serving.prefill
+    if phase is not None and subject.serving is not None:
+        weights, cache = phase.ceiling.weight_bytes, phase.ceiling.cache_bytes
+        held = subject.serving.memory.cache.low + subject.serving.memory.cross.low
+    found: dict[str, int] = {}
+    places: list[tuple[int, tuple[Share, ...]]] = [(weights, subject.where.weights)]
+    places += [(cache, cache_shares(subject.device, held))] if cache else []
+    for size, shares in places:
+        for share in shares:
+            found[share.memory.name] = found.get(share.memory.name, 0) + round(size * share.fraction)
+    kept = sum(total_size(memory) or 0 for memory in subject.device.memories if memory.kind == "cache")
+    return {name: max(size - kept, 0) for name, size in found.items()}
 
 
 def _part(size: Quantity, fraction: float) -> Quantity:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result, Status
 from effaudit.device.peaks import peak_of
-from effaudit.estimate.rates import engine_of
+from effaudit.estimate.rates import engine_of, known, padding, value
 from effaudit.ops._registry import rules_for
 
 NAMED = 3
+WASTED = 1.25  # times the work, from which on a layer is named
 
 
 def check(subject: Subject) -> Iterator[Result]:
     """Every operator that runs, against those that the runtime's engine takes: what it does not take runs on the
     fallback (a warning, with the partitions and the bytes that cross), or, where there is none, cannot run. An operator
-    that nothing is known of is not known to run. Element types without kernels of their own on the engine are named."""
+    that nothing is known of is not known to run. Element types without kernels of their own on the engine are named,
+    and layers whose channels fill the groups that the engine works on so badly that they take a quarter longer."""
     yield from _taken(subject)
     yield from _types(subject)
+    yield from _aligned(subject)
 
 
 def _taken(subject: Subject) -> Iterator[Result]:
@@ -52,6 +56,26 @@ def _taken(subject: Subject) -> Iterator[Result]:
     cannot = "cannot run" if status == "fail" else "are not known to run"
     message = f"{len(left):,} of {count:,} nodes {cannot} under {runtime.name}, which has no fallback: {named}"
     yield Result("operators", status, len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
+
+
+def _aligned(subject: Subject) -> Iterator[Result]:
+    """Layers that take as long as larger ones."""
+    engine = engine_of(subject.device, subject.runtime.engine)
+    if engine is None or engine.alignment is None:
+        return
+    groups = (engine.alignment.input_channels, engine.alignment.output_channels)
+    found = [kernel for kernel in subject.kernels if kernel.macs.low and padding(kernel, engine) >= WASTED]
+    if not found:
+        return
+    worst = max(found, key=lambda kernel: (padding(kernel, engine), kernel.node))
+    said = [
+        f"{channels} to {ceil(channels / value(group)) * value(group):g} {side} channels"
+        for channels, group, side in zip(worst.channels, groups, ("input", "output"), strict=True)
+        if channels and known(group) and channels % value(group)
+    ]
+    message = f"{len(found):,} layers are padded to whole groups of channels on {engine.name}: {worst.node} from "
+    message += f"{' and '.join(said)}, {padding(worst, engine):.3g} times the work"
+    yield Result("operators", "warn", len(found), (len(found), len(found)), 0, "nodes", engine.name, message)
 
 
 def _reasons(subject: Subject, left: dict[int, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from effaudit.errors import UsageError
 FORMATS = ("text", "json", "csv", "markdown", "svg")
 CLASSES = ("mcu", "npu", "phone", "sbc", "gpu", "cpu", "tpu")
 # list -> the option that asks for it
-LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback"}
+LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy": "energy"}
 
 
 @click.command("fit")
@@ -52,6 +53,7 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback"}
 @click.option("--battery", metavar="CAPACITY", help="1000mAh@3.7V, or 3.7Wh.")
 @click.option("--nodes", is_flag=True, help="Every kernel: time, limiter, roofline.")
 @click.option("--roofline", is_flag=True, help="The roofline as a plot.")
+@click.option("--energy", is_flag=True, help="Every basis of the energy, and its parts.")
 @click.option("--fallback", is_flag=True, help="Every node that leaves the accelerator, and why.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the verdict.")
@@ -84,7 +86,7 @@ def command(
     wanted = formats(forms, as_json, output, FORMATS)
     lists = tuple(name for name, option in LISTS.items() if options[option])
     if any(form == "csv" for form, _ in wanted) and len([name for name in lists if name != "roofline"]) > 1:
-        raise UsageError("csv holds one table; ask for one of --nodes, --fallback")
+        raise UsageError("csv holds one table; ask for one of --nodes, --fallback, --energy")
     from effaudit.cli.fitting import asked, audit_all, chosen_devices, parts
 
     runs = parts(models(model))
@@ -92,12 +94,8 @@ def command(
     devices = chosen_devices(options["device"], every=options["every"], kinds=items(options["kinds"]))
     called = {device.name: name for name, device in devices.items()}
     made = [msgspec.structs.replace(one, called=called) for one in asked(**options)]
-    from effaudit.fit.model import OpenDims
-
-    try:
-        document = audit_all(runs, tuple(devices.values()), made, given(dim, shape, model), definitions(operators))
-    except OpenDims as error:
-        raise UsageError(f"{error}; give it: {_completed(error.dims)}") from None
+    sizes, own = given(dim, shape, model), definitions(operators)
+    document = audit_all(runs, tuple(devices.values()), made, sizes, own, _completed)
     from effaudit.render.fit import render
     from effaudit.tables.table import Shown
 
@@ -106,7 +104,7 @@ def command(
     return 0 if exit_zero else document.exit_code
 
 
-def _completed(dims: dict[str, int]) -> str:
+def _completed(dims: Mapping[str, int]) -> str:
     """The command as it was called, with the sizes that are missing, ready to paste."""
     missing = [f"--dim {shlex.quote(f'{name}={size}')}" for name, size in dims.items()]
     return " ".join(["effaudit", *(shlex.quote(word) for word in sys.argv[1:]), *missing])

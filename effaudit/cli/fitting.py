@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final, get_args
 
@@ -19,7 +19,7 @@ from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked, Sequences
-from effaudit.fit.model import document, fit
+from effaudit.fit.model import OpenDims, document, fit
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument, FitReport
 from effaudit.load.binding import MAX_DIM, Given
@@ -27,6 +27,7 @@ from effaudit.nearest import did_you_mean
 from effaudit.units import parse_bytes, parse_count, parse_measure
 
 MAX_TIMES: Final = 10**9
+MOST_BATCHES: Final = 1000
 
 
 def parts(names: Sequence[str]) -> tuple[tuple[str, int | None], ...]:
@@ -111,16 +112,24 @@ def audit_all(
     asked: Sequence[FitAsked],
     given: Given,
     operators: Mapping[tuple[str, str], Any] | None,
+    completed: Callable[[Mapping[str, int]], str],
 ) -> FitDocument:
-    """Every model on every device; in a pipeline where one of them says how often it runs."""
+    """Every model on every device; in a pipeline where one of them says how often it runs. `completed` is the command
+    line with the sizes that are missing."""
     times = dict(runs)
 
     def audit(name: str, sizes: Given) -> list[FitReport]:
-        return fit(name, devices, asked, sizes, operators, times[name] or 1)
+        try:
+            return fit(name, devices, asked, sizes, operators, times[name] or 1)
+        except OpenDims as error:
+            raise UsageError(f"{error}; give it: {completed(error.dims)}") from None
 
     made, code = each([name for name, _ in runs], given, audit)
     reports = [report for several in made for report in several]
-    whole = pipelines(reports) if any(count is not None for _, count in runs) and not code else ()
+    piped = any(count is not None for _, count in runs)
+    if piped and code:
+        complain("a part of the pipeline could not be audited: it has no total")
+    whole = pipelines(reports) if piped and not code else ()
     found = document(reports, whole)
     return msgspec.structs.replace(found, exit_code=max(code, found.exit_code)) if code else found
 
@@ -139,9 +148,28 @@ def _reserve(options: Sequence[str]) -> dict[str, int | Fraction]:
 
 
 def _batches(options: Sequence[str]) -> tuple[int, ...]:
-    """Batch sizes; a comma always separates two."""
+    """Batch sizes; a comma always separates two, and 1:64:x2 or 1:9:4 is a range."""
     texts = [text.strip() for option in options for text in option.split(",") if text.strip()]
-    return tuple(dict.fromkeys(size for text in texts if (size := _count(text, "--batch")) is not None))
+    return tuple(dict.fromkeys(size for text in texts for size in _range(text, "--batch")))
+
+
+def _range(text: str, what: str) -> list[int]:
+    """One size, or from:to:step, where a step of xN multiplies. Raises UsageError."""
+    parts = text.split(":")
+    first, last = (_count(part, what) or 1 for part in (parts[0], parts[min(1, len(parts) - 1)]))
+    if len(parts) == 1:
+        return [first]
+    step = parts[2] if len(parts) == 3 else ""
+    factor = _count(step.removeprefix("x"), what) or 1 if step else 1
+    if len(parts) != 3 or last < first or (step.startswith("x") and factor < 2):
+        raise UsageError(f"{what} {text!r}: expected one size, or from:to:step such as 1:64:x2 or 1:9:4")
+    found = [first]
+    while len(found) < MOST_BATCHES:
+        following = found[-1] * factor if step.startswith("x") else found[-1] + factor
+        if following > last:
+            return found
+        found.append(following)
+    raise UsageError(f"{what} {text!r}: more than {MOST_BATCHES} sizes; take a larger step")
 
 
 def _count(text: str | None, what: str) -> int | None:

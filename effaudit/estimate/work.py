@@ -109,6 +109,8 @@ def _channels(graph: Graph, node: Node, kind: str) -> tuple[int | None, int | No
     if shape is None or not all(type(d) is int for d in shape) or len(shape) < 2:
         return (None, None)
     sizes = [d for d in shape if type(d) is int]
+    if kind == "depthwise":  # each channel by itself: they are the outputs that are worked on together
+        return (None, sizes[0])
     if kind in WINDOWS:
         group = node.attrs.get("group", 1)
         return (sizes[1], max(sizes[0] // group, 1)) if type(group) is int and group > 0 else (None, None)

@@ -56,7 +56,9 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         title=device.title,
         options=_options(subject, asked),
         given={
-            "dims": {name: size for name, size in audited.given.dims.items() if name not in filled | subject.origins.keys()},
+            "dims": {
+                name: size for name, size in audited.given.dims.items() if name not in filled | subject.origins.keys()
+            },
             "shapes": {name: list(shape) for name, shape in audited.given.shapes.items()},
         },
         dims=_dims(subject, filled),
@@ -83,7 +85,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         serving=subject.serving,
         knobs=judged.knobs,
         rewrites=subject.planned.graph.history,
-        notes=(*device.notes, *subject.planned.runtime.notes, *subject.latency.notes, *subject.energy.notes),
+        notes=(*subject.latency.notes, *subject.energy.notes, *subject.planned.runtime.notes, *device.notes),
     )
 
 
@@ -111,9 +113,7 @@ def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
 def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:
     found = dims_of(subject.audited.graph, subject.audited.symbolic)
     origins = {**subject.origins, **dict.fromkeys(filled, PROFILE)}
-    return {
-        name: msgspec.structs.replace(info, origin=origins.get(name, info.origin)) for name, info in found.items()
-    }
+    return {name: msgspec.structs.replace(info, origin=origins.get(name, info.origin)) for name, info in found.items()}
 
 
 def seconds_of(total: Seconds) -> SecondsReport:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from effaudit.fit.view import DeviceView, OnDevice
 from effaudit.printable import printable
 from effaudit.render.fit.roofline import roofline
-from effaudit.render.fit.speed import roof, speed
+from effaudit.render.fit.around import around
+from effaudit.render.fit.missing import of_energy
+from effaudit.render.fit.speed import roof, shares, speed
 from effaudit.render.fit.words import label, measured
 from effaudit.render.plain import table
 from effaudit.report import ModelReport
@@ -65,7 +67,9 @@ def notes(model: ModelReport) -> Iterator[tuple[str, str]]:
     if view.assumed:
         yield "Sizes", f"assumed for {', '.join(view.assumed)}"
     yield "Time", f"{measured(view.latency_s, 's')}; {view.latency_s.basis}"
-    if words := roof(view):
+    if words := "; ".join(filter(None, (roof(view), shares(view.roofline)))):
         yield "Roofline", words
-    if view.energy_j is not None:
-        yield "Energy", f"{measured(view.energy_j, 'J')}; {view.energy_j.basis}"
+    if view.energy_j is None:
+        yield "Energy", of_energy(view)
+    else:
+        yield "Energy", "; ".join((measured(view.energy_j, "J"), view.energy_j.basis, *around(view)))

@@ -157,9 +157,7 @@ def _placed(sized: Sized, found: Needs, kept: Reserved, side: Side) -> Placed | 
     return None if parts is None else place(sized.device, parts, kept, side)
 
 
-def longest(
-    sized: Sized, shape: Shape, kept: Reserved, batch: int, positions: int | None, *, fixed: bool
-) -> Longest:
+def longest(sized: Sized, shape: Shape, kept: Reserved, batch: int, positions: int | None, *, fixed: bool) -> Longest:
     """The longest context at a batch: up to the positions that the graph states."""
     if fixed:
         return Longest(None, None, "file", "the file fixes the length")

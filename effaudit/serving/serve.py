@@ -21,6 +21,7 @@ from effaudit.serving.rates import at_ceiling, bounded, memory_share, rate
 from effaudit.serving.roles import encoder_missing, roles
 from effaudit.serving.sized import Run, Sized
 from effaudit.serving.types import BatchRow, ContextRow, Longest, Phase, Roles, Serving, ServingAsked
+from effaudit.units import human_bytes
 from effaudit.views.kv_cache import KVCache, KVLayer, kv_cache
 from effaudit.views.kv_cache.view import bits_of
 
@@ -89,7 +90,7 @@ def served(audited: Audited, asked: ServingAsked, device: Device, runtime: Devic
         batches=tuple(_batches(sized, sizes, need, wide)),
         compute_bound_batch=compute_from,
         compute_bound_why=why,
-        notes=tuple(_notes(sized, sizes, asked, found, (decode, prefill))),
+        notes=tuple(_notes(sized, sizes, asked, found, apart, (decode, prefill))),
         findings=observed(audited, cache, found, asked, context, table, (decode, prefill)),
     )
 
@@ -197,17 +198,17 @@ def _compute_bound(sized: Sized, shape: Shape, context: int, *, fixed: bool) -> 
 
 
 def _notes(
-    sized: Sized, sizes: Sizes, asked: ServingAsked, found: Roles, runs: tuple[Run | None, ...]
+    sized: Sized, sizes: Sizes, asked: ServingAsked, found: Roles, apart: Quantity, runs: tuple[Run | None, ...]
 ) -> Iterator[str]:
     """What the figures take for granted."""
     if sizes.shape.prompt is not None and sizes.shape.cached:
         fed = "one sequence at a time" if sizes.shape.prompts == 1 else "all sequences at once"
-        assumed = " (an assumption; --prompt gives another size)" if sizes.prompt_assumed else ""
-        yield f"prompts of {sizes.shape.prompt:,} tokens{assumed} are fed {fed}"
+        assumed = " (by default; --prompt)" if sizes.prompt_assumed else ""
+        yield f"prompts of {sizes.shape.prompt:,} tokens{assumed}, fed {fed}"
     if found.cached and not found.get("capacity"):
-        yield "the cache is updated in place: past and present are one buffer, which the activations leave out"
-    yield "a ceiling reads every weight and the cache once a run, of an embedding the rows looked up, and no activation"
-    yield f"the estimate is of the graph as {sized.runtime.rules} executes it, every copy that it spells out included"
+        more = "" if not apart.high else f": kept apart, past and present take {human_bytes(apart.high)} more"
+        yield f"the cache is updated in place{more}"
+    yield f"ceiling: weights and cache read once; estimate: the graph as {sized.runtime.rules} runs it"
     if asked.kv_dtype is not None:
         yield "the estimate moves a cache in the type of the file"
     if asked.quantize is not None and asked.kv_dtype is None and found.cached:

@@ -265,4 +265,3 @@ class Serving(msgspec.Struct, frozen=True):
         if self.longest_context.limit == "file" and self.longest_context.sure is None:
             return self.context if self.memory.fits else None
         return self.longest_context.sure
-

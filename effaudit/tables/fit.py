@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from effaudit.energy.estimate import AGAIN
+from effaudit.estimate.demand import SCALES, WEIGHTS
 from effaudit.fit.types import FitDocument, FitReport, MemoryRow
 from effaudit.tables.roofline import points
 from effaudit.tables.table import (
     BYTES,
     COUNT,
+    EXACT,
     FLOP_RATE,
     JOULES,
     NONE,
@@ -21,6 +24,7 @@ from effaudit.tables.table import (
     Span,
     Table,
     number,
+    of_quantity,
 )
 
 AS_WRITTEN: Final = "as written"
@@ -37,13 +41,19 @@ def summary(document: FitDocument) -> Table:
         Column("exit_code", "exit", COUNT),
         Column("bottleneck", "decides", width=20),
         Column("margin_bytes", "margin", BYTES),
+        Column("margin_memory", "of", width=4),
         Column("latency_s", "time", SECONDS),
         Column("low_s", "least", SECONDS, spare=True),
         Column("high_s", "most", SECONDS, spare=True),
         Column("energy_j", "energy", JOULES, spare=True),
         Column("need_bytes", "need", BYTES, spare=True),
         Column("arena_bytes", "arena", BYTES, spare=True),
-        Column("regime", "bound", width=7, spare=True),
+        Column("regime", "roof", width=7, spare=True),
+        Column("bound", "bound", width=7, spare=True),
+        Column("weight_bytes", "weights", BYTES, spare=True),
+        Column("tokens_per_s", "tokens/s", RATIO, spare=True),
+        Column("longest_context", "context", EXACT, spare=True),
+        Column("times", "runs", EXACT, spare=True),
     )
 
     def rows() -> Iterator[tuple[Cell, ...]]:
@@ -54,6 +64,7 @@ def summary(document: FitDocument) -> Table:
 
 def _summed(one: FitReport) -> tuple[Cell, ...]:
     low, high = one.memory.arena_bounds
+    margin, memory = of_margin(one)
     return (
         one.model,
         one.device,
@@ -62,7 +73,8 @@ def _summed(one: FitReport) -> tuple[Cell, ...]:
         one.status,
         one.exit_code,
         one.bottleneck,
-        _margin(one.memory.rows),
+        margin,
+        memory or NONE,
         one.latency_s.value,
         one.latency_s.low or None,
         one.latency_s.high,
@@ -70,21 +82,62 @@ def _summed(one: FitReport) -> tuple[Cell, ...]:
         _need(one.memory.rows),
         number(one.memory.arena_bytes, [low, high]),
         one.roofline.regime,
+        one.roofline.bound,
+        weights(one),
+        *_served(one),
+        one.times,
     )
 
 
-def _margin(rows: tuple[MemoryRow, ...]) -> Cell:
-    """The least of all memories; unknown where one of them is."""
-    margins = [row.margin_bytes for row in rows]
-    known = [margin for margin in margins if margin is not None]
-    return min(known) if known and len(known) == len(margins) else None
+def of_margin(report: FitReport) -> tuple[int | None, str]:
+    """(bytes, the memory that they are left of): that which decides, else that of the least margin, one whose margin is
+    not known first. Of a model that is served, of all its memories together."""
+    for result in report.findings:
+        if result.check == "context":
+            return None if result.margin is None else int(result.margin), result.where
+    row = decided_by(report) or min(report.memory.rows, key=_margin, default=None)
+    return (None, "") if row is None else (row.margin_bytes, row.memory)
+
+
+def _margin(row: MemoryRow) -> float:
+    return float("-inf") if row.margin_bytes is None else row.margin_bytes
+
+
+def decided_by(report: FitReport) -> MemoryRow | None:
+    """The memory that the bottleneck names; None where it is something else."""
+    for row in sorted(report.memory.rows, key=lambda row: -len(row.memory)):
+        if report.bottleneck.removesuffix(": not known").partition(" at ")[0] in (
+            f"ram {row.memory}",
+            f"flash {row.memory}",
+        ):
+            return row
+    return None
+
+
+def weights(report: FitReport) -> Cell:
+    """Weights with their scales, of all memories, as they are stored."""
+    if report.serving is not None:
+        return of_quantity(report.serving.memory.weights)
+    return _sum([i.bounds for row in report.memory.rows for i in row.items if i.what in (WEIGHTS, SCALES)])
+
+
+def _served(report: FitReport) -> tuple[Cell, Cell]:
+    """(tokens per second of all sequences, the longest context that fits for sure); "-" of a model that is not
+    served."""
+    found = report.serving
+    if found is None:
+        return NONE, NONE
+    return None if found.decode is None else found.decode.tokens_per_s.value, found.longest_context.sure
 
 
 def _need(rows: tuple[MemoryRow, ...]) -> Cell:
     """Of all memories together."""
-    low = sum(row.need_bounds[0] for row in rows)
-    highs = [row.need_bounds[1] for row in rows]
-    high = None if None in highs else sum(size for size in highs if size is not None)
+    return _sum([row.need_bounds for row in rows])
+
+
+def _sum(bounds: Sequence[tuple[int, int | None]]) -> Cell:
+    low, highs = sum(low for low, _ in bounds), [high for _, high in bounds if high is not None]
+    high = sum(highs) if len(highs) == len(bounds) else None
     return low if low == high else Span(low, high)
 
 
@@ -107,6 +160,7 @@ def nodes(report: FitReport) -> Table:
         Column("seconds", "time", SECONDS),
         Column("share", "share", SHARE),
         Column("limiter", "bound by", width=8),
+        Column("memory", "of", width=4),
     )
     total = report.latency_s.value
 
@@ -129,6 +183,7 @@ def nodes(report: FitReport) -> Table:
                 row.seconds,
                 None if row.seconds is None or not total else row.seconds / total,
                 row.limiter,
+                row.memory or NONE,
             )
 
     return Table("nodes", "kernels", columns, rows)
@@ -171,9 +226,50 @@ def roofline(report: FitReport) -> Table:
     return points(report.rows, report.latency_s.value, "roofline")
 
 
+def energy(report: FitReport) -> Table:
+    """Every basis that an energy may have, and what the table of operations is made of."""
+    columns = (
+        Column("basis", "basis", width=10),
+        Column("part", "part", width=12),
+        Column("value_j", "value", JOULES),
+        Column("low_j", "low", JOULES),
+        Column("high_j", "high", JOULES),
+        Column("how", "how", width=24),
+    )
+    chosen = report.energy.chosen
+    note = "No basis has a figure that stands alone." if chosen is None else f"The figures of the screen are {chosen}."
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for one in report.energy.joules:
+            why = f"not known: {one.why}" if one.why else ""
+            yield one.basis, "in all", one.value, one.low, one.high, "; ".join(filter(None, (one.how, why)))
+            for part, joules in one.parts.items():
+                again = part == AGAIN
+                yield (
+                    one.basis,
+                    part,
+                    NONE if again else joules,
+                    NONE if again else joules,
+                    joules,
+                    _PARTS.get(part, ""),
+                )
+
+    return Table("energy", "energy of one run", columns, rows, note)
+
+
+# What a part of the table of operations counts.
+_PARTS: Final = {
+    "multiply-accumulates": "MACs x energy of one",
+    "other operations": "operations x energy of an addition",
+    "weights": "bytes, each read once",
+    "activations": "bytes read and written",
+    AGAIN: "a byte of weights for every MAC: only in high",
+}
+
 LISTS: Final[Mapping[str, Callable[[FitReport], Table]]] = {
     "nodes": nodes,
     "left": left,
     "memories": memories,
     "roofline": roofline,
+    "energy": energy,
 }

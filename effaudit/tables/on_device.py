@@ -11,7 +11,7 @@ from effaudit.report import ModelReport, NodeReport
 from effaudit.tables.table import FLOP_RATE, JOULES, NONE, RATIO, SECONDS, SHARE, Cell, Column, Table
 
 NOTE: Final = (
-    "FLOP/B, bound, attainable and time are those of the kernel that the runtime makes of a node; "
+    "FLOP/B, roof, attainable and time are those of the kernel that the runtime makes of a node; "
     "'-': it makes none, the node is folded or part of another."
 )
 
@@ -20,7 +20,7 @@ def columns() -> tuple[Column, ...]:
     """What a device adds to the table of nodes, as `nodes.ON_DEVICE` names it."""
     return (
         Column("kernel_intensity", "FLOP/B", RATIO),
-        Column("regime", "bound", width=7),
+        Column("regime", "roof", width=7),
         Column("attainable_flop_per_s", "attainable", FLOP_RATE),
         Column("seconds", "time", SECONDS),
     )
@@ -52,8 +52,11 @@ def devices(models: Sequence[OnDevice]) -> Table:
         Column("high_s", "most", SECONDS, spare=True),
         Column("energy_j", "energy", JOULES, spare=True),
         Column("intensity", "FLOP/B", RATIO),
-        Column("regime", "bound", width=7),
-        Column("memory_share", "by bytes", SHARE),
+        Column("regime", "roof", width=7),
+        Column("bound", "bound", width=8),
+        Column("compute_share", "arithmetic", SHARE, spare=True),
+        Column("memory_share", "bytes", SHARE, spare=True),
+        Column("overhead_share", "launches", SHARE, spare=True),
     )
 
     def rows() -> Iterator[tuple[Cell, ...]]:
@@ -68,7 +71,10 @@ def devices(models: Sequence[OnDevice]) -> Table:
                 None if energy is None else energy.value,
                 roof.intensity,
                 roof.regime,
+                roof.bound,
+                roof.compute_share,
                 roof.memory_share,
+                roof.overhead_share,
             )
 
     name = models[0].device.device if models else ""

@@ -17,11 +17,12 @@ COLUMNS = (
     Column("macs", "MACs", COUNT, spare=True),
     Column("bytes", "moved", BYTES),
     Column("intensity", "FLOP/B", RATIO),
-    Column("regime", "bound", width=7),
+    Column("regime", "roof", width=7),
     Column("attainable_flop_per_s", "attainable", FLOP_RATE),
     Column("seconds", "time", SECONDS),
     Column("share", "share", SHARE),
     Column("limiter", "time by", width=8, spare=True),
+    Column("memory", "of", width=4),
 )
 
 
@@ -51,6 +52,7 @@ def points(kernels: Sequence[KernelRow], total_s: float | None, title: str) -> T
                 row.seconds,
                 share,
                 row.limiter,
+                row.memory or NONE,
             )
 
     return Table("roofline", title, COLUMNS, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.fit.types import FitReport, Knob, MemoryRow
+from effaudit.fit.types import FitReport, Knob
 from effaudit.printable import printable
 from effaudit.render.fit.words import span
 from effaudit.wrapping import WIDTH, wrapped
@@ -20,7 +20,7 @@ def knobs(report: FitReport, most: int) -> Iterator[str]:
     if plans:
         yield "closest knobs"
     needs = [f"{need(report, knob)} of {printable(knob.memory, 16)}" for knob in plans]
-    verdicts = [verdict(report, knob) for knob in plans]
+    verdicts = [verdict(knob) for knob in plans]
     for knob, said, found in zip(plans, needs, verdicts, strict=True):
         head = f"  {said:>{max(map(len, needs))}}  {found:<{max(map(len, verdicts))}}  "
         cost = f", at the cost of {knob.cost}" if knob.cost else ""
@@ -28,42 +28,20 @@ def knobs(report: FitReport, most: int) -> Iterator[str]:
     for knob in others:
         cost = f", {knob.cost}" if knob.cost else ""
         held = f"{need(report, knob)} of {printable(knob.memory, 16)}"
-        yield from _with_option("", f"{knob.what}: {verdict(report, knob)} ({held}{cost})", knob.option)
+        yield from _with_option("", f"{knob.what}: {verdict(knob)} ({held}{cost})", knob.option)
 
 
-def verdict(report: FitReport, knob: Knob) -> str:
+def verdict(knob: Knob) -> str:
     """ "FITS": all of it would. "fits sram": that memory would, and something else does not or is not known."""
     if knob.fits:
         return "FITS"
-    row = _row(report, knob)
-    if row is None or row.have_bytes is None:
-        return "not known"
-    low, high = knob.need_bounds
-    apart_low, apart_high = (0, 0) if _is_as_if(knob) else _apart(row)
-    whole = row.have_bytes
-    largest = whole if row.contiguous_bytes is None else row.contiguous_bytes
-    if low > whole or (apart_high is not None and low - apart_high > largest):
-        return "too large"
-    if high is not None and high <= whole and high - apart_low <= largest:
-        return f"fits {printable(knob.memory, 16)}"
-    return "not known"
+    return {"pass": f"fits {printable(knob.memory, 16)}", "fail": "too large"}.get(knob.held, "not known")
 
 
 def need(report: FitReport, knob: Knob) -> str:
     """What is needed with the change, to the byte where that reads as what there is."""
-    row = _row(report, knob)
-    return span(knob.need_bounds, None if row is None else row.have_bytes)
-
-
-def _row(report: FitReport, knob: Knob) -> MemoryRow | None:
-    return next((row for row in report.memory.rows if row.memory == knob.memory), None)
-
-
-def _apart(row: MemoryRow) -> tuple[int, int | None]:
-    """Bytes that may lie in another region than the rest; a change of the plan leaves them as they are."""
-    bounds = [item.bounds for item in row.items if item.apart]
-    highs = [high for _, high in bounds if high is not None]
-    return sum(low for low, _ in bounds), sum(highs) if len(highs) == len(bounds) else None
+    have = next((row.have_bytes for row in report.memory.rows if row.memory == knob.memory), None)
+    return span(knob.need_bounds, have)
 
 
 def _with_option(head: str, text: str, shown: str) -> Iterator[str]:

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from effaudit.fit.types import FitDocument, FitReport, Knob, Pipeline
+from effaudit.render.fit.around import around
+from effaudit.render.fit.batches import HEADS, cells, turn
+from effaudit.render.fit.knobs import need, verdict
 from effaudit.render.fit.matrix import in_common, verdicts
+from effaudit.render.fit.missing import of_energy, settle
 from effaudit.render.fit.pipeline import parts
-from effaudit.render.fit.screen import memory, sign
+from effaudit.render.fit.screen import memory, operators, sign
 from effaudit.render.fit.serving import lines as serving_lines
-from effaudit.render.fit.speed import roof
+from effaudit.render.fit.speed import roof, shares
 from effaudit.render.fit.words import VERDICTS, decides, estimate, how, limit, limit_name, limited, measured, span
 from effaudit.render.markdown import escape, rows
 from effaudit.tables.fit import LISTS
 from effaudit.tables.table import Shown, arranged
-from effaudit.units import human_bytes
 
 KNOBS: Final = 5
 SAID: Final = {"X": "**fail**", "?": "unknown", "!": "warning", "": "ok"}
@@ -33,6 +36,7 @@ def render(document: FitDocument, shown: Shown) -> Iterator[str]:
     for report in document.verdicts:
         if one:
             yield from _one(report)
+        yield from _batches(report)
         yield from _lists(report, shown)
 
 
@@ -47,10 +51,11 @@ def _status(document: FitDocument) -> str:
 def _matrix(document: FitDocument) -> Iterator[str]:
     made, same = verdicts(document)
     if same:
-        yield f"\n{len(document.verdicts)} verdicts{escape(in_common(same))}\n"
+        what = "parts" if document.pipelines else "verdicts"
+        yield f"\n{len(document.verdicts)} {what}{escape(in_common(same))}\n"
     yield "\n"
     yield from rows(made)
-    missed = [report for report in document.verdicts if report.status != "fits"]
+    missed = [] if document.pipelines else [report for report in document.verdicts if report.status != "fits"]
     yield "\n" if missed else ""
     for report in missed:
         as_if = f", as if {report.quantize}" if report.quantize else ""
@@ -79,11 +84,23 @@ def _one(report: FitReport) -> Iterator[str]:
         yield "\n```text\n" + "\n".join(serving_lines(report.serving)).replace("```", "'''") + "\n```\n"
     if report.knobs:
         yield "\nClosest knobs:\n\n"
-        yield from map(_knob, report.knobs[:KNOBS])
+        yield from (_knob(report, knob) for knob in report.knobs[:KNOBS])
+    settled, command = settle(report)
+    if settled:
+        yield f"\nTo settle what is not known: {escape(settled)}{f': {escape(command)}' if command else ''}\n"
     if report.notes:
         yield f"\n<details><summary>{len(report.notes)} notes</summary>\n\n"
         yield from (f"- {escape(note)}\n" for note in report.notes)
         yield "\n</details>\n"
+
+
+def _batches(report: FitReport) -> Iterator[str]:
+    if not report.batches:
+        return
+    as_if = f", as if {report.quantize}" if report.quantize else ""
+    yield f"\nBatches of {escape(report.model)} on {escape(report.device)}{escape(as_if)}:\n"
+    yield from _table(HEADS, [cells(row) for row in report.batches], right=(0, 1, 2, 3))
+    yield f"\n{escape(turn(report))}\n"
 
 
 def _memory(report: FitReport, i: int) -> tuple[str, ...]:
@@ -97,20 +114,21 @@ def _figures(report: FitReport) -> Iterator[tuple[str, str]]:
     if report.proof is not None:
         yield "Proof", f"under the rules of {report.memory.rules}: {report.proof}"
     yield "Time", f"{measured(report.latency_s, 's')}; {report.latency_s.basis}"
-    if said := roof(report):
+    if said := "; ".join(filter(None, (roof(report), shares(report.roofline)))):
         yield "Roofline", said
-    if report.energy_j is not None:
-        yield "Energy", f"{measured(report.energy_j, 'J')}; {report.energy_j.basis}"
+    if report.energy_j is None:
+        yield "Energy", of_energy(report)
+    else:
+        yield "Energy", "; ".join((measured(report.energy_j, "J"), report.energy_j.basis, *around(report)))
     for result in report.findings:
         if result.check == "operators" and result.status != "skipped":
-            yield "Operators", f"{result.status}: {result.message}"
+            yield "Operators", f"{result.status}: {operators(report, result)}"
 
 
-def _knob(knob: Knob) -> str:
-    verdict = "FITS" if knob.fits else "Not shown to fit"
+def _knob(report: FitReport, knob: Knob) -> str:
     cost = f", at the cost of {knob.cost}" if knob.cost else ""
-    words = escape(f"{knob.what}: {human_bytes(knob.need_bytes)} of {knob.memory}{cost}")
-    return f"- {verdict} {words} ({escape(knob.option)})\n"
+    words = escape(f"{verdict(knob)}: {knob.what}: {need(report, knob)} of {knob.memory}{cost}")
+    return f"- {words} ({escape(knob.option)})\n"
 
 
 def _pipeline(whole: Pipeline) -> Iterator[str]:

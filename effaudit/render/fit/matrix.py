@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from effaudit.fit.types import FitDocument
+from effaudit.fit.types import FitDocument, FitReport
 from effaudit.printable import printable
-from effaudit.render.fit.words import VERDICTS, decides, once
+from effaudit.render.cells import text
+from effaudit.render.fit.words import BRIEF, brief, decides
 from effaudit.render.plain import table
-from effaudit.tables.fit import AS_WRITTEN, summary
-from effaudit.tables.table import Cell, Column, Shown, Table, arranged
+from effaudit.tables.fit import AS_WRITTEN, decided_by, summary
+from effaudit.tables.table import SECONDS, Cell, Column, Shown, Table, arranged
 from effaudit.wrapping import wrapped
 
 NAMED: Final = 6  # verdicts that are explained below the table
+NAMES: Final = ("model", "device")  # the key to the next command: never cut
+# In the order in which they are worth their room: where a line is too long, the last one goes first.
+COLUMNS: Final = (
+    *("model", "device", "as", "times", "weight_bytes", "status", "bottleneck", "margin_bytes", "margin_memory"),
+    *("tokens_per_s", "longest_context", "latency_s", "all_s", "low_s", "high_s", "energy_j", "runtime", "exit_code"),
+    *("need_bytes", "arena_bytes", "bound"),
+)
+SPARE: Final = COLUMNS[COLUMNS.index("low_s") :]
+ALONE: Final = ("status", "exit_code", "bottleneck")  # columns of a verdict that stands alone, not in a pipeline
 
 
 def matrix(document: FitDocument, width: int) -> Iterator[str]:
     """Verdict, what decides, and the figures that decide most often. What is the same in every row stands above it."""
     made, same = verdicts(document)
-    yield "\n".join(wrapped("effaudit fit   ", f"{len(document.verdicts)} verdicts{in_common(same)}")) + "\n"
-    yield from table(made, width)
-    missed = [report for report in document.verdicts if report.status != "fits"]
+    parts = bool(document.pipelines)
+    what = "parts, one run of each" if parts else "verdicts"
+    yield "\n".join(wrapped("effaudit fit   ", f"{len(document.verdicts)} {what}{in_common(same)}")) + "\n"
+    yield from _fitted(made, width)
+    missed = [] if parts else [report for report in document.verdicts if report.status != "fits"]
     yield "\n" if missed else ""
     for report in missed[:NAMED]:
         as_if = f", as if {report.quantize}" if report.quantize else ""
@@ -33,40 +45,99 @@ def matrix(document: FitDocument, width: int) -> Iterator[str]:
         yield f"{len(missed) - NAMED} more in -f json\n"
 
 
+def _fitted(made: Table, width: int) -> Iterator[str]:
+    """The table; where names and figures do not fit a line, the names on a line of their own above each row."""
+    found, titles = list(made.rows()), [column.key for column in made.columns]
+    columns = [_whole(column, [row[i] for row in found]) for i, column in enumerate(made.columns)]
+    needed = sum(one.width for one in columns if not one.spare) + sum(not one.spare for one in columns) - 1
+    whole = msgspec.structs.replace(made, columns=tuple(columns))
+    names = [i for i, key in enumerate(titles) if key in NAMES]
+    if needed <= width or not names:
+        yield from table(whole, width)
+        return
+    rest = tuple(key for key in titles if key not in NAMES)
+    first, head, dashes, *rows = table(arranged(whole, Shown(columns=rest)), width - 2)
+    yield from (first, f"  {head}", f"  {dashes}")
+    above = ""
+    for row, line in zip(found, rows, strict=True):
+        name = " on ".join(printable(str(row[i]), None) for i in names)
+        if name != above:
+            yield f"{name}\n"
+        above = name
+        yield f"  {line}"
+
+
+def _whole(column: Column, cells: Sequence[Cell]) -> Column:
+    """As wide as all that it holds, so that nothing of it is cut."""
+    widest = max(len(column.title), *(len(text(cell, column)) for cell in cells))
+    return msgspec.structs.replace(column, width=widest)
+
+
 def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
     """(the table with verdicts as words, without the model and device that all rows have in common; these)."""
-    made = summary(document)
+    made = _with_totals(summary(document))
     keys = [column.key for column in made.columns]
     found = list(made.rows())
     same = {}
-    for key in ("model", "device"):
+    for key in NAMES:
         values = {str(row[keys.index(key)]) for row in found}
-        if len(values) == 1 and len(found) > 1 and not (key == "device" and "model" not in same):
+        if len(values) == 1 and len(found) > 1:
             same[key] = values.pop()
-    dropped = set(same)
+    dropped = {*same, *_unneeded(document)}
     types = {str(row[keys.index("as")]) for row in found}
     if len(types) == 1:
         dropped.add("as")
         if types != {AS_WRITTEN}:
             same["as"] = f"as if {types.pop()}"
-    dropped |= {"runtime"} if len({row[keys.index("runtime")] for row in found}) == 1 else set()
-    words: dict[str, Callable[[str], str]] = {"status": VERDICTS.__getitem__, "bottleneck": once}
+    words: dict[str, Callable[[str], str]] = {"status": BRIEF.__getitem__, "bottleneck": brief}
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for row in found:
             yield tuple(words[k](str(cell)) if k in words else cell for k, cell in zip(keys, row, strict=True))
 
-    columns = tuple(_column(column) for column in made.columns)
+    columns = tuple(msgspec.structs.replace(column, spare=column.key in SPARE) for column in made.columns)
     whole = msgspec.structs.replace(made, columns=columns, rows=rows)
-    return arranged(whole, Shown(columns=tuple(key for key in keys if key not in dropped))), same
+    return arranged(whole, Shown(columns=tuple(key for key in COLUMNS if key not in dropped))), same
+
+
+def _with_totals(made: Table) -> Table:
+    """With a column for the time of all runs of a part."""
+    keys = [column.key for column in made.columns]
+    time, times = keys.index("latency_s"), keys.index("times")
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for row in made.rows():
+            one, runs = row[time], row[times]
+            yield (*row, one * runs if isinstance(one, float) and isinstance(runs, int) else None)
+
+    return msgspec.structs.replace(made, columns=(*made.columns, Column("all_s", "in all", SECONDS)), rows=rows)
+
+
+def _unneeded(document: FitDocument) -> Iterator[str]:
+    """The columns that would say nothing here."""
+    reports = document.verdicts
+    if document.pipelines:  # the limits are those of the whole, and so is the verdict
+        yield from ALONE
+    else:
+        yield from ("times", "all_s")
+    if all(report.serving is None for report in reports):
+        yield from ("tokens_per_s", "longest_context")
+    if len({report.quantize for report in reports}) < 2 and not document.pipelines:
+        yield "weight_bytes"
+    if not document.pipelines and all(map(_said, reports)):
+        yield "margin_memory"
+    if len({report.runtime for report in reports}) == 1:
+        yield "runtime"
+    if all(report.energy_j is None for report in reports):
+        yield "energy_j"
+
+
+def _said(report: FitReport) -> bool:
+    """Whether what decides names the memory that the margin is of."""
+    return report.serving is not None or decided_by(report) is not None
 
 
 def in_common(same: dict[str, str]) -> str:
     """ ", all of MODEL on DEVICE, as if int8"."""
-    signs = {"model": ", all of ", "device": " on ", "as": ", "}
+    signs = {"model": ", all of ", "device": " on " if "model" in same else ", all on ", "as": ", "}
     return "".join(f"{signs[key]}{printable(value, 60)}" for key, value in same.items())
-
-
-def _column(column: Column) -> Column:
-    """Narrow enough for people: verdicts are words, and may be cut as other text."""
-    return msgspec.structs.replace(column, width=13) if column.key == "status" else column

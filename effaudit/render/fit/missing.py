@@ -23,10 +23,10 @@ MOVED: Final = ("weights", "arena")  # the items whose bytes kernels move
 
 def of_roofline(report: FitReport | DeviceView) -> list[str]:
     """The numbers without which there is no roof, or not that of every memory; each as a phrase."""
-    return [f"no {what} of {where} is stated" if where else f"no {what} is stated" for what, where in _roofs(report)]
+    return [f"no {what}{f' of {_listed(where)}' if where else ''} is stated" for what, where in _roofs(report)]
 
 
-def _roofs(report: FitReport | DeviceView) -> Iterator[tuple[str, str]]:
+def _roofs(report: FitReport | DeviceView) -> Iterator[tuple[str, list[str]]]:
     """(what is not stated, of what)."""
     rows = report.rows if isinstance(report, FitReport) else report.kernels
     moving = [row for row in rows if row.bytes != 0]
@@ -34,11 +34,11 @@ def _roofs(report: FitReport | DeviceView) -> Iterator[tuple[str, str]]:
         return
     ridges = {one.memory for one in report.roofline.ridges}
     if all(row.memory_s is None for row in moving):
-        yield "bandwidth", _listed(_moved(report))
+        yield "bandwidth", _moved(report)
     elif not ridges:
-        yield "peak", _listed(_types(moving))
+        yield "peak", _types(moving)
     elif blind := [name for name in _moved(report) if name not in ridges]:
-        yield "bandwidth", _listed(blind)
+        yield "bandwidth", blind
 
 
 def _types(rows: Sequence[KernelRow]) -> list[str]:
@@ -64,18 +64,19 @@ def of_energy(report: FitReport | DeviceView) -> str:
     return printable(f"{known}: {why}", 300)
 
 
-def settle(report: FitReport) -> str:
-    """How to settle what is not known, those numbers first that the verdict hangs on; "" where nothing is missing."""
+def settle(report: FitReport) -> tuple[str, str]:
+    """(how to settle what is not known, those numbers first that the verdict hangs on; the command for it); "" where
+    nothing is missing."""
     fields = list(dict.fromkeys((*_sizes(report), *_speeds(report))))
     if not fields:
-        return ""
+        return "", ""
     rest = f" and {len(fields) - NAMED} more" if len(fields) > NAMED else ""
-    named = printable(f"state {_listed(fields[:NAMED]) if not rest else ', '.join(fields[:NAMED])}{rest}", 200)
+    named = printable(f"state {', '.join(fields[:NAMED])}{rest}", 200)
     device = report.options[1] if len(report.options) > 1 else report.device
     if "/" in device or device.endswith((".yaml", ".yml")):
-        return f"{named} in {printable(device, None)}"
+        return f"{named} in {printable(device, None)}", ""
     name = printable(shlex.quote(report.device), None)
-    return f"{named} in a profile of your own: effaudit devices new my-board --from {name}"
+    return f"{named} in a profile of your own", f"effaudit devices new my-board --from {name}"
 
 
 def _sizes(report: FitReport) -> Iterator[str]:
@@ -84,7 +85,7 @@ def _sizes(report: FitReport) -> Iterator[str]:
         if row.memory not in unknown:
             continue
         if row.have_bytes is None:
-            yield f"size_bytes of {row.memory}"
+            yield f"size_bytes ({row.memory})"
         for item in row.items:
             if item.bounds[1] is None and item.what in FIELDS:
                 yield FIELDS[item.what]
@@ -93,9 +94,11 @@ def _sizes(report: FitReport) -> Iterator[str]:
 def _speeds(report: FitReport) -> Iterator[str]:
     """Of time, roofline and energy."""
     if report.latency_s.value is None and report.rows:
-        yield f"rates of {_listed(_types([row for row in report.rows if row.seconds is None] or report.rows))}"
+        types = _types([row for row in report.rows if row.seconds is None] or report.rows)
+        yield f"performance ({', '.join(types)})"
     for what, where in _roofs(report):
-        yield f"{'read_bandwidth_byte_per_s' if what == 'bandwidth' else 'peaks'}{f' of {where}' if where else ''}"
+        field = "read_bandwidth_byte_per_s" if what == "bandwidth" else "peaks"
+        yield f"{field} ({', '.join(where)})" if where else field
     power = [one for one in report.energy.joules if one.basis == "power"]
     if report.energy_j is None and any(one.value is None and not one.how for one in power):
         yield "active_w"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from effaudit.fit.types import Pipeline
 from effaudit.printable import printable
 from effaudit.render.fit.screen import HEADS, aligned, memory, sign
-from effaudit.render.fit.words import VERDICTS, estimate, label, limit, limit_name, limited, measured
+from effaudit.render.fit.words import VERDICTS, estimate, label, limit, limit_name, limited, measured, piece
+from effaudit.units import rounded
 from effaudit.wrapping import wrapped
 
 
@@ -19,7 +20,8 @@ def parts(whole: Pipeline) -> str:
 def pipeline(whole: Pipeline) -> Iterator[str]:
     """The lines of one pipeline."""
     yield from wrapped("", f"{parts(whole)} on {printable(whole.device, 60)}: {VERDICTS[whole.status]}")
-    yield from wrapped(label("time"), measured(whole.latency_s, "s"))
+    each = "" if not whole.latency_s.value else f", {rounded(1 / whole.latency_s.value, 4)} pipelines/s"
+    yield from wrapped(label("time"), f"{measured(whole.latency_s, 's')}{each}")
     if whole.energy_j is not None:
         yield from wrapped(label("energy"), measured(whole.energy_j, "J"))
     cells = [(*memory(row), sign(whole.findings, row)) for row in whole.rows]
@@ -31,3 +33,5 @@ def pipeline(whole: Pipeline) -> Iterator[str]:
     for result in whole.findings:
         if result.check == "operators" and result.status in ("fail", "unknown"):
             yield from wrapped(label("nodes"), f"{result.status}: {printable(result.message, 300)}")
+    if any(piece(row) for row in whole.rows):
+        yield from wrapped(label(), "X of Y: the largest piece of a memory, which is what the margin is of")

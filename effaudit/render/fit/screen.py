@@ -230,10 +230,11 @@ def _serving(report: FitReport) -> list[str]:
 
 
 def _notes(report: FitReport, most: int) -> Iterator[str]:
-    settled = settle(report)
+    settled, command = settle(report)
     if (report.notes and most) or settled:
         yield ""
-    yield from wrapped(label("settle"), settled) if settled else ()
+    yield from wrapped(label("settle"), settled + ":" * bool(command)) if settled else ()
+    yield from [f"{label()}{command}"] if command else ()  # whole: it is there to be copied
     for note in report.notes[:most]:
         yield from wrapped(label("note"), printable(note, 300))
     rest = len(report.notes) - most

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from effaudit.fit.types import FitDocument
 from effaudit.printable import printable
+from effaudit.render.fit.batches import batches
 from effaudit.render.fit.matrix import matrix
 from effaudit.render.fit.pipeline import pipeline
 from effaudit.render.fit.roofline import roofline
@@ -26,8 +27,10 @@ def render(document: FitDocument, shown: Shown) -> Iterator[str]:
     for report in document.verdicts:
         if one:
             yield "\n".join(screen(report, more=bool(shown.tables))) + "\n"
-        elif shown.tables:
-            yield f"\n{printable(report.model, None)} on {report.device}\n"
+        elif shown.tables or report.batches:
+            as_if = f", as if {report.quantize}" if report.quantize else ""
+            yield f"\n{printable(report.model, None)} on {report.device}{as_if}\n"
+            yield from (f"{line}\n" for line in batches(report) if line)
         for name in shown.tables:
             if name == "roofline":
                 yield "\n".join(["", *roofline(report, shown.width)]) + "\n"

@@ -17,6 +17,7 @@ VERDICTS: Final = {
 }
 # The same in a column.
 BRIEF: Final = {**VERDICTS, "fits-with": "WITH A CHANGE"}
+IN_BYTES: Final = ("ram", "flash", "context")  # the checks of memories
 LIMITED: Final = ("latency", "throughput", "energy", "bandwidth")  # the checks that are not of bytes or operators
 
 
@@ -133,7 +134,9 @@ def decides(report: FitReport) -> str:
         held = None if result.limit is None else int(result.limit)
         bounds = (int(low or 0), None if high is None else int(high))
         need = "" if low is None else f" needs {span(bounds, held)}"
-        has = ", its size is not known" if held is None else f", has {size(held, *bounds)}{_in_one_piece(report, result)}"
+        has = (
+            ", its size is not known" if held is None else f", has {size(held, *bounds)}{_in_one_piece(report, result)}"
+        )
         open_items = [
             item.what
             for row in report.memory.rows
@@ -162,6 +165,12 @@ def once(bottleneck: str) -> str:
     """What decides, a memory named as its check named once: "flash at 31 %"."""
     first, _, rest = printable(bottleneck, 200).partition(" ")
     return rest if rest.split(" ")[0].rstrip(":") == first else f"{first} {rest}".strip()
+
+
+def brief(bottleneck: str) -> str:
+    """What decides, in a column: of a check of bytes the memory alone, "dram at 28 %"."""
+    first, _, rest = printable(bottleneck, 200).partition(" ")
+    return rest if rest and first in IN_BYTES else once(bottleneck)
 
 
 def _name(result: Result) -> str:
