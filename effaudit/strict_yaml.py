@@ -83,7 +83,7 @@ def parse(text: str, path: str) -> object:
 def text_of(path: str) -> str:
     """The text of a file of at most MAX_BYTES. Raises UsageError, one line `FILE: ...`."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_opened) as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no path"
@@ -95,6 +95,14 @@ def text_of(path: str) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{printable(path)}: line {line}: no UTF-8 text") from None
+
+
+def _opened(path: str, flags: int) -> int:
+    """A file descriptor; a named pipe that nobody writes to is empty instead of waiting for ever."""
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(fd, True)
+    return fd
 
 
 def _problem(error: Any) -> str:

@@ -90,7 +90,7 @@ def command(
     from effaudit.cli.fitting import asked, audit_all, chosen_devices, parts
 
     runs = parts(models(model))
-    check((path for _, path in wanted), (*(name for name, _ in runs), *items(operators)))
+    check((path for _, path in wanted), (*(name for name, _ in runs), *items(operators), *items(options["device"])))
     devices = chosen_devices(options["device"], every=options["every"], kinds=items(options["kinds"]))
     called = {device.name: name for name, device in devices.items()}
     made = [msgspec.structs.replace(one, called=called) for one in asked(**options)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final, get_args
@@ -19,6 +20,7 @@ from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked, Sequences
+from effaudit.fit.judge import gravest
 from effaudit.fit.model import OpenDims, document, fit
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument, FitReport
@@ -27,6 +29,7 @@ from effaudit.nearest import did_you_mean
 from effaudit.units import parse_bytes, parse_count, parse_measure
 
 MAX_TIMES: Final = 10**9
+LONGEST: Final = 600  # characters of a message; effaudit.cli.messages cuts longer ones
 MOST_BATCHES: Final = 1000
 
 
@@ -102,7 +105,7 @@ def asked(**options: Any) -> tuple[FitAsked, ...]:
         batches=_batches(options["batches"]),
         effort=options["effort"],
     )
-    types = items(options["quantize"])
+    types = dict.fromkeys(items(options["quantize"]))
     return tuple(msgspec.structs.replace(one, quantize=dtype) for dtype in types) or (one,)
 
 
@@ -122,16 +125,32 @@ def audit_all(
         try:
             return fit(name, devices, asked, sizes, operators, times[name] or 1)
         except OpenDims as error:
-            raise UsageError(f"{error}; give it: {completed(error.dims)}") from None
+            raise _asking(error, completed) from None
 
     made, code = each([name for name, _ in runs], given, audit)
+    if not code:  # a model may stand there twice, each time with a count of its own
+        made = [_run(several, count) for several, (_, count) in zip(made, runs, strict=True)]
     reports = [report for several in made for report in several]
     piped = any(count is not None for _, count in runs)
     if piped and code:
         complain("a part of the pipeline could not be audited: it has no total")
     whole = pipelines(reports) if piped and not code else ()
     found = document(reports, whole)
-    return msgspec.structs.replace(found, exit_code=max(code, found.exit_code)) if code else found
+    return msgspec.structs.replace(found, exit_code=gravest((code, found.exit_code))) if code else found
+
+
+def _run(reports: Sequence[FitReport], count: int | None) -> list[FitReport]:
+    return [msgspec.structs.replace(report, times=count or 1) for report in reports]
+
+
+def _asking(error: OpenDims, completed: Callable[[Mapping[str, int]], str]) -> UsageError:
+    """The error with the command to paste; where that would be cut, with what to add to it."""
+    missing = " ".join(f"--dim {shlex.quote(f'{name}={size}')}" for name, size in error.dims.items())
+    served = "serve it with --batch-size 1 --context 2048 --prompt 512, or " if error.decoder else ""
+    for ask in (f"give it: {completed(error.dims)}", f"add {missing}"):
+        if len(text := f"{error}; {served}{ask}") <= LONGEST:
+            return UsageError(text)
+    return UsageError(f"{error}; {served}add --dim NAME=N for each of these {len(error.dims)} dims")
 
 
 def _reserve(options: Sequence[str]) -> dict[str, int | Fraction]:
@@ -194,7 +213,7 @@ def _number(text: str | None, what: str, *, least: float = 0.0, most: float = fl
     if text is None:
         return None
     try:
-        found = float(text)
+        found = float(text) if text.isascii() and "_" not in text else -1.0
     except ValueError:
         found = -1.0
     if not least <= found <= most or found == float("inf"):

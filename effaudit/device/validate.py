@@ -23,6 +23,9 @@ from effaudit.runtimes import names as rules
 RIDGE: Final = (0.05, 5000.0)  # FLOP/B: anything outside is a slip of units
 SLACK: Final = 0.02  # by which a rounded peak may miss twice another
 CLOCKS: Final = 0.15  # by which a stated peak may miss cores x clock x MACs per cycle: boost clocks differ
+MOST: Final = 1e24  # of any number: nothing that is built has more, in these units
+LEAST: Final = 1e-24  # of rates: work is divided by them
+DIVISORS: Final = ("Hz", "B/s", "FLOP/s", "op/s", "MAC/s", "MAC/cycle", "op/cycle")
 NAME: Final = re.compile(r"[a-z0-9]+(?:[-.+][a-z0-9]+)*")
 _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 _URL: Final = re.compile(r"https?://\S+")
@@ -85,6 +88,10 @@ def _facts(device: Device) -> Iterator[str]:
             yield f"{place}: expected a whole number of bytes, got {next(n for n in numbers if n != int(n))}"
         if any(n < 0 for n in numbers):
             yield f"{place}: expected no number below 0, got {min(numbers)}"
+        elif any(n > MOST for n in numbers):
+            yield f"{place}: expected at most {MOST:.0e}, got {max(numbers):.3g}: check the unit"
+        elif fact.unit in DIVISORS and any(n < LEAST for n in numbers):
+            yield f"{place}: expected more than 0, got {min(numbers):.3g}; null where it is not known"
         if numbers != sorted(numbers):
             yield f"{place}: expected low <= value <= high, got {fact.low}, {fact.value}, {fact.high}"
 

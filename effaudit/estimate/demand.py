@@ -15,7 +15,8 @@ from effaudit.estimate.status import Status, worst
 from effaudit.graph import Graph
 from effaudit.memory.planned import Planned
 from effaudit.nearest import did_you_mean
-from effaudit.quantity import Quantity, add
+from effaudit.quantity import TOO_LARGE, Quantity, add
+from effaudit.units import MAX_FIGURE
 from effaudit.weights import BUFFER, PARAM, classify
 
 WEIGHTS: Final = "weights"
@@ -99,7 +100,16 @@ def demands(
         items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), apart=True, basis="the profile"))
     for name, size in reserved.items():
         items[name].append(Item("reserved by --reserve", size, apart=True))
-    return tuple(Demand(memory, tuple(items[memory.name])) for memory in device.memories if items[memory.name])
+    followed = {name: tuple(map(_followed, found)) for name, found in items.items()}
+    return tuple(Demand(memory, followed[memory.name]) for memory in device.memories if followed[memory.name])
+
+
+def _followed(item: Item) -> Item:
+    """The item, open upwards where its bytes are past every figure that is followed."""
+    size = item.bytes
+    if max(size.low, size.high or 0) <= MAX_FIGURE:
+        return item
+    return msgspec.structs.replace(item, bytes=Quantity(min(size.low, MAX_FIGURE), None, size.why or TOO_LARGE))
 
 
 def _stored(

@@ -20,15 +20,16 @@ from effaudit.memory.searched import Searched
 
 # The options of `effaudit memory` whose plan computes the same numbers.
 _LOSSLESS = ("--planner", "--reorder", "--patch")
+GOOD = ("pass", "warn", "skipped")  # the statuses that stop no model
 
 
 def of_memory(subject: Subject, found: Searched, results: Sequence[Result]) -> tuple[Knob, ...]:
     """The changes of the arena, against the memory that holds it; the model fits where all else passes."""
-    demand = next((d for d in subject.demands if any(item.what == ARENA for item in d.items)), None)
+    demand = _arena_of(subject)
     if demand is None:
         return ()
     others = [r for r in results if not (r.check == "ram" and r.where == demand.memory.name)]
-    rest, made = all(r.status in ("pass", "warn", "skipped") for r in others), []
+    rest, made = all(r.status in GOOD for r in others), []
     for remedy in remedies(subject.audited, subject.planned, found):
         if remedy.option.startswith(("--quantize", "--runtime")) or not remedy.option:
             continue
@@ -50,6 +51,37 @@ def of_memory(subject: Subject, found: Searched, results: Sequence[Result]) -> t
     return tuple(made)
 
 
+def of_runtimes(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
+    """The same numbers under the other runtimes of the device whose rules differ, one for each of the rules: they lay
+    out, reuse and compute in place as they do."""
+    seen = {subject.runtime.rules}
+    for runtime in subject.device.runtimes:
+        if runtime.rules in seen:
+            continue
+        seen.add(runtime.rules)
+        name = f"{runtime.name}@{runtime.version}" if runtime.version else runtime.name
+        other = subject_of(subject.audited, subject.device, msgspec.structs.replace(asked, runtime=name))
+        demand = _arena_of(other)
+        if demand is None:
+            continue
+        yield Knob(
+            what=f"under {runtime.title or runtime.name}",
+            memory=demand.memory.name,
+            need_bytes=demand.need.low,
+            need_bounds=(demand.need.low, demand.need.high),
+            held=demand.status(),
+            fits=all(result.status in GOOD for result in results(other)),
+            lossless=True,
+            cost="another runtime",
+            option=f"--runtime {name}",
+        )
+
+
+def _arena_of(subject: Subject) -> Demand | None:
+    """The memory that holds the arena."""
+    return next((d for d in subject.demands if any(item.what == ARENA for item in d.items)), None)
+
+
 def as_quantized(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
     """The same model with its floats stored as int8, where it has such and the device works on int8."""
     device = subject.device
@@ -66,7 +98,7 @@ def as_quantized(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
         need_bytes=demand.need.low,
         need_bounds=(demand.need.low, demand.need.high),
         held=demand.status(),
-        fits=all(result.status in ("pass", "warn", "skipped") for result in found),
+        fits=all(result.status in GOOD for result in found),
         lossless=False,
         cost="accuracy to be checked",
         option="--quantize int8",

@@ -15,26 +15,28 @@ from effaudit.fit.asked import FitAsked
 from effaudit.fit.batches import batches
 from effaudit.fit.described import Judged, described
 from effaudit.fit.judge import gravest, verdict
-from effaudit.fit.knobs import as_quantized, of_memory
+from effaudit.fit.knobs import as_quantized, of_memory, of_runtimes
 from effaudit.fit.proof import floor_of
 from effaudit.fit.runtime import runtime_of
 from effaudit.fit.sequences import serving_of, with_serving
 from effaudit.fit.subject import assumed, deployed, subject_of, without_sizes
-from effaudit.fit.types import SCHEMA, FitDocument, FitReport, Pipeline
+from effaudit.fit.types import SCHEMA, FitDocument, FitReport, Knob, Pipeline
 from effaudit.graph import Graph
 from effaudit.load import NOTHING_GIVEN, Given, read
 from effaudit.memory.searched import Searched, searched
+from effaudit.serving.cache import is_decoder
 from effaudit.table import COUNTING
 
 NO_SEARCH = Searched(None, (), None, None)
 
 
 class OpenDims(UsageError):
-    """Sizes that decide and that nobody gave: `dims` -> a size to start from."""
+    """Sizes that decide and that nobody gave: `dims` -> a size to start from. `decoder`: the model may be served, and
+    options of serving give its sizes too."""
 
-    def __init__(self, message: str, dims: Mapping[str, int]) -> None:
+    def __init__(self, message: str, dims: Mapping[str, int], *, decoder: bool = False) -> None:
         super().__init__(message)
-        self.dims = dict(dims)
+        self.dims, self.decoder = dict(dims), decoder
 
 
 def fit(
@@ -76,7 +78,9 @@ def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) 
         return _report(decided, asked, filled, times, raw, given)
     sizes = {n: info.value for n, info in audited.graph.dims.items() if n in left and info.value is not None}
     names = ", ".join(left)
-    raise OpenDims(f"{audited.name}: the verdict hangs on {names}, which nobody gave", sizes)
+    raise OpenDims(
+        f"{audited.name}: the verdict hangs on {names}, which nobody gave", sizes, decoder=is_decoder(audited)
+    )
 
 
 def _report(
@@ -86,9 +90,10 @@ def _report(
     failing = any(r.check == "ram" and r.status != "pass" for r in found)
     whole = not assumed(subject.audited)
     search = searched(subject.audited, subject.planned) if failing and whole else NO_SEARCH
-    knobs = (*of_memory(subject, search, found), *as_quantized(subject, asked)) if whole and failing else ()
-    if whole and not failing:
-        knobs = tuple(as_quantized(subject, asked))
+    knobs: tuple[Knob, ...] = ()
+    if whole and subject.serving is None:
+        plans = (*of_memory(subject, search, found), *of_runtimes(subject, asked)) if failing else ()
+        knobs = (*sorted(plans, key=lambda knob: (not knob.fits, knob.need_bytes)), *as_quantized(subject, asked))
     rows, turn = batches(raw, given, subject.device, asked) if asked.batches and whole else ((), None)
     judged = Judged(found, knobs, verdict(found, knobs), floor_of(subject, search.ordered), rows, turn)
     return described(subject, asked, judged, filled, times)

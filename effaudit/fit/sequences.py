@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Final
 
 import msgspec
 
@@ -12,13 +13,17 @@ from effaudit.checks.subject import Subject
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
 from effaudit.energy.types import Circumstances
-from effaudit.estimate.demand import memory_named
+from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, memory_named
 from effaudit.fit.asked import FitAsked
 from effaudit.graph import Graph
 from effaudit.load import Given
 from effaudit.serving.roles import given_for
 from effaudit.serving.serve import served
-from effaudit.serving.types import Roles, Serving, ServingAsked
+from effaudit.serving.types import Roles, Serving, ServingAsked, Use
+
+CACHE: Final = "key/value cache"
+ACTIVATIONS: Final = "activations"
+RESERVED: Final = "reserved"
 
 
 def serving_of(
@@ -58,14 +63,36 @@ def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> S
     phase = serving.decode or serving.prefill
     serving = msgspec.structs.replace(serving, notes=(*serving.notes, *_elsewhere(subject)))
     origins = {dim: row.origin for row in serving.roles for dim in row.dims if row.origin}
-    subject = msgspec.structs.replace(subject, serving=serving, origins=origins)
+    subject = msgspec.structs.replace(subject, serving=serving, origins=origins, demands=_demands(subject, serving))
     if phase is None:
         return subject
-    timed = msgspec.structs.replace(subject.latency, total=phase.latency)
     where = subject.where
+    # The step is timed as if all of it ran on the engine: where nodes leave it, the graph's own time counts.
+    total = subject.latency.total if where.elsewhere else phase.latency
+    timed = msgspec.structs.replace(subject.latency, total=total)
     tokens = phase.batch * phase.new
-    joules = energy(subject.device, subject.kernels, phase.latency, where.weights, where.activations, around, tokens)
+    joules = energy(subject.device, subject.kernels, total, where.weights, where.activations, around, tokens)
     return msgspec.structs.replace(subject, latency=timed, energy=joules, inferences=tokens)
+
+
+def _demands(subject: Subject, serving: Serving) -> tuple[Demand, ...]:
+    """What lies in each memory while the model is served: the cache once, and the larger arena of both phases."""
+    memories = {memory.name: memory for memory in subject.device.memories}
+    return tuple(Demand(memories[use.memory], tuple(_items(use))) for use in serving.memory.uses)
+
+
+def _items(use: Use) -> Iterator[Item]:
+    parts = (
+        (WEIGHTS, use.weights),
+        (CACHE, use.cache),
+        (ACTIVATIONS, use.activations),
+        (STATE, use.runtime),
+        (CODE, use.code),
+        (RESERVED, use.reserved),
+    )
+    for what, size in parts:
+        if size.high != 0:
+            yield Item(what, size, apart=what != ACTIVATIONS)
 
 
 def _elsewhere(subject: Subject) -> Iterator[str]:

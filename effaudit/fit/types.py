@@ -29,8 +29,10 @@ class ItemReport(msgspec.Struct, frozen=True):
 
 
 class MemoryRow(msgspec.Struct, frozen=True):
-    """A memory of the device. `margin_bytes` is what is left at the most that is needed, negative where it does not fit
-    at the least either; None where nothing bounds the need."""
+    """A memory of the device. `have_bytes` is all of it, `contiguous_bytes` its largest region. `margin_bytes` is what
+    is left at the most that is needed: the less of all of it minus the whole need, and the largest region minus the
+    items that are not `apart`. Negative where that does not fit; None where nothing bounds the need, or the size is not
+    known."""
 
     memory: str
     kind: str
@@ -161,9 +163,12 @@ class Knob(msgspec.Struct, frozen=True):
 
 
 class FitReport(msgspec.Struct, frozen=True):
-    """One model on one device. `options` are those of the command line that ask for the same again. `bottleneck` names
-    what decides, in a sentence. One run makes `per_run` of what `counts` says: "inferences" (the batch) or "tokens".
-    `proof` is why it cannot fit, None where that is not proven."""
+    """One model on one device. `options` are the words of the command line that ask for the same device, runtime,
+    element type, plan and reserve again; the sizes that go with them are `given`. `times` is how often a pipeline runs
+    it. `bottleneck` names what decides: a check, where, and how much of its limit is taken. One run makes `per_run` of
+    what `counts` says: "inferences" (the batch) or "tokens" (of all sequences). `latency_s` and `energy_j` are of one
+    run, `throughput_per_s` counts inferences or tokens. `proof` is why it cannot fit, None where that is not proven.
+    `notes`: what explains the figures first, then the runtime, then the device."""
 
     model: str
     times: int

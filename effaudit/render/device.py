@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from effaudit.fit.view import DeviceView, OnDevice
 from effaudit.printable import printable
-from effaudit.render.fit.roofline import roofline
 from effaudit.render.fit.around import around
 from effaudit.render.fit.missing import of_energy
+from effaudit.render.fit.roofline import roofline
 from effaudit.render.fit.speed import roof, shares, speed
 from effaudit.render.fit.words import label, measured
 from effaudit.render.plain import table

@@ -9,12 +9,19 @@ from collections.abc import Sequence
 
 import msgspec
 
+from effaudit.audited import Audited
 from effaudit.quantity import Quantity
-from effaudit.views.kv_cache import KVCache, KVLayer
+from effaudit.views.kv_cache import KVCache, KVLayer, kv_cache
 from effaudit.views.kv_cache.layers import token_bits
 from effaudit.views.kv_cache.types import STATE
 
 NOTHING = Quantity(0, 0)
+
+
+def is_decoder(audited: Audited) -> bool:
+    """True of a model that takes a cache of keys and values, or a state: it may be served."""
+    found = kv_cache(audited)
+    return found is not None and any(tensor.past for layer in found.layers for tensor in layer.tensors)
 
 
 def cache_names(found: KVCache | None) -> frozenset[str]:

@@ -111,8 +111,8 @@ def memory(sized: Sized, found: Needs, token: Quantity, apart: Quantity, kept: R
     assert low is not None
     fits = _verdict(low, high)
     why = found.open_why(kept)
-    if low.homeless and fits is False:
-        why = f"no memory of {sized.device.name} may hold the {low.homeless}"
+    if fits is False:
+        why = f"no memory of {sized.device.name} may hold the {low.homeless}" if low.homeless else ""
     elif low.unknown and fits is None:
         why = f"the size of {low.unknown} is not known"
     elif fits is None and not why:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from effaudit.estimate.types import Latency, Seconds
 from effaudit.serving.types import Ceiling, Rate
 
@@ -14,18 +12,16 @@ def rate(tokens: int, time: Seconds) -> Rate:
 
 
 def bounded(time: Seconds, ceiling: Ceiling) -> Seconds:
-    """An estimate that begins where the peaks of the device do: never below. Nor above, unless its own error is known:
-    the bytes of a graph as it is written bound nothing, as a better runtime may not move them."""
+    """An estimate that begins at the ceiling: nothing is faster, and that nothing comes nearer to it is not known, as
+    the copies of a graph as it is written need not be made."""
     least = ceiling.compute_s if ceiling.held else ceiling.seconds
     if least is None:
         return time
-    low = least if time.value is None or time.high is None else max(time.low, least)
     value = None if time.value is None else max(time.value, least)
     high = None if time.high is None else max(time.high, least)
-    found = Seconds(value, low, high, time.basis)
-    if found == time:
-        return time
-    return msgspec.structs.replace(found, basis=f"{time.basis}; not below the ceiling")
+    if value is None:
+        return Seconds(None, least, high, f"lower bound: the ceiling; {time.basis.partition('; ')[2] or time.basis}")
+    return Seconds(value, least, high, f"{time.basis}; at the least the ceiling")
 
 
 def at_ceiling(tokens: int, ceiling: Ceiling) -> float | None:

@@ -194,7 +194,7 @@ def _compute_bound(sized: Sized, shape: Shape, context: int, *, fixed: bool) -> 
     if found is not None:
         return found, ""
     why = sized.ceiling(one).why
-    return None, why or f"at {context:,} tokens each sequence adds more to read than to compute"
+    return None, why or "a sequence adds more to read than to compute"
 
 
 def _notes(
@@ -203,12 +203,12 @@ def _notes(
     """What the figures take for granted."""
     if sizes.shape.prompt is not None and sizes.shape.cached:
         fed = "one sequence at a time" if sizes.shape.prompts == 1 else "all sequences at once"
-        assumed = " (by default; --prompt)" if sizes.prompt_assumed else ""
-        yield f"prompts of {sizes.shape.prompt:,} tokens{assumed}, fed {fed}"
+        assumed = " (default; --prompt)" if sizes.prompt_assumed else ""
+        yield f"prompts of {sizes.shape.prompt:,} tokens{assumed}, {fed}"
     if found.cached and not found.get("capacity"):
-        more = "" if not apart.high else f": kept apart, past and present take {human_bytes(apart.high)} more"
+        more = "" if not apart.high else f"; past and present apart: {human_bytes(apart.high)} more"
         yield f"the cache is updated in place{more}"
-    yield f"ceiling: weights and cache read once; estimate: the graph as {sized.runtime.rules} runs it"
+    yield f"ceiling: weights, cache read once; estimate: the graph as {sized.runtime.rules} runs it"
     if asked.kv_dtype is not None:
         yield "the estimate moves a cache in the type of the file"
     if asked.quantize is not None and asked.kv_dtype is None and found.cached:

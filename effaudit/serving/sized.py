@@ -272,7 +272,9 @@ class Sized:
 def _of(fact: Fact, what: str) -> Quantity:
     """A fact of the profile in bytes, with a reason that says what it is."""
     size = of_fact(fact)
-    return size if size.value is not None else Quantity(size.low, size.high, f"{what}: {size.why}")
+    if size.value is not None:
+        return size
+    return Quantity(size.low, size.high, f"{what}: {'a range in the profile' if size.high is not None else size.why}")
 
 
 def _problem(storages: Iterable[Lifetime], align: int, size: Callable[[Lifetime], int]) -> Problem:

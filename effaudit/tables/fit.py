@@ -160,7 +160,7 @@ def nodes(report: FitReport) -> Table:
         Column("seconds", "time", SECONDS),
         Column("share", "share", SHARE),
         Column("limiter", "bound by", width=8),
-        Column("memory", "of", width=4),
+        Column("memory", "bytes in", width=4),
     )
     total = report.latency_s.value
 
@@ -245,14 +245,8 @@ def energy(report: FitReport) -> Table:
             yield one.basis, "in all", one.value, one.low, one.high, "; ".join(filter(None, (one.how, why)))
             for part, joules in one.parts.items():
                 again = part == AGAIN
-                yield (
-                    one.basis,
-                    part,
-                    NONE if again else joules,
-                    NONE if again else joules,
-                    joules,
-                    _PARTS.get(part, ""),
-                )
+                name, value = ("weights again", NONE) if again else (part, joules)
+                yield one.basis, name, value, value, joules, _PARTS.get(part, "")
 
     return Table("energy", "energy of one run", columns, rows, note)
 
@@ -263,7 +257,7 @@ _PARTS: Final = {
     "other operations": "operations x energy of an addition",
     "weights": "bytes, each read once",
     "activations": "bytes read and written",
-    AGAIN: "a byte of weights for every MAC: only in high",
+    AGAIN: "a weight for every MAC: in high alone",
 }
 
 LISTS: Final[Mapping[str, Callable[[FitReport], Table]]] = {

@@ -54,9 +54,9 @@ def devices(models: Sequence[OnDevice]) -> Table:
         Column("intensity", "FLOP/B", RATIO),
         Column("regime", "roof", width=7),
         Column("bound", "bound", width=8),
-        Column("compute_share", "arithmetic", SHARE, spare=True),
-        Column("memory_share", "bytes", SHARE, spare=True),
+        Column("memory_share", "bytes", SHARE),
         Column("overhead_share", "launches", SHARE, spare=True),
+        Column("compute_share", "arithmetic", SHARE, spare=True),
     )
 
     def rows() -> Iterator[tuple[Cell, ...]]:
@@ -72,9 +72,9 @@ def devices(models: Sequence[OnDevice]) -> Table:
                 roof.intensity,
                 roof.regime,
                 roof.bound,
-                roof.compute_share,
                 roof.memory_share,
                 roof.overhead_share,
+                roof.compute_share,
             )
 
     name = models[0].device.device if models else ""

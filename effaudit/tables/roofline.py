@@ -22,7 +22,7 @@ COLUMNS = (
     Column("seconds", "time", SECONDS),
     Column("share", "share", SHARE),
     Column("limiter", "time by", width=8, spare=True),
-    Column("memory", "of", width=4),
+    Column("memory", "bytes in", width=4),
 )
 
 

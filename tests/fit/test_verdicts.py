@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from effaudit.audited import examine
 from effaudit.checks.subject import Limits
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.model import OpenDims, document, fit
 from effaudit.fit.types import FitReport, MemoryRow
 from effaudit.load import Given
+from tests.examples.graphs import INT8, Net
 from tests.profiles import board, device
 from tests.profiles import document as profile
 
@@ -225,3 +227,48 @@ def test_no_numbers_of_one_memory_are_counted_in_another(tmp_path: Path) -> None
         only.need_bytes == sum(item.bytes or 0 for item in only.items) == 1_000_000 + (report.memory.arena_bytes or 0)
     )
     assert [r.check for r in report.findings if r.unit == "bytes"] == ["ram"]
+
+
+def test_another_runtime_of_the_board_makes_it_fit(tmp_path: Path) -> None:
+    """In place where the first keeps every tensor apart."""
+    net = Net(INT8)
+    a = net.node("Relu", [net.input(1, 4096)], (1, 4096))
+    b = net.node("Abs", [net.node("Neg", [a], (1, 4096))], (1, 4096))
+    graph = net.model(net.node("Max", [a, b], (1, 4096)))
+    on = board(MIB, 9000, rules="as-written")
+    on["runtimes"].append({**on["runtimes"][0], "name": "in-place", "rules": "ideal"})
+    report = judged(tmp_path, graph, on)
+    assert (report.status, report.exit_code) == ("fits-with", 1)
+    knob = next(k for k in report.knobs if k.option == "--runtime in-place")
+    assert knob.fits and knob.need_bytes == 2 * 4096 < report.memory.floor_bytes == 3 * 4096
+    assert judged(tmp_path, graph, on, FitAsked(runtime="in-place")).status == "fits"
+
+
+def test_no_change_helps_while_something_else_is_unknown(tmp_path: Path) -> None:
+    graph = diamond()
+    high = judged(tmp_path, graph, board(MIB, MIB, rules="as-written")).memory.arena_bytes
+    assert high is not None
+    on = board(MIB, high // 2, rules="as-written")
+    del on["runtimes"][0]["code_bytes"]
+    report = judged(tmp_path, graph, on)
+    assert report.status == "does-not-fit", "flash is not known: no change is shown to make it fit"
+    knob = next(k for k in report.knobs if "order" in k.what)
+    assert knob.held == "pass" and not knob.fits
+
+
+def test_a_memory_of_several_sizes(tmp_path: Path) -> None:
+    """Boards are sold with more or less of it: passed against the least, failed against the most."""
+    on = board(4 * MIB, MIB, rules="as-written")
+    size = on["memories"][0]["size_bytes"] = {"value": 200 * KIB, "low": 100 * KIB, "high": 300 * KIB}
+    wanted = {90: "pass", 150: "unknown", 250: "unknown", 310: "fail"}
+    for need, verdict in wanted.items():
+        assert status(judged(tmp_path, million(need * KIB), on), "ram") == verdict, (need, size)
+
+
+def test_scales_and_zero_points_lie_in_flash(tmp_path: Path) -> None:
+    """A runtime keeps them, though lowering folds them into the types of tensors."""
+    on = device(tmp_path, board(4 * MIB, MIB, batch=1))
+    (report,) = fit("sample:ic-int8", [on], [FitAsked()])
+    items = {item.what: item.bytes for item in row(report, "flash").items}
+    audited = examine("sample:ic-int8")
+    assert items["scales and zero points"] == audited.weights.bytes_of("quantization") > 0

@@ -33,20 +33,29 @@ memories:
     holds: [weights, activations, kv_cache]
 {second}
 runtimes:
-  - {{name: ideal, rules: {rules}, engine: cuda}}
+  - {{name: ideal, rules: {rules}, engine: cuda, {state}}}
 {more}
 """
 
 
 def device(
-    folder: Path, name: str = "a100", *, rules: str = "ideal", second: str = "", more: str = "", **changes: int | None
+    folder: Path,
+    name: str = "a100",
+    *,
+    rules: str = "ideal",
+    state: str = "state_bytes: 0",
+    second: str = "",
+    more: str = "",
+    **changes: int | str | None,
 ) -> Device:
-    """The profile of a GPU with a `second` memory and `more` sections; `changes` replace its size, bandwidth or a peak,
-    and leave out what is None."""
+    """The profile of a GPU with a `second` memory, what its runtime keeps (`state`) and `more` sections; `changes`
+    replace its size, bandwidth or a peak, and leave out what is None."""
     figures = {key: value for key, value in {**FIGURES[name], **changes}.items() if value is not None}
     peaks = ", ".join(f"{k}: {{dense_flop_per_s: {v}}}" for k, v in figures.items() if k not in ("size", "bandwidth"))
     keys = {"size": "size_bytes", "bandwidth": "read_bandwidth_byte_per_s"}
     stated = "\n    ".join(f"{keys[k]}: {v}" for k, v in figures.items() if k in keys)
     path = folder / f"{name}.yaml"
-    path.write_text(PROFILE.format(name=name, peaks=peaks, figures=stated, rules=rules, second=second, more=more))
+    path.write_text(
+        PROFILE.format(name=name, peaks=peaks, figures=stated, rules=rules, state=state, second=second, more=more)
+    )
     return read_device(path, lambda wanted, _: wanted)

@@ -182,7 +182,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
     assert served.memory.fits is False and served.memory.short == (served.memory.total.value or 0) - 500_000
     assert served.longest_context.sure == served.largest_batch.sure == 0
     (use,) = served.memory.uses
-    assert use.need == served.memory.total.value  # what has no place is shown where it would lie
+    assert use.need == served.memory.total  # what has no place is shown where it would lie
 
 
 def test_a_reserve_takes_its_part(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_reserve_takes_its_part(tmp_path: Path) -> None:
     )
     assert tenth.memory == same.memory
     (use,) = tenth.memory.uses
-    assert (use.reserved, use.need) == (1_000_001, 1_000_001 + (plain.memory.total.value or 0))
+    assert (use.reserved.value, use.need.value) == (1_000_001, 1_000_001 + (plain.memory.total.value or 0))
     assert (tenth.longest_context.sure or 0) < (plain.longest_context.sure or 0)
 
 
@@ -229,8 +229,8 @@ def test_weights_that_spill(tmp_path: Path) -> None:
     gpu = device(tmp_path, size=300_000, second=SECOND)
     served = asked("sample:decoder-gqa", gpu, context=16, prompt=1)
     near, far = served.memory.uses
-    assert near.weights == 300_000 and far.weights == GQA.params * 4 + served.memory.tables - 300_000
-    assert far.cache == 16 * GQA.token and served.memory.fits
+    assert near.weights.value == 300_000 and far.weights.value == GQA.params * 4 + served.memory.tables - 300_000
+    assert far.cache.value == 16 * GQA.token and served.memory.fits
 
 
 def test_no_memory_for_a_cache(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from effaudit.units import human_measure, rounded
 J_PER_KWH: Final = 3.6e6
 MILLION: Final = 10**6
 SMALL: Final = 0.01  # a cost below is told of a million
+TINY: Final = 1e-3  # and grams
 SINGULAR: Final = {"inferences": "inference", "tokens": "token"}
 # seconds of a unit, largest first; a time is told in the largest of which it has two
 UNITS: Final = ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min"))
@@ -21,7 +22,7 @@ def around(report: FitReport | DeviceView) -> list[str]:
     """Each as a phrase; those that are not known are left out."""
     energy, words = report.energy, []
     if energy.carbon_kg is not None:
-        words.append(f"{human_measure(energy.carbon_kg * 1000, 'g')} CO2{_grid(energy)}")
+        words.append(carbon(energy.carbon_kg * 1000 / report.per_run, report.counts) + _grid(energy))
     if energy.cost is not None:
         words.append(cost(energy.cost / report.per_run, report.counts))
     if energy.inferences_per_battery is not None:
@@ -38,6 +39,13 @@ def _grid(energy: EnergyReport) -> str:
     if best is None or not best.value or energy.carbon_kg is None:
         return ""
     return f" at {energy.carbon_kg * 1000 / (best.value / J_PER_KWH):.4g} g/kWh"
+
+
+def carbon(grams: float, counts: str) -> str:
+    """Of one, or of a million where that is less than a milligram."""
+    if grams < TINY:
+        return f"{human_measure(grams * MILLION, 'g')} CO2 per million {counts}"
+    return f"{human_measure(grams, 'g')} CO2 per {SINGULAR.get(counts, counts)}"
 
 
 def cost(of_one: float, counts: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from effaudit.render.cells import text
 from effaudit.render.fit.words import BRIEF, brief, decides
 from effaudit.render.plain import table
 from effaudit.tables.fit import AS_WRITTEN, decided_by, summary
-from effaudit.tables.table import SECONDS, Cell, Column, Shown, Table, arranged
+from effaudit.tables.table import NONE, SECONDS, Cell, Column, Shown, Table, arranged
 from effaudit.wrapping import wrapped
 
 NAMED: Final = 6  # verdicts that are explained below the table
@@ -24,6 +24,8 @@ COLUMNS: Final = (
     *("tokens_per_s", "longest_context", "latency_s", "all_s", "low_s", "high_s", "energy_j", "runtime", "exit_code"),
     *("need_bytes", "arena_bytes", "bound"),
 )
+OF: Final = "margin_memory"
+DECIDES: Final = 16  # characters of what decides, at the least
 SPARE: Final = COLUMNS[COLUMNS.index("low_s") :]
 ALONE: Final = ("status", "exit_code", "bottleneck")  # columns of a verdict that stands alone, not in a pipeline
 
@@ -46,17 +48,18 @@ def matrix(document: FitDocument, width: int) -> Iterator[str]:
 
 
 def _fitted(made: Table, width: int) -> Iterator[str]:
-    """The table; where names and figures do not fit a line, the names on a line of their own above each row."""
-    found, titles = list(made.rows()), [column.key for column in made.columns]
-    columns = [_whole(column, [row[i] for row in found]) for i, column in enumerate(made.columns)]
-    needed = sum(one.width for one in columns if not one.spare) + sum(not one.spare for one in columns) - 1
-    whole = msgspec.structs.replace(made, columns=tuple(columns))
-    names = [i for i, key in enumerate(titles) if key in NAMES]
-    if needed <= width or not names:
+    """The table; where names and figures do not fit a line, without margins of memories that decide nothing, else with
+    the names on a line of their own above each row."""
+    whole = _narrowest(made)
+    if not _fits(whole, width) and {OF, "bottleneck"} <= set(_keys(made)):
+        whole = _narrowest(_of_what_decides(made))
+    if _fits(whole, width) or not set(NAMES) & set(_keys(made)):
         yield from table(whole, width)
         return
-    rest = tuple(key for key in titles if key not in NAMES)
-    first, head, dashes, *rows = table(arranged(whole, Shown(columns=rest)), width - 2)
+    keys = _keys(made)
+    names, found = [i for i, key in enumerate(keys) if key in NAMES], list(made.rows())
+    rest = arranged(_narrowest(made), Shown(columns=tuple(key for key in keys if key not in NAMES)))
+    first, head, dashes, *rows = table(rest, width - 2)
     yield from (first, f"  {head}", f"  {dashes}")
     above = ""
     for row, line in zip(found, rows, strict=True):
@@ -67,10 +70,38 @@ def _fitted(made: Table, width: int) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _whole(column: Column, cells: Sequence[Cell]) -> Column:
-    """As wide as all that it holds, so that nothing of it is cut."""
-    widest = max(len(column.title), *(len(text(cell, column)) for cell in cells))
-    return msgspec.structs.replace(column, width=widest)
+def _keys(made: Table) -> list[str]:
+    return [column.key for column in made.columns]
+
+
+def _narrowest(made: Table) -> Table:
+    """With every column as wide as all that it holds, so that nothing of it is cut, but for what decides."""
+    found, columns = list(made.rows()), []
+    for i, column in enumerate(made.columns):
+        widest = max(len(column.title), *(len(text(row[i], column)) for row in found))
+        limit = DECIDES if column.key == "bottleneck" else widest
+        columns.append(msgspec.structs.replace(column, width=min(widest, limit)))
+    return msgspec.structs.replace(made, columns=tuple(columns))
+
+
+def _fits(made: Table, width: int) -> bool:
+    """Whether a line holds all but the spare columns."""
+    needed = [column.width for column in made.columns if not column.spare]
+    return sum(needed) + len(needed) - 1 <= width
+
+
+def _of_what_decides(made: Table) -> Table:
+    """Without the column that names the memory of a margin, and without margins of memories that decide nothing."""
+    keys = _keys(made)
+    margin, memory, named = keys.index("margin_bytes"), keys.index(OF), keys.index("bottleneck")
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for row in made.rows():
+            decides = str(row[named]).partition(" at ")[0].removesuffix(": not known") == row[memory]
+            yield tuple(NONE if i == margin and not decides else cell for i, cell in enumerate(row))
+
+    kept = tuple(key for key in keys if key != OF)
+    return arranged(msgspec.structs.replace(made, rows=rows), Shown(columns=kept))
 
 
 def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:

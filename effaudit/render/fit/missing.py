@@ -12,6 +12,7 @@ from effaudit.printable import printable
 from effaudit.units import human_measure
 
 NAMED: Final = 3
+FIELDS_NAMED: Final = 6
 # An item of a memory -> the field of a runtime that bounds it.
 FIELDS: Final = {
     "code of the runtime": "code_bytes",
@@ -70,8 +71,8 @@ def settle(report: FitReport) -> tuple[str, str]:
     fields = list(dict.fromkeys((*_sizes(report), *_speeds(report))))
     if not fields:
         return "", ""
-    rest = f" and {len(fields) - NAMED} more" if len(fields) > NAMED else ""
-    named = printable(f"state {', '.join(fields[:NAMED])}{rest}", 200)
+    rest = f" and {len(fields) - FIELDS_NAMED} more" if len(fields) > FIELDS_NAMED else ""
+    named = printable(f"state {', '.join(fields[:FIELDS_NAMED])}{rest}", 300)
     device = report.options[1] if len(report.options) > 1 else report.device
     if "/" in device or device.endswith((".yaml", ".yml")):
         return f"{named} in {printable(device, None)}", ""

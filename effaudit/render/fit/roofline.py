@@ -8,8 +8,9 @@ from typing import Final
 from effaudit.fit.types import FitReport
 from effaudit.fit.view import DeviceView
 from effaudit.printable import printable
+from effaudit.render.fit.missing import of_roofline
 from effaudit.render.fit.points import Dot, Plot, flops, per_byte, plotted, roof_at
-from effaudit.render.fit.speed import roof
+from effaudit.render.fit.speed import roof, shares
 from effaudit.render.screen import short
 from effaudit.units import human_measure
 from effaudit.wrapping import wrapped
@@ -21,6 +22,7 @@ REST: Final = "o"
 CORNER: Final = "+"
 LINE: Final = 80
 SHORTEST: Final = 12  # characters of a name
+SLOPES: Final = "/:.;"  # of the first memories; others are drawn like the last
 
 
 def roofline(report: FitReport | DeviceView, width: int) -> list[str]:
@@ -29,12 +31,11 @@ def roofline(report: FitReport | DeviceView, width: int) -> list[str]:
     found = plotted(report.roofline, rows)
     title = f"roofline on {printable(report.device, 60)}"
     if found is None:
-        why = "the profile states no peak and bandwidth for the element types that run"
-        return [title, f"  none: {why if not report.roofline.ridges else 'no kernel computes'}"]
+        return [title, *wrapped("  none: ", "; ".join(of_roofline(report)) or "no kernel computes", 8)]
     named = _named(found.dots, report.latency_s.value)
     lines = [title, *_canvas(found, named, max(width, 40))]
     lines += _ridges(found)
-    if said := roof(report):
+    for said in filter(None, (roof(report), shares(report.roofline))):
         lines += wrapped("  model ", said)
     return [*lines, *_legend(found, named, report.latency_s.value)]
 
@@ -56,12 +57,13 @@ def _canvas(found: Plot, named: Sequence[Dot], width: int) -> list[str]:
     def put(across: float, up: float, mark: str) -> None:
         cells[last - round(up * last)][round(across * (columns - 1))] = mark
 
-    for ridge in found.ridges:
+    slopes = _slopes(found)
+    for ridge in reversed(found.ridges):  # the first memory on top
         for column in range(columns):
             across = column / (columns - 1)
             intensity = 10 ** (found.across.low + across * (found.across.high - found.across.low))
             rate = roof_at(ridge, intensity)
-            put(across, found.up.at(rate), "-" if rate == ridge.peak_flop_per_s else "/")
+            put(across, found.up.at(rate), "-" if rate == ridge.peak_flop_per_s else slopes[ridge.memory])
         put(found.across.at(ridge.flop_per_byte), found.up.at(ridge.peak_flop_per_s), CORNER)
     letters = {id(dot): chr(ord("A") + i) for i, dot in enumerate(named)}
     for dot in found.dots:
@@ -86,19 +88,31 @@ def _across(found: Plot, columns: int, margin: int) -> str:
     return "".join(line).rstrip()
 
 
+def _slopes(found: Plot) -> dict[str, str]:
+    """What the slope of a memory is drawn with."""
+    names = dict.fromkeys(ridge.memory for ridge in found.ridges)
+    return {name: SLOPES[min(i, len(SLOPES) - 1)] for i, name in enumerate(names)}
+
+
 def _ridges(found: Plot) -> list[str]:
-    lines = []
+    lines, slopes = [], _slopes(found)
     for ridge in found.ridges:
         head = f"{ridge.dtype} on {ridge.engine}, {ridge.memory}"
+        head += f", drawn {slopes[ridge.memory]}" if len(slopes) > 1 else ""
         peak, speed = flops(ridge.peak_flop_per_s), human_measure(ridge.bandwidth_byte_per_s, "B/s")
-        words = f"{per_byte(ridge.flop_per_byte)} = {peak} / {speed} ({printable(head, 60)})"
+        words = f"{per_byte(ridge.flop_per_byte)} = {peak} / {speed} ({printable(head, 80)})"
         lines += wrapped(f"{CORNER} ridge ", words)
     return lines
 
 
 def _legend(found: Plot, named: Sequence[Dot], total_s: float | None) -> list[str]:
     """The kernels with a letter, and what the others are."""
-    lines = [_kernel(chr(ord("A") + i), dot, total_s) for i, dot in enumerate(named)]
+    bounds = [_bound(dot) for dot in named]
+    wide = max([0, *map(len, bounds)])
+    lines = [
+        _kernel(chr(ord("A") + i), dot, total_s, f"{bound:<{wide}}")
+        for i, (dot, bound) in enumerate(zip(named, bounds, strict=True))
+    ]
     rest = len(found.dots) - len(named)
     words = [f"{rest:,} more kernels"] if rest else []
     if found.apart:
@@ -108,9 +122,15 @@ def _legend(found: Plot, named: Sequence[Dot], total_s: float | None) -> list[st
     return [*lines, *(wrapped(f"{REST if rest else ' '}  ", "; ".join(words)) if words else [])]
 
 
-def _kernel(letter: str, dot: Dot, total_s: float | None) -> str:
+def _bound(dot: Dot) -> str:
+    """On which side of its ridge; of a kernel below it, the memory that bounds it."""
+    row = dot.row
+    return printable(f"{row.regime or ''} {row.memory if row.regime == 'memory' else ''}".strip(), 20)
+
+
+def _kernel(letter: str, dot: Dot, total_s: float | None, bound: str) -> str:
     row = dot.row
     share = f"{100 * row.seconds / total_s:5.1f} %" if row.seconds is not None and total_s else f"{'':>7}"
     rate = flops(dot.rate)
-    head = f"{letter}  {share}  {per_byte(dot.intensity):>12}  {rate:>12}  {row.regime or '':<7}  "
+    head = f"{letter}  {share}  {per_byte(dot.intensity):>12}  {rate:>12}  {bound}  "
     return head + short(row.node, max(LINE - len(head), SHORTEST))

@@ -12,11 +12,11 @@ from effaudit.checks.types import Result
 from effaudit.estimate.demand import ARENA
 from effaudit.fit.types import FitReport, MemoryRow
 from effaudit.printable import printable
-from effaudit.render.fit.serving import lines as serving_lines
-from effaudit.render.fit.speed import speed
 from effaudit.render.fit.batches import batches
 from effaudit.render.fit.knobs import knobs
 from effaudit.render.fit.missing import settle
+from effaudit.render.fit.serving import lines as serving_lines
+from effaudit.render.fit.speed import speed
 from effaudit.render.fit.words import (
     VERDICTS,
     decides,
@@ -83,7 +83,7 @@ def _lines(report: FitReport, level: _Level) -> list[str]:
         *speed(report),
         *_operators(report, level.words),
         *_limits(report),
-        *_serving(report),
+        *_serving(report, level.notes),
         *batches(report),
         *knobs(report, level.knobs),
         *_notes(report, level.notes),
@@ -225,8 +225,11 @@ def _limits(report: FitReport) -> list[str]:
     return aligned(("limit", "estimate", "asked", ""), cells)
 
 
-def _serving(report: FitReport) -> list[str]:
-    return [] if report.serving is None else ["", *serving_lines(report.serving)]
+def _serving(report: FitReport, notes: int) -> list[str]:
+    """With the notes and rows that the level leaves room for."""
+    if report.serving is None:
+        return []
+    return ["", *serving_lines(report.serving, min(notes, 3), 5 if notes else 3)]
 
 
 def _notes(report: FitReport, most: int) -> Iterator[str]:

@@ -53,7 +53,7 @@ def roof(report: FitReport | DeviceView) -> str:
 
 
 def _against(found: RooflineReport) -> str:
-    """On which side of the ridges; where they lie on both, or the sums say otherwise, what takes longer at the peaks."""
+    """On which side of the ridges; where these disagree, or the sums do, what takes longer at the peaks."""
     named = [ridge(one) for one in found.ridges[:RIDGES]]
     rest = len(found.ridges) - RIDGES
     text = ", ".join([*named, *([f"{rest} more"] if rest > 0 else [])])
@@ -79,4 +79,7 @@ def shares(found: RooflineReport) -> str:
     if not found.memories:
         parts.append((found.memory_share, "bytes"))
     told = sorted(((share, what) for share, what in parts if share is not None and share >= SMALLEST), reverse=True)
-    return f"the time goes {', '.join(f'{100 * share:.0f} % to {what}' for share, what in told)}" if told else ""
+    if not told:
+        return ""
+    apart = "" if found.ridges or found.memory_share else "; what bytes take is not told apart"
+    return f"the time goes {', '.join(f'{100 * share:.0f} % to {what}' for share, what in told)}{apart}"

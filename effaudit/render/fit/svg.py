@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from math import atan2, degrees
 from typing import Final
 
 from effaudit.errors import UsageError
 from effaudit.fit.types import FitDocument, FitReport, RidgeReport
 from effaudit.printable import printable
+from effaudit.render.fit.missing import of_roofline
 from effaudit.render.fit.points import Dot, Plot, flops, per_byte, plotted, roof_at
+from effaudit.render.fit.speed import roof, shares
 from effaudit.render.fit.words import VERDICTS, how, measured
 from effaudit.tables.table import Shown
 from effaudit.units import human_measure
 
 WIDTH, HEIGHT = 960, 640
-LEFT, RIGHT, TOP, BOTTOM = 100, 30, 96, 64
+LEFT, RIGHT, TOP, BOTTOM = 100, 30, 112, 64
 MAX_POINTS: Final = 20_000
 SMALL, LARGE = 3.0, 14.0  # radius of a point by its share of the time
 # Blue and vermilion of Okabe and Ito, told apart with any kind of colour blindness: https://jfly.uni-koeln.de/color/
@@ -40,31 +43,29 @@ def render(document: FitDocument, shown: Shown) -> Iterator[str]:
         raise UsageError(f"svg: {len(report.rows):,} kernels are too many to draw; use -f csv --roofline or -f json")
     found = plotted(report.roofline, report.rows)
     if found is None:
-        device = printable(report.device, 60)
-        raise UsageError(f"svg: no roofline to draw: {device} states no peak and bandwidth for what runs; use -f json")
+        why = printable("; ".join(of_roofline(report)) or "no kernel computes", 200)
+        raise UsageError(f"svg: no roofline of {printable(report.device, 60)} to draw: {why}; use -f json")
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n'
     yield f"<title>{_safe(report.model)} on {_safe(report.device)}: roofline</title>\n<style>{STYLE}</style>\n"
     yield f'<rect class="w" width="{WIDTH}" height="{HEIGHT}"/>\n'
     yield from _head(report)
     yield from _axes(found)
-    for ridge in found.ridges:
-        yield from _roof(found, ridge)
+    yield from _roofs(found)
     yield from _points(found, report.latency_s.value)
     yield "</svg>\n"
 
 
 def _head(report: FitReport) -> Iterator[str]:
-    roof = report.roofline
-    bound = f", {roof.regime}-bound" if roof.regime else ""
-    whole = "" if roof.intensity is None else f"; {per_byte(roof.intensity)}{bound}"
-    share = "" if roof.memory_share is None else f"; {100 * roof.memory_share:.0f} % of the time bound by bytes"
     title = f"{printable(report.model, 60)} on {printable(report.device, 40)}: {VERDICTS[report.status]}"
     yield f'<text class="t" x="{LEFT}" y="26">{_safe(title)}</text>\n'
     yield f'<text x="{LEFT}" y="46">{_safe(how(report), 120)}; {_safe(measured(report.latency_s, "s"))}</text>\n'
-    yield f'<text x="{LEFT}" y="64">{_safe(f"whole model{whole}{share}".replace("model;", "model:"), 150)}</text>\n'
+    yield f'<text x="{LEFT}" y="64">{_safe(roof(report), 140)}</text>\n'
+    yield f'<text x="{LEFT}" y="82">{_safe(shares(report.roofline), 140)}</text>\n'
     yield (
-        f'<circle class="compute" cx="{LEFT + 6}" cy="78" r="5"/><text x="{LEFT + 16}" y="82">compute-bound</text>'
-        f'<circle class="memory" cx="{LEFT + 126}" cy="78" r="5"/><text x="{LEFT + 136}" y="82">memory-bound</text>\n'
+        f'<circle class="compute" cx="{LEFT + 6}" cy="96" r="5"/>'
+        f'<text x="{LEFT + 16}" y="100">at the peaks its operations take longer than its bytes</text>'
+        f'<circle class="memory" cx="{LEFT + 346}" cy="96" r="5"/>'
+        f'<text x="{LEFT + 356}" y="100">its bytes take longer</text>\n'
     )
 
 
@@ -95,21 +96,53 @@ def _said(found: Plot) -> str:
     return "; ".join(words)
 
 
+def _roofs(found: Plot) -> Iterator[str]:
+    """A roof for every element type and memory; each ceiling and each slope is named once."""
+    ceilings: set[tuple[str, str]] = set()
+    slopes: set[str] = set()
+    for ridge in found.ridges:
+        yield from _roof(found, ridge)
+        if (ridge.engine, ridge.dtype) not in ceilings:
+            ceilings.add((ridge.engine, ridge.dtype))
+            y = _number(float(_y(found, ridge.peak_flop_per_s)) - 6)
+            text = f"{printable(ridge.dtype, 20)} on {printable(ridge.engine, 20)}, {flops(ridge.peak_flop_per_s)}"
+            yield f'<text class="n" x="{WIDTH - RIGHT - 4}" y="{y}">{_safe(text)}</text>\n'
+        if ridge.memory not in slopes:
+            slopes.add(ridge.memory)
+            yield from _slope(found, ridge)
+
+
+def _slope(found: Plot, ridge: RidgeReport) -> Iterator[str]:
+    """The name of a memory along its slope, a quarter of the way up."""
+    start = _start(found, ridge)
+    at = start * (ridge.flop_per_byte / start) ** 0.25
+    x, y = float(_x(found, at)), float(_y(found, roof_at(ridge, at)))
+    across = (WIDTH - LEFT - RIGHT) / (found.across.high - found.across.low)
+    up = (HEIGHT - TOP - BOTTOM) / (found.up.high - found.up.low)
+    text = f"{printable(ridge.memory, 24)}, {human_measure(ridge.bandwidth_byte_per_s, 'B/s')}"
+    turn = f"rotate({_number(-degrees(atan2(up, across)))} {_number(x)} {_number(y)})"
+    yield f'<text x="{_number(x)}" y="{_number(y - 6)}" transform="{turn}">{_safe(text)}</text>\n'
+
+
+def _start(found: Plot, ridge: RidgeReport) -> float:
+    """Where a slope enters the plot."""
+    return max(10**found.across.low, 10**found.up.low / ridge.bandwidth_byte_per_s)
+
+
 def _roof(found: Plot, ridge: RidgeReport) -> Iterator[str]:
     """The slope of the bandwidth, the ceiling of the peak, and the ridge between them."""
-    low, high = 10**found.across.low, 10**found.across.high
-    corner = ridge.flop_per_byte
-    start = max(low, 10**found.up.low / ridge.bandwidth_byte_per_s)  # where the slope enters the plot
-    path = [(x, roof_at(ridge, x)) for x in (start, corner, high)]
+    corner, high = ridge.flop_per_byte, 10**found.across.high
+    path = [(x, roof_at(ridge, x)) for x in (_start(found, ridge), corner, high)]
     points = " ".join(f"{_x(found, x)},{_y(found, y)}" for x, y in path)
     name = f"{ridge.dtype} on {ridge.engine}, {ridge.memory}"
     peak, speed = flops(ridge.peak_flop_per_s), human_measure(ridge.bandwidth_byte_per_s, "B/s")
     title = f"{name}: ridge {per_byte(corner)} = {peak} / {speed}"
     yield f'<polyline class="r" points="{points}"><title>{_safe(title)}</title></polyline>\n'
-    x, y = _x(found, corner), _y(found, ridge.peak_flop_per_s)
-    yield f'<line class="d" x1="{x}" x2="{x}" y1="{y}" y2="{HEIGHT - BOTTOM}"/>\n'
-    label = f"{printable(ridge.dtype, 20)} {peak}, ridge {per_byte(corner)}"
-    yield f'<text class="n" x="{WIDTH - RIGHT - 4}" y="{_number(float(y) - 6)}">{_safe(label)}</text>\n'
+    x, y, bottom = _x(found, corner), _y(found, ridge.peak_flop_per_s), HEIGHT - BOTTOM
+    yield f'<line class="d" x1="{x}" x2="{x}" y1="{y}" y2="{bottom}"/>\n'
+    turn = f"rotate(-90 {x} {bottom})"
+    label = f"ridge {per_byte(corner)} ({printable(ridge.dtype, 20)}, {printable(ridge.memory, 24)})"
+    yield f'<text x="{_number(float(x) + 6)}" y="{bottom - 4}" transform="{turn}">{_safe(label)}</text>\n'
 
 
 def _points(found: Plot, total_s: float | None) -> Iterator[str]:
@@ -134,7 +167,8 @@ def _title(dot: Dot, share: float) -> str:
     words = [printable(row.node, 200), f"{row.op} {row.dtype} on {row.engine}", per_byte(dot.intensity)]
     if row.attainable_flop_per_s is not None:
         words.append(f"attainable {flops(row.attainable_flop_per_s)}")
-    words.append(f"{row.regime}-bound" if row.regime else "bound not known")
+    by = f" by {printable(row.memory, 24)}" if row.memory and row.regime == "memory" else ""
+    words.append(f"{row.regime}-bound{by}" if row.regime else "bound not known")
     if dot.estimated and row.seconds is not None:
         words.append(f"estimated {flops(dot.rate)}, {human_measure(row.seconds, 's')}, {100 * share:.1f} % of the time")
     return "; ".join(words)

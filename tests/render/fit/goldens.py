@@ -21,6 +21,7 @@ from effaudit.fit.model import document, fit
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument
 from effaudit.fit.view import OnDevice, device_view, on_device
+from effaudit.load import Given
 from effaudit.render import render as render_report
 from effaudit.render.fit import render
 from effaudit.report import describe, report
@@ -79,6 +80,11 @@ def _pipeline() -> FitDocument:
     return document(found, pipelines(found))
 
 
+def _batches() -> FitDocument:
+    asked = [FitAsked(batches=(1, 16, 256), quantize="fp16")]
+    return document(fit("sample:dynamic", [device("card")], asked, Given(dims={"batch": 1, "sequence": 128})))
+
+
 MAKE: dict[str, Callable[[], FitDocument]] = {
     "fits": _fits,
     "too-large": _too_large,
@@ -87,6 +93,7 @@ MAKE: dict[str, Callable[[], FitDocument]] = {
     "types": _types,
     "several": _several,
     "pipeline": _pipeline,
+    "batches": _batches,
 }
 ALL = ("text", "json", "csv", "markdown", "svg")
 # name -> (document, lists, formats)
@@ -100,6 +107,8 @@ FITS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "types": ("types", (), ("text", "markdown")),
     "several": ("several", (), ("text", "csv", "markdown")),
     "pipeline": ("pipeline", (), ("text", "json", "markdown")),
+    "batches": ("batches", (), ("text", "markdown")),
+    "energy": ("fits", ("energy",), ("text", "markdown", "csv")),
 }
 REPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "report": ((), ("text", "json", "jsonl", "markdown")),

@@ -8,11 +8,14 @@ import json
 import re
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from effaudit.errors import UsageError
+from effaudit.fit.model import document
+from effaudit.fit.types import BatchRow, SecondsReport
 from effaudit.render.fit import render
-from effaudit.tables.fit import LISTS
+from effaudit.tables.fit import LISTS, of_margin
 from effaudit.tables.table import Shown
 
 from .goldens import made, printed
@@ -79,7 +82,9 @@ def test_svg_has_a_point_per_kernel(name: str) -> None:
     for title in titles:
         assert "FLOP/B" in title
         assert "attainable" in title
-    assert len(root.findall(f"{SVG}polyline")) == len(report.roofline.ridges)
+    assert len(root.findall(f"{SVG}polyline")) == len(report.roofline.ridges) == 2  # a roof for each memory
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert "flash, 100 MB/s" in texts and "sram, 400 MB/s" in texts
     assert not list(root.iter(f"{SVG}script"))
 
 
@@ -102,7 +107,7 @@ def _height(roof: list[tuple[float, ...]], x: float) -> float:
 def test_svg_draws_one_roofline() -> None:
     with pytest.raises(UsageError, match="svg draws one roofline, not 4"):
         list(render("svg", made("several"), Shown()))
-    with pytest.raises(UsageError, match="acme-silent states no peak and bandwidth"):
+    with pytest.raises(UsageError, match="no roofline of acme-silent to draw: no bandwidth of dram is stated"):
         list(render("svg", made("silent"), Shown()))
 
 
@@ -126,5 +131,78 @@ def test_one_model_in_several_types_side_by_side() -> None:
     head, *rows = (line for line in printed("types", "text").splitlines() if line)
     assert head == "effaudit fit   2 verdicts, all of sample:vww on acme-board"
     titles = rows[0].split()
-    assert titles[:5] == ["as", "verdict", "exit", "decides", "margin"] and "time" in titles
+    assert titles[:5] == ["as", "weights", "verdict", "decides", "margin"] and "time" in titles
     assert [row.split()[0] for row in rows[2:]] == ["fp16", "int8"]
+
+
+def test_names_of_devices_are_whole_at_any_width() -> None:
+    names = [f"a-board-with-a-long-name-{'x' * n}-rev-{n}" for n in range(4)]
+    reports = [msgspec.structs.replace(made("types").verdicts[0], device=name) for name in names]
+    for width in (60, 80, 120):
+        text = "".join(render("text", document(reports), Shown(width=width)))
+        assert all(f"{name}\n" in text or f"{name} " in text for name in names)
+        assert max(map(len, text.splitlines())) <= max(width, 80)
+
+
+def test_the_margin_is_of_the_memory_that_decides() -> None:
+    for one in (*made("several").verdicts, *made("types").verdicts, *made("too-large").verdicts):
+        margin, memory = of_margin(one)
+        assert one.bottleneck.split(" ")[1].rstrip(":") == memory
+        assert margin == next(row.margin_bytes for row in one.memory.rows if row.memory == memory)
+
+
+def test_the_margin_names_its_memory_where_none_decides() -> None:
+    (report,) = made("limited").verdicts
+    assert report.bottleneck.startswith("energy")
+    margin, memory = of_margin(report)
+    assert margin == min(row.margin_bytes or 0 for row in report.memory.rows)
+    text = "".join(render("text", document([report, *made("fits").verdicts]), Shown()))
+    assert " of " in text.splitlines()[2] and f" {memory} " in text
+
+
+def test_a_margin_without_room_for_its_memory_is_left_out() -> None:
+    other = msgspec.structs.replace(made("fits").verdicts[0], device="x" * 28)
+    report = msgspec.structs.replace(made("limited").verdicts[0], device="y" * 28, model=other.model)
+    wide = "".join(render("text", document([report, other]), Shown(width=120)))
+    small = "".join(render("text", document([report, other]), Shown(width=80)))
+    assert " of " in wide.splitlines()[2] and " of " not in small.splitlines()[2]
+    row = next(line for line in small.splitlines() if line.startswith("y"))
+    assert row.split()[-3:] == ["-", "125", "ms"]
+    assert "403.3 KiB" in next(line for line in small.splitlines() if line.startswith("x"))
+
+
+def test_weights_are_a_column_where_types_are_compared() -> None:
+    half, small = (float(row["weight_bytes"]) for row in table("types"))
+    assert 1.5 * small < half <= 2 * small
+    assert "weights" in printed("types", "text") and "weights" not in printed("several", "text").splitlines()[2]
+
+
+def test_the_parts_of_a_pipeline_are_not_judged() -> None:
+    text = printed("pipeline", "text")
+    head = next(line for line in text.splitlines() if "runs" in line and "margin" in line)
+    assert "verdict" not in head and "decides" not in head
+    assert text.index("3 x sample:vww-int8 + 50 x sample:kws-int8 on acme-board") == 0
+    runs = {one.model: one.times for one in made("pipeline").verdicts}
+    assert runs == {"sample:vww-int8": 3, "sample:kws-int8": 50}
+
+
+def test_batches_of_several_devices_follow_the_matrix() -> None:
+    rows = (BatchRow(4, 2.5, SecondsReport(0.01, 0.005, 0.02, ""), 400.0, 0.5, "memory", "overhead"),)
+    reports = [msgspec.structs.replace(one, batches=rows) for one in made("several").verdicts]
+    for form in ("text", "markdown"):
+        text = "".join(render(form, document(reports), Shown()))
+        assert text.count("launches") == len(reports) == 4
+        assert "at the peaks bytes take longer than operations at every batch up to 65,536" in text
+
+
+def test_the_energy_list_has_every_basis_and_its_parts() -> None:
+    (report,) = made("fits").verdicts
+    rows = table("fits", "energy")
+    whole = {row["basis"]: row for row in rows if row["part"] == "in all"}
+    assert list(whole) == ["measured", "power", "operations"]
+    parts = [row for row in rows if row["basis"] == "operations" and row["part"] != "in all"]
+    assert sum(float(row["high_j"]) for row in parts) == pytest.approx(float(whole["operations"]["high_j"]))
+    least = [float(row["low_j"]) for row in parts if row["part"] != "weights again"]
+    assert sum(least) == pytest.approx(float(whole["operations"]["low_j"]))
+    assert report.energy.best is not None and float(whole["measured"]["value_j"]) == report.energy.best.value
+    assert "not known: " in {row["basis"]: row["how"] for row in table("silent", "energy")}["power"]

@@ -22,7 +22,7 @@ def test_no_golden_is_left_over() -> None:
 
 @pytest.mark.parametrize("name", [name for name, form in cases() if form == "text"])
 def test_text_keeps_to_80_columns(name: str) -> None:
-    lines = printed(name, "text").splitlines()
+    lines = [line for line in printed(name, "text").splitlines() if not line.startswith("next ")]  # one to paste
     assert lines
     assert max(map(len, lines)) <= 80
 

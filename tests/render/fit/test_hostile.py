@@ -30,7 +30,7 @@ from . import devices
 
 NASTY = "<script>alert(1)</script>|`=1+2`\x1b[31m\u202e&lt;\n\x9b0m"
 EVIL = "\x1b\x9b\x00\x07\r\u202e\u2028"
-LISTS = ("nodes", "roofline", "left", "memories")
+LISTS = ("nodes", "roofline", "left", "memories", "energy")
 
 
 def _model(folder: str) -> str:
