@@ -44,8 +44,16 @@ def energy(
         powered(device.energy, seconds, around),
         of_operations(device.energy, kernels, weights, activations),
     )
-    best = next((one for one in found[:2] if one.value is not None), None)
+    best = next((one for one in _preferred(found, device.energy) if one.value is not None), None)
     return _following(found, best, kernels, seconds, around, device, count)
+
+
+def _preferred(found: Sequence[Joules], profile: Energy | None) -> tuple[Joules, ...]:
+    """A board's own power times the time first: it follows the runtime, as joules per MAC, measured under one runtime,
+    do not. Then these, then a TDP."""
+    by_mac, by_power = found[0], found[1]
+    active = profile is not None and profile.active_w is not None and profile.active_w.value is not None
+    return (by_power, by_mac) if active else (by_mac, by_power)
 
 
 def measured(profile: Energy | None, kernels: Sequence[Kernel]) -> Joules:
@@ -202,8 +210,9 @@ def _assumed(best: Joules, around: Circumstances, grid: float) -> list[str]:
     notes = []
     if around.grid_g_per_kwh is None:
         notes.append(f"carbon at {grid:g} g/kWh: {GRID_SOURCE}; --grid gives another")
-    if best.basis == "power" and around.utilisation is None:
+    tdp = best.basis == "power" and not best.how.startswith(ACTIVE)
+    if tdp and around.utilisation is None:
         notes.append(f"utilisation {UTILISATION:g}: {UTILISATION_SOURCE}; --utilisation gives another")
-    if best.basis == "power" and around.pue is None:
+    if tdp and around.pue is None:
         notes.append(f"PUE {PUE:g}: {PUE_SOURCE}; --pue gives another")
     return notes

@@ -42,9 +42,10 @@ class Joules(msgspec.Struct, frozen=True):
 
 
 class EnergyReport(msgspec.Struct, frozen=True):
-    """One run of the model. `chosen` is the basis that the figures below follow: measured, else power; a table of
-    operations is never taken for an absolute figure. `ops_per_w` is operations per second and watt. `inferences_per_j`
-    and `inferences_per_battery` count its inputs, or its tokens."""
+    """One run of the model. `chosen` is the basis that the figures below follow: the board's own power times the time,
+    else what was measured per MAC, else its TDP; a table of operations is never taken for an absolute figure.
+    `ops_per_w` is operations per second and watt. `inferences_per_j` and `inferences_per_battery` count its inputs, or
+    its tokens."""
 
     joules: tuple[Joules, ...]
     chosen: Basis | None

@@ -65,7 +65,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         status=judged.status,
         exit_code=exit_code(judged.status),
         bottleneck=bottleneck(judged.findings),
-        proof=proof(subject, judged.floor) if judged.status == "does-not-fit" else None,
+        proof=proof(subject, judged.floor) if judged.status == "does-not-fit" and subject.serving is None else None,
         runtime=runtime.name + (f"@{runtime.version}" if runtime.version else ""),
         runtime_title=runtime.title or subject.planned.runtime.title,
         quantize=asked.quantize,

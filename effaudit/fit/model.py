@@ -91,7 +91,7 @@ def _report(
     whole = not assumed(subject.audited)
     search = searched(subject.audited, subject.planned) if failing and whole else NO_SEARCH
     knobs: tuple[Knob, ...] = ()
-    if whole and subject.serving is None:
+    if whole and subject.serving is None:  # what would change a served model stands in its own tables
         plans = (*of_memory(subject, search, found), *of_runtimes(subject, asked)) if failing else ()
         knobs = (*sorted(plans, key=lambda knob: (not knob.fits, knob.need_bytes)), *as_quantized(subject, asked))
     rows, turn = batches(raw, given, subject.device, asked) if asked.batches and whole else ((), None)

@@ -104,6 +104,19 @@ def test_the_table_of_operations_decides_nothing(tmp_path: Path) -> None:
     assert next(j for j in report.joules if j.basis == "operations").value == pytest.approx(0.3e-6)
 
 
+def test_the_power_of_the_board_follows_the_runtime(tmp_path: Path) -> None:
+    """Joules per MAC were measured under one runtime; a slower one takes more."""
+    report = energy(
+        on(tmp_path, system_pj_per_mac={"int8": 100}, active_w=2), [kernel(10**6)], TIME, (), None, Circumstances()
+    )
+    assert report.chosen == "power" and report.best is not None and report.best.value == pytest.approx(1.0)
+    untimed = Seconds(None, 0.1, None, "no efficiency")
+    report = energy(
+        on(tmp_path, system_pj_per_mac={"int8": 100}, active_w=2), [kernel(10**6)], untimed, (), None, Circumstances()
+    )
+    assert report.chosen == "measured"
+
+
 def test_measured_goes_before_power(tmp_path: Path) -> None:
     report = energy(
         on(tmp_path, system_pj_per_mac={"int8": 100}, tdp_w=10),

@@ -135,3 +135,9 @@ def test_time_that_leaves_the_engine_is_not_passed_by_serving(fit: Fit) -> None:
     assert other["placement"]["left"] and other["latency_s"]["value"] is None  # else the next line proves nothing
     assert one["latency_s"] == other["latency_s"]
     assert served.code == bound.code == 4
+
+
+def test_a_kernel_that_does_nothing_has_no_place_on_the_roofline(fit: Fit, tmp_path: Path) -> None:
+    (case,) = (one for one in CASES if one.id == "operators/pool-kernel-0")
+    done = fit(str(case.make(tmp_path)), "--device", "a100", "--roofline")
+    assert done.code in (0, 1, 2, 4), done.err

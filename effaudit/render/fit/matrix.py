@@ -78,7 +78,7 @@ def _narrowest(made: Table) -> Table:
     """With every column as wide as all that it holds, so that nothing of it is cut, but for what decides."""
     found, columns = list(made.rows()), []
     for i, column in enumerate(made.columns):
-        widest = max(len(column.title), *(len(text(row[i], column)) for row in found))
+        widest = max((len(column.title), *(len(text(row[i], column)) for row in found)))
         limit = DECIDES if column.key == "bottleneck" else widest
         columns.append(msgspec.structs.replace(column, width=min(widest, limit)))
     return msgspec.structs.replace(made, columns=tuple(columns))

@@ -54,7 +54,7 @@ class Plot(msgspec.Struct, frozen=True):
 
 def plotted(found: RooflineReport, rows: Sequence[KernelRow]) -> Plot | None:
     """None where the profile tells no ridge, or no kernel has a place."""
-    dots = tuple(dot for dot in map(_dot, rows) if dot is not None)
+    dots = tuple(dot for dot in map(_dot, rows) if dot is not None and 0 < dot.rate < float("inf"))
     if not found.ridges or not dots:
         return None
     intensities = [*(dot.intensity for dot in dots), *(ridge.flop_per_byte for ridge in found.ridges)]
