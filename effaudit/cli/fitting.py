@@ -159,6 +159,8 @@ def _reserve(options: Sequence[str]) -> dict[str, int | Fraction]:
         name, sign, amount = item.partition("=")
         if not sign or not name or not amount:
             raise UsageError(f"--reserve {item!r}: expected MEMORY=BYTES or MEMORY=N%, such as sram=96KiB")
+        if name in found:
+            raise UsageError(f"--reserve {name}: given twice; say once how much of it is kept")
         if amount.endswith("%"):
             found[name] = Fraction(_number(amount[:-1], "--reserve", most=100.0) or 0).limit_denominator(10**6) / 100
         else:

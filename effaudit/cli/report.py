@@ -94,7 +94,7 @@ def command(
     """
     wanted = formats(forms, as_json, output, FORMATS)
     sizes, names = given(dim, shape, model), models(model)
-    check((path for _, path in wanted), (*names, *items(operators)))
+    check((path for _, path in wanted), (*names, *items(operators), *items(device)))
     named = [name.replace("_", "-") for name in _VIEWS if views[name]]
     keys, chosen = _keys(group_by), items(columns)
     wants = {"totals": totals, "groups": bool(keys), **dict.fromkeys(named, True), "against": bool(against)}
