@@ -15,16 +15,27 @@ def largest_contiguous(memory: Memory, end: End = "value") -> int | None:
     the size is not known."""
     if not memory.regions:
         return _bytes(memory.size_bytes, end)
-    sized = [(region.base, _bytes(region.size_bytes, end)) for region in memory.regions]
-    best = max((size for _, size in sized if size is not None), default=None)
-    placed = sorted((base, size) for base, size in sized if base is not None and size)
-    start = after = None
-    for base, size in placed:
-        if after is None or start is None or base != after:
-            start = base
+    return max((sum(size for _, size in run) for run in _runs(memory, end)), default=None)
+
+
+def in_largest(memory: Memory) -> frozenset[str]:
+    """The names of the regions that make up the largest contiguous one."""
+    runs = _runs(memory, "value")
+    largest = max(runs, key=lambda run: sum(size for _, size in run), default=[])
+    return frozenset(name for name, _ in largest)
+
+
+def _runs(memory: Memory, end: End) -> list[list[tuple[str, int]]]:
+    """Regions that follow each other, by name and size; those without an address stand alone."""
+    sized = [(r.base, r.name, size) for r in memory.regions if (size := _bytes(r.size_bytes, end)) is not None]
+    runs = [[(name, size)] for base, name, size in sized if base is None]
+    after: int | None = None
+    for base, name, size in sorted((base, name, size) for base, name, size in sized if base is not None):
+        if base != after:
+            runs.append([])
+        runs[-1].append((name, size))
         after = base + size
-        best = max(best or 0, after - start)
-    return best
+    return runs
 
 
 def total_size(memory: Memory, end: End = "value") -> int | None:

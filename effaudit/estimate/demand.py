@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from effaudit.device.contiguous import largest_contiguous, total_size
+from effaudit.device.contiguous import in_largest, largest_contiguous, total_size
 from effaudit.device.types import Device, DeviceRuntime, Fact, Memory
 from effaudit.errors import UsageError
 from effaudit.estimate.memories import activations_in, placed
@@ -24,16 +24,17 @@ SCALES: Final = "scales and zero points"
 TABLES: Final = "tables of the runtime"
 CODE: Final = "code of the runtime"
 ARENA: Final = "arena"
+Place: TypeAlias = Literal["piece", "anywhere", "elsewhere"]
 STATE: Final = "state of the runtime"
 
 
 class Item(msgspec.Struct, frozen=True):
-    """Bytes that something takes in a memory. `apart` may lie in any region of it; what is not has to be contiguous
-    with the others that are not."""
+    """Bytes that something takes in a memory. `place`: "piece" has to be contiguous with all that is so, "anywhere" may
+    lie in that region or in another (a linker decides), "elsewhere" lies in another."""
 
     what: str
     bytes: Quantity
-    apart: bool = False
+    place: Place = "piece"
     basis: str = ""
 
 
@@ -71,8 +72,10 @@ class Demand(msgspec.Struct, frozen=True):
 
     @property
     def together(self) -> Quantity:
-        """What has to be contiguous."""
-        return add(item.bytes for item in self.items if not item.apart)
+        """What lies in one piece: at the least what has to, at the most all that may."""
+        least = add(item.bytes for item in self.items if item.place == "piece")
+        most = add(item.bytes for item in self.items if item.place != "elsewhere")
+        return Quantity(least.low, most.high, least.why or most.why)
 
 
 def _held(need: Quantity, least: int | None, most: int | None) -> Status:
@@ -84,22 +87,22 @@ def _held(need: Quantity, least: int | None, most: int | None) -> Status:
 def weight_items(graph: Graph, scales: int) -> tuple[Item, ...]:
     """The bytes of the constants of a lowered graph, itemised. `scales` are those of the scales and zero points of the
     file: lowering folds them into the types of tensors, a runtime stores them all the same."""
-    items = (Item(WEIGHTS, _exact(classify(graph).bytes_of(PARAM, BUFFER)), apart=True),)
-    return (*items, Item(SCALES, _exact(scales), apart=True)) if scales else items
+    items = (Item(WEIGHTS, _exact(classify(graph).bytes_of(PARAM, BUFFER)), place="anywhere"),)
+    return (*items, Item(SCALES, _exact(scales), place="anywhere")) if scales else items
 
 
 def demands(
-    device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Mapping[str, Quantity], scales: int = 0
+    device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Iterable[tuple[str, Item]], scales: int = 0
 ) -> tuple[Demand, ...]:
-    """One for every memory that something lies in; `reserved` are bytes the user keeps, by the name of a memory,
+    """One for every memory that something lies in; `reserved` are what the user keeps, with the name of its memory,
     `scales` as in `weight_items`."""
     items: dict[str, list[Item]] = {memory.name: [] for memory in device.memories}
     _stored(device, runtime, planned, scales, items)
     _running(device, runtime, planned, items)
     for kept in device.reserved:
-        items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), apart=True, basis="the profile"))
-    for name, size in reserved.items():
-        items[name].append(Item("reserved by --reserve", size, apart=True))
+        items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), place="anywhere", basis="the profile"))
+    for name, item in reserved:
+        items[name].append(item)
     followed = {name: tuple(map(_followed, found)) for name, found in items.items()}
     return tuple(Demand(memory, followed[memory.name]) for memory in device.memories if followed[memory.name])
 
@@ -128,7 +131,7 @@ def _stored(
     if home is not None:
         unknown = Quantity(0, None, f"the profile states no code_bytes of {runtime.name}")
         size = unknown if runtime.code_bytes is None else of_fact(runtime.code_bytes)
-        items[home.name].append(Item(CODE, size, apart=True, basis=_basis(runtime.code_bytes)))
+        items[home.name].append(Item(CODE, size, place="anywhere", basis=_basis(runtime.code_bytes)))
 
 
 def _tables(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
@@ -144,7 +147,7 @@ def _tables(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
             one = of_fact(fact)
             size = add((size, Quantity(one.low * times, None if one.high is None else one.high * times, one.why)))
     if any_stated:
-        yield Item(TABLES, size, apart=True, basis="the profile")
+        yield Item(TABLES, size, place="anywhere", basis="the profile")
 
 
 def _running(device: Device, runtime: DeviceRuntime, planned: Planned, items: dict[str, list[Item]]) -> None:
@@ -159,11 +162,11 @@ def _running(device: Device, runtime: DeviceRuntime, planned: Planned, items: di
         items[home.name].append(Item("persistent", kept, basis=f"rules {planned.runtime.name}"))
     if runtime.state_bytes is not None:
         items[home.name].append(
-            Item(STATE, of_fact(runtime.state_bytes), apart=True, basis=_basis(runtime.state_bytes))
+            Item(STATE, of_fact(runtime.state_bytes), place="anywhere", basis=_basis(runtime.state_bytes))
         )
     elif kept is None or planned.with_workspaces is None:
         why = f"the profile states no state_bytes of {runtime.name}, and its rules count none"
-        items[home.name].append(Item(STATE, Quantity(0, None, why), apart=True))
+        items[home.name].append(Item(STATE, Quantity(0, None, why), place="anywhere"))
 
 
 def with_arena(demand: Demand, arena: int, made: Planned) -> Demand:
@@ -197,27 +200,25 @@ def _exact(size: int) -> Quantity:
     return Quantity(size, size)
 
 
-def memory_named(device: Device, name: str) -> Memory:
-    """A memory by its name, or by a word for what it does: sram and ram (activations), flash (weights), dram, vram.
-
-    Raises UsageError where the device has none of it.
-    """
+def place_named(device: Device, name: str) -> tuple[Memory, Place]:
+    """A memory, and where in it: by its own name or a word for what it does (sram, ram, dram, vram, hbm: activations;
+    flash, rom: weights) anywhere, by the name of one of its regions there. Raises UsageError where the device has
+    none of it."""
     wanted = name.lower()
     for memory in device.memories:
         if memory.name.lower() == wanted:
-            return memory
-    roles = {
-        "sram": "activations",
-        "ram": "activations",
-        "dram": "activations",
-        "vram": "activations",
-        "hbm": "activations",
-    }
-    found = activations_in(device, 0) if wanted in roles else None
+            return memory, "anywhere"
+        for region in memory.regions:
+            if region.name.lower() == wanted:
+                return memory, "piece" if region.name in in_largest(memory) else "elsewhere"
+    found = activations_in(device, 0) if wanted in _ACTIVATIONS else None
     if wanted in ("flash", "rom"):
         found = next((m for m in device.memories if "weights" in m.holds), None)
     if found is None:
-        names = [memory.name for memory in device.memories]
+        names = [n for m in device.memories for n in (m.name, *(r.name for r in m.regions))]
         hint = did_you_mean(wanted, names)
         raise UsageError(f"--reserve {name}: {device.name} has no such memory; it has {', '.join(names)}{hint}")
-    return found
+    return found, "anywhere"
+
+
+_ACTIVATIONS: Final = frozenset(("sram", "ram", "dram", "vram", "hbm"))

@@ -49,7 +49,7 @@ def row_of(demand: Demand) -> MemoryRow:
         contiguous_bytes=demand.contiguous,
         margin_bytes=min(margins) if margins and need.high is not None else None,
         items=tuple(
-            ItemReport(item.what, item.bytes.value, (item.bytes.low, item.bytes.high), item.basis, item.apart)
+            ItemReport(item.what, item.bytes.value, (item.bytes.low, item.bytes.high), item.basis, item.place)
             for item in demand.items
         ),
     )

@@ -80,14 +80,16 @@ def _joined(one: ItemReport, other: ItemReport) -> ItemReport:
     low = sum(lows) if add else max(lows)
     known = [h for h in highs if h is not None]
     high = None if None in highs else sum(known) if add else max(known)
-    return ItemReport(one.what, low if low == high else None, (low, high), one.basis, one.apart)
+    return ItemReport(one.what, low if low == high else None, (low, high), one.basis, one.place)
 
 
 def _together(items: Iterable[ItemReport]) -> tuple[int, int | None]:
-    """The bounds of what has to lie in one piece."""
-    bounds = [item.bounds for item in items if not item.apart]
-    highs = [high for _, high in bounds if high is not None]
-    return sum(low for low, _ in bounds), sum(highs) if len(highs) == len(bounds) else None
+    """What lies in one piece: at the least what has to, at the most all that may."""
+    kept = list(items)
+    most = [item.bounds[1] for item in kept if item.place != "elsewhere"]
+    known = [size for size in most if size is not None]
+    low = sum(item.bounds[0] for item in kept if item.place == "piece")
+    return low, sum(known) if len(known) == len(most) else None
 
 
 def _less(size: int, high: int | None) -> int | None:

@@ -57,7 +57,7 @@ def _said(demand: Demand, sizes: str, what: str) -> str:
 
 
 def _least(demand: Demand, least: Floor, *, together: bool = False) -> int:
-    items = [item for item in demand.items if not (together and item.apart)]
+    items = [item for item in demand.items if not together or item.place == "piece"]
     return sum(min(item.bytes.low, least.bytes) if item.what == ARENA else item.bytes.low for item in items)
 
 

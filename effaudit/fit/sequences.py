@@ -13,7 +13,7 @@ from effaudit.checks.subject import Subject
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
 from effaudit.energy.types import Circumstances
-from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, memory_named
+from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, place_named
 from effaudit.fit.asked import FitAsked
 from effaudit.graph import Graph
 from effaudit.load import Given
@@ -34,7 +34,9 @@ def serving_of(
     Raises UsageError where the model holds no attention, or its dims have no clear role.
     """
     wanted = asked.sequences
-    reserve: dict[str, int | Fraction] = {memory_named(device, name).name: size for name, size in asked.reserve.items()}
+    reserve: dict[str, int | Fraction] = {
+        place_named(device, name)[0].name: size for name, size in asked.reserve.items()
+    }
     found = served(
         examined(raw, given),
         ServingAsked(
@@ -92,7 +94,7 @@ def _items(use: Use) -> Iterator[Item]:
     )
     for what, size in parts:
         if size.high != 0:
-            yield Item(what, size, apart=what != ACTIVATIONS)
+            yield Item(what, size, "piece" if what == ACTIVATIONS else "anywhere")
 
 
 def _elsewhere(subject: Subject) -> Iterator[str]:

@@ -16,7 +16,7 @@ from effaudit.device.contiguous import total_size
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
 from effaudit.errors import UsageError
-from effaudit.estimate.demand import ARENA, Demand, demands, memory_named, weight_items, with_arena
+from effaudit.estimate.demand import ARENA, Demand, Item, demands, place_named, weight_items, with_arena
 from effaudit.estimate.latency import latency, setting
 from effaudit.estimate.types import Kernel, Latency, Seconds
 from effaudit.estimate.work import kernels
@@ -129,17 +129,17 @@ def _memory_asked(runtime: DeviceRuntime, asked: FitAsked) -> Asked:
     )
 
 
-def reserved(device: Device, wanted: Mapping[str, int | Fraction]) -> dict[str, Quantity]:
-    """The user's bytes by the name of a memory; a fraction is of its size. Raises UsageError."""
-    found: dict[str, Quantity] = {}
+def reserved(device: Device, wanted: Mapping[str, int | Fraction]) -> list[tuple[str, Item]]:
+    """What the user keeps, with the name of its memory; a fraction is of that memory's size. Raises UsageError."""
+    found = []
     for name, amount in wanted.items():
-        memory = memory_named(device, name)
+        memory, place = place_named(device, name)
         whole = total_size(memory)
         if isinstance(amount, Fraction) and whole is None:
             raise UsageError(f"--reserve {name}: the size of {memory.name} is not known; give bytes")
         size = ceil(amount * (whole or 0)) if isinstance(amount, Fraction) else amount
-        before = found.get(memory.name, Quantity(0, 0)).low
-        found[memory.name] = Quantity(before + size, before + size)
+        what = "reserved by --reserve" if name.lower() == memory.name.lower() else f"reserved by --reserve {name}"
+        found.append((memory.name, Item(what, Quantity(size, size), place)))
     return found
 
 

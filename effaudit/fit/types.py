@@ -19,20 +19,21 @@ EXIT_CODES: Final = {"fits": 0, "fits-with": 1, "does-not-fit": 1, "unknown": 4}
 
 
 class ItemReport(msgspec.Struct, frozen=True):
-    """What takes bytes in a memory, and how that is known. `apart`: it may lie in another region than the rest."""
+    """What takes bytes in a memory, and how that is known. `place`: "piece" has to lie in one piece with all
+    that is so, "anywhere" may lie there or in another region, "elsewhere" lies in another."""
 
     what: str
     bytes: int | None
     bounds: tuple[int, int | None]
     basis: str
-    apart: bool
+    place: str
 
 
 class MemoryRow(msgspec.Struct, frozen=True):
     """A memory of the device. `have_bytes` is all of it, `contiguous_bytes` its largest region. `margin_bytes` is what
     is left at the most that is needed: the less of all of it minus the whole need, and the largest region minus the
-    items that are not `apart`. Negative where that does not fit; None where nothing bounds the need, or the size is not
-    known."""
+    items that are not "elsewhere". Negative where that does not fit; None where nothing bounds the need, or the size is
+    not known."""
 
     memory: str
     kind: str

@@ -101,12 +101,25 @@ def test_the_arena_has_to_lie_in_one_piece(tmp_path: Path) -> None:
 
 
 def test_what_the_user_keeps_may_lie_in_another_region(tmp_path: Path) -> None:
+    """A linker decides: what fits wherever it lies passes, what fits nowhere fails, the rest is not known."""
     on = board(2 * MIB, 192 * KIB, rules="as-written")
-    on["memories"][0]["regions"] = [{"name": "a", "size_bytes": 128 * KIB}, {"name": "b", "size_bytes": 64 * KIB}]
-    kept = judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"sram": 64 * KIB}))
-    assert status(kept, "ram") == "pass"
-    more = judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"sram": 64 * KIB + 1}))
-    assert status(more, "ram") == "fail"
+    regions = [{"name": "main", "size_bytes": 128 * KIB}, {"name": "other", "size_bytes": 64 * KIB}]
+    on["memories"][0]["regions"] = regions
+    wanted = {(96, 32): "pass", (96, 33): "unknown", (128, 1): "unknown", (129, 0): "fail", (128, 65): "fail"}
+    for (arena, kept), verdict in wanted.items():
+        asked = FitAsked(reserve={"sram": kept * KIB} if kept else {})
+        assert status(judged(tmp_path, million(arena * KIB), on, asked), "ram") == verdict, (arena, kept)
+    margin = row(judged(tmp_path, million(96 * KIB), on, FitAsked(reserve={"sram": 12 * KIB})), "sram").margin_bytes
+    assert margin == (128 - 96 - 12) * KIB, "at the most that the largest region may have to hold"
+
+
+def test_a_region_says_where_it_lies(tmp_path: Path) -> None:
+    on = board(2 * MIB, 192 * KIB, rules="as-written")
+    regions = [{"name": "main", "size_bytes": 128 * KIB}, {"name": "other", "size_bytes": 64 * KIB}]
+    on["memories"][0]["regions"] = regions
+    beside = judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"other": 64 * KIB}))
+    assert status(beside, "ram") == "pass"
+    assert status(judged(tmp_path, million(128 * KIB), on, FitAsked(reserve={"main": 1})), "ram") == "fail"
 
 
 def test_a_share_of_a_memory_can_be_kept(tmp_path: Path) -> None:
