@@ -10,6 +10,12 @@ from effaudit.estimate.status import worst
 from effaudit.units import human_bytes
 
 
+def is_flash(demand: Demand) -> bool:
+    """True of a memory that holds weights or code, and nothing that changes while the model runs."""
+    holds = demand.memory.holds
+    return ("weights" in holds or "code" in holds) and "activations" not in holds
+
+
 def held(check: str, demand: Demand) -> Iterator[Result]:
     """Everything against the size of the memory; what has to be contiguous against its largest region."""
     need, name = demand.need, demand.memory.name
@@ -21,7 +27,7 @@ def held(check: str, demand: Demand) -> Iterator[Result]:
     whole = demand.have if demand.contiguous is None else demand.contiguous
     if whole < demand.have and worst(status, apart) == apart != status:
         why = f"in one piece, of which {name} has {human_bytes(whole)} at most"
-        yield of_bytes(check, apart, together, whole, name, _said(demand, f"{_amount(together.low)} {why}"))
+        yield of_bytes(check, apart, together, whole, name, _said(demand, f"{human_bytes(together.low)} {why}"))
         return
     yield of_bytes(check, status, need, demand.have, name, _said(demand, ""))
 
@@ -37,7 +43,3 @@ def _span(low: int, high: int | None) -> str:
     if low == high:
         return human_bytes(low)
     return f"{human_bytes(low)} or more" if high is None else f"{human_bytes(low)}..{human_bytes(high)}"
-
-
-def _amount(size: int) -> str:
-    return human_bytes(size)

@@ -9,8 +9,8 @@ from effaudit.checks.types import Result, Status, at_most
 
 
 def check(subject: Subject) -> Iterator[Result]:
-    """The estimated energy of one inference against --max-energy: measured per MAC, else power times time. A table of
-    operations decides nothing."""
+    """The estimated energy of one inference against --max-energy: the board's own power times the time, else what was
+    measured per MAC, else the TDP times the time. A table of operations decides nothing."""
     limit, best = subject.limits.energy_j, subject.energy.best
     if best is None or best.value is None:
         why = "; ".join(dict.fromkeys(one.why for one in subject.energy.joules if one.why)) or "nothing is known of it"

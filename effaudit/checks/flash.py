@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.checks._memories import held
+from effaudit.checks._memories import held, is_flash
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result
 
@@ -12,8 +12,5 @@ from effaudit.checks.types import Result
 def check(subject: Subject) -> Iterator[Result]:
     """Weights, their scales and zero points, the runtime's tables and code, and what is reserved, against the memories
     that hold them and no activations."""
-    for demand in subject.demands:
-        if "activations" not in demand.memory.holds and (
-            "weights" in demand.memory.holds or "code" in demand.memory.holds
-        ):
-            yield from held("flash", demand)
+    for demand in filter(is_flash, subject.demands):
+        yield from held("flash", demand)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from effaudit.checks.subject import Subject
-from effaudit.checks.types import Result, Status
+from effaudit.checks.types import Result
 from effaudit.device.peaks import peak_of
 from effaudit.estimate.rates import engine_of, known, padding, value
 from effaudit.ops._registry import rules_for
@@ -21,9 +21,22 @@ def check(subject: Subject) -> Iterator[Result]:
     fallback (a warning, with the partitions and the bytes that cross), or, where there is none, cannot run. An operator
     that nothing is known of is not known to run. Element types without kernels of their own on the engine are named,
     and layers whose channels fill the groups that the engine works on so badly that they take a quarter longer."""
+    yield from _known(subject)
     yield from _taken(subject)
     yield from _types(subject)
     yield from _aligned(subject)
+
+
+def _known(subject: Subject) -> Iterator[Result]:
+    """Operators of which nothing is known: the runtime may have them, or not."""
+    rules = rules_for(subject.audited.graph)
+    steps = zip(subject.audited.graph.nodes, subject.audited.flow.live, strict=True)
+    strange = [n for n, runs in steps if runs and not n.bodies and (n.domain, n.op) not in rules]
+    if strange:
+        names = sorted({f"{node.domain or 'ai.onnx'}:{node.op}" for node in strange})
+        count = len(strange)
+        message = f"nothing is known of {', '.join(names[:NAMED])}: whether {subject.runtime.name} runs it is not known"
+        yield Result("operators", "unknown", count, (0, count), 0, "nodes", subject.runtime.engine, message)
 
 
 def _taken(subject: Subject) -> Iterator[Result]:
@@ -48,14 +61,10 @@ def _taken(subject: Subject) -> Iterator[Result]:
         message += f" with {placement.crossings()} transfers of {size} bytes: {named}"
         yield Result("operators", "warn", len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
         return
-    status: Status = "unknown" if _nothing_known(subject, left) else "fail"
-    if status == "unknown":
-        nodes = (subject.placed.nodes[i] for i in left)
-        names = sorted({f"{node.domain}:{node.op}" for node in nodes})
-        named = f"nothing is known of {', '.join(names[:NAMED])}"
-    cannot = "cannot run" if status == "fail" else "are not known to run"
-    message = f"{len(left):,} of {count:,} nodes {cannot} under {runtime.name}, which has no fallback: {named}"
-    yield Result("operators", status, len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
+    if _nothing_known(subject, left):
+        return
+    message = f"{len(left):,} of {count:,} nodes cannot run under {runtime.name}, which has no fallback: {named}"
+    yield Result("operators", "fail", len(left), (len(left), len(left)), 0, "nodes", runtime.engine, message)
 
 
 def _aligned(subject: Subject) -> Iterator[Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.checks._memories import held
+from effaudit.checks._memories import held, is_flash
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result
 
@@ -16,5 +16,5 @@ def check(subject: Subject) -> Iterator[Result]:
     if subject.serving is not None:
         return
     for demand in subject.demands:
-        if "activations" in demand.memory.holds or not demand.memory.holds:
+        if not is_flash(demand):
             yield from held("ram", demand)

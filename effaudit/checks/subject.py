@@ -19,14 +19,11 @@ from effaudit.support.partition import Placement
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What the user sets; None: nothing. Seconds and joules of one inference; inferences per second; tokens of context
-    and sequences at once."""
+    """What the user sets; None: nothing. Seconds and joules of one inference; inferences per second."""
 
     latency_s: float | None = None
     energy_j: float | None = None
     throughput_per_s: float | None = None
-    context: int | None = None
-    batch: int | None = None
 
 
 class Subject(msgspec.Struct, frozen=True):

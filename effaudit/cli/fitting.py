@@ -21,9 +21,10 @@ from effaudit.energy.types import Circumstances
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked, Sequences
 from effaudit.fit.judge import gravest
-from effaudit.fit.model import OpenDims, document, fit
-from effaudit.fit.pipeline import pipelines
-from effaudit.fit.types import FitDocument, FitReport
+from effaudit.fit.model import OpenDims, document
+from effaudit.fit.model import parts as fit_parts
+from effaudit.fit.pipeline import Part, pipelines
+from effaudit.fit.types import FitDocument
 from effaudit.load.binding import MAX_DIM, Given
 from effaudit.nearest import did_you_mean
 from effaudit.units import parse_bytes, parse_count, parse_measure
@@ -121,26 +122,28 @@ def audit_all(
     line with the sizes that are missing."""
     times = dict(runs)
 
-    def audit(name: str, sizes: Given) -> list[FitReport]:
+    def audit(name: str, sizes: Given) -> list[Part]:
         try:
-            return fit(name, devices, asked, sizes, operators, times[name] or 1)
+            return fit_parts(name, devices, asked, sizes, operators, times[name] or 1)
         except OpenDims as error:
             raise _asking(error, completed) from None
 
     made, code = each([name for name, _ in runs], given, audit)
     if not code:  # a model may stand there twice, each time with a count of its own
         made = [_run(several, count) for several, (_, count) in zip(made, runs, strict=True)]
-    reports = [report for several in made for report in several]
+    every = [part for several in made for part in several]
     piped = any(count is not None for _, count in runs)
     if piped and code:
         complain("a part of the pipeline could not be audited: it has no total")
-    whole = pipelines(reports) if piped and not code else ()
-    found = document(reports, whole)
+    whole = pipelines(every) if piped and not code else ()
+    found = document([part.report for part in every], whole)
     return msgspec.structs.replace(found, exit_code=gravest((code, found.exit_code))) if code else found
 
 
-def _run(reports: Sequence[FitReport], count: int | None) -> list[FitReport]:
-    return [msgspec.structs.replace(report, times=count or 1) for report in reports]
+def _run(parts_of_one: Sequence[Part], count: int | None) -> list[Part]:
+    """The parts of one model, run so often."""
+    replace = msgspec.structs.replace
+    return [replace(part, report=replace(part.report, times=count or 1)) for part in parts_of_one]
 
 
 def _asking(error: OpenDims, completed: Callable[[Mapping[str, int]], str]) -> UsageError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from effaudit import support
 from effaudit.device.find import locator
-from effaudit.device.folders import Place, files, folder
+from effaudit.device.folders import Place, files
 from effaudit.device.heads import head, key
 from effaudit.device.read import all_problems, read_device
 from effaudit.errors import UsageError
@@ -18,7 +18,7 @@ from effaudit.printable import printable
 def checked(paths: Sequence[str], folders: Sequence[str] = ()) -> Iterator[tuple[str, list[str]]]:
     """(file, everything that is wrong with it, one line each) of profiles and folders of profiles; of all that are
     shipped where none is named. Raises UsageError for a folder that cannot be read."""
-    for path in paths or (folder(),):
+    for path in paths or (support.folder(),):
         found = files(Place(path, "user")) if os.path.isdir(path) else [path]
         if not found:
             raise UsageError(f"{printable(path, None)}: no profiles (*.yaml) in this folder")

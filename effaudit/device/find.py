@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from effaudit.device.folders import SUFFIXES, Place, files, folder, heads, places
+from effaudit.device.folders import SUFFIXES, Place, files, heads, places
 from effaudit.device.heads import Head, head, key
 from effaudit.device.read import Locate, read_device
 from effaudit.device.types import Device
@@ -15,7 +15,7 @@ from effaudit.errors import UsageError
 from effaudit.nearest import did_you_mean
 from effaudit.printable import printable
 
-__all__ = ["Loaded", "find", "folder", "is_path", "load", "locate", "locator"]
+__all__ = ["Loaded", "find", "is_path", "load", "locate", "locator"]
 
 
 class Loaded(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from effaudit.device.heads import Head, head, of_another_schema
 from effaudit.errors import UsageError
 from effaudit.printable import printable
+from effaudit.support.read import folder
 
 GROUP: Final = "effaudit.devices"  # the entry points of packages: a folder of profiles, or a function that gives one
 SUFFIXES: Final = (".yaml", ".yml")
@@ -25,13 +26,6 @@ class Place(msgspec.Struct, frozen=True):
     path: str
     origin: str
     problem: str = ""
-
-
-def folder() -> str:
-    """The folder of the shipped profiles: inside the wheel, or beside the package in a checkout."""
-    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    inside = os.path.join(package, "_device_profiles")
-    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "device_profiles")
 
 
 def places(folders: Sequence[str] = ()) -> Iterator[Place]:

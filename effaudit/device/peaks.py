@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from effaudit.device.dtypes import LIKE
 from effaudit.device.types import Engine, Memory, Peak
 
 FLOPS_PER_MAC = 2
+FASTER: Final[Mapping[str, tuple[str, ...]]] = {"float32": ("tfloat32",)}
 
 
 def peak_of(engine: Engine, dtype: str) -> Peak | None:
@@ -24,6 +28,21 @@ def dense_flop_per_s(engine: Engine, dtype: str) -> float | None:
         if fact is not None and fact.value is not None:
             return float(fact.value)
     return from_cycles(engine, peak)
+
+
+def largest_flop_per_s(engine: Engine, dtype: str) -> float | None:
+    """As `dense_flop_per_s`, at the upper ends of all ranges, and of the types that products of such elements may be
+    computed in: of float32 also tfloat32 (cuBLAS may, https://docs.nvidia.com/cuda/cublas/#cublasmath-t)."""
+    found = [_most(engine, peak) for name in (dtype, *FASTER.get(dtype, ())) if (peak := peak_of(engine, name))]
+    return max((speed for speed in found if speed), default=None)
+
+
+def _most(engine: Engine, peak: Peak) -> float | None:
+    stated = [fact.most for fact in (peak.dense_flop_per_s, peak.dense_op_per_s) if fact is not None]
+    per_cycle, clock, count = (None if f is None else f.most for f in (peak.dense_mac_per_cycle, engine.clock_hz, engine.cores))
+    if per_cycle is not None and clock is not None:
+        stated.append(FLOPS_PER_MAC * per_cycle * (1 if count is None else count) * clock)
+    return max((float(speed) for speed in stated if speed is not None), default=None)
 
 
 def from_cycles(engine: Engine, peak: Peak) -> float | None:

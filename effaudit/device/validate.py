@@ -164,6 +164,10 @@ def _ridges(device: Device, engine: Engine, dtype: str, place: str) -> Iterator[
 
 
 def _memories(device: Device) -> Iterator[str]:
+    held = {what for memory in device.memories for what in memory.holds}
+    for what in ("weights", "activations"):
+        if not device.abstract and device.memories and what not in held:
+            yield f"$.memories: expected one that holds {what}: nothing could be held against it"
     yield from _twice("memories", [memory.name for memory in device.memories])
     names = [memory.name for memory in device.memories]
     for i, memory in enumerate(device.memories):

@@ -16,6 +16,16 @@ MULTIPLY_PJ: Final = {"int8": 0.2, "int32": 3.1, "float16": 1.1, "float32": 3.7}
 _ACCUMULATE: Final = {"int8": "int32", "uint8": "int32"}
 _LIKE: Final = {"uint8": "int8", "bfloat16": "float16", "tfloat32": "float32"}
 
+# Types that the table has no addition of -> the next that it has one of, which takes no less: as many bits or more, of
+# the same kind. None of 64 bits.
+WIDER: Final = {
+    **dict.fromkeys(("bool", "int1", "int2", "uint2", "int4", "uint4"), "int8"),
+    "uint16": "int16",
+    "uint32": "int32",
+    **dict.fromkeys(("float4e2m1", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"), "float16"),
+    "float8e8m0": "float16",
+}
+
 # Bytes of an array -> pJ of a 64-bit access. Two figures are printed for DRAM, 1300 and 2600.
 SRAM_PJ_PER_64_BITS: Final = {8 * 1024: 10.0, 32 * 1024: 20.0, 1024 * 1024: 100.0}
 DRAM_PJ_PER_64_BITS: Final = (1300.0, 2600.0)

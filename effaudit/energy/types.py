@@ -8,6 +8,9 @@ import msgspec
 
 Basis = Literal["measured", "power", "operations"]
 
+PICO: Final = 1e-12
+J_PER_KWH: Final = 3.6e6
+
 # Used where the user gives no other, and named wherever they are used.
 GRID_G_PER_KWH: Final = 475.0
 GRID_SOURCE: Final = "world average, IEA 2019, as in CodeCarbon 3.3.2 (https://github.com/mlco2/codecarbon)"
@@ -30,7 +33,8 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 class Joules(msgspec.Struct, frozen=True):
     """An energy in joules and where it comes from; `why` says what is missing where there is no value. `parts` are
-    those of a table of operations; "weights again ..." is in `high` alone."""
+    those of a table of operations that are known; "weights again ..." is in `high` alone, "operations as a wider type"
+    not in `low`."""
 
     basis: Basis
     value: float | None

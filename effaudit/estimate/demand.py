@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -10,12 +10,12 @@ import msgspec
 from effaudit.device.contiguous import in_largest, largest_contiguous, total_size
 from effaudit.device.types import Device, DeviceRuntime, Fact, Memory
 from effaudit.errors import UsageError
-from effaudit.estimate.memories import activations_in, placed
+from effaudit.estimate.memories import activations_in, holding
 from effaudit.estimate.status import Status, worst
 from effaudit.graph import Graph
 from effaudit.memory.planned import Planned
 from effaudit.nearest import did_you_mean
-from effaudit.quantity import TOO_LARGE, Quantity, add
+from effaudit.quantity import TOO_LARGE, Quantity, add, larger
 from effaudit.units import MAX_FIGURE
 from effaudit.weights import BUFFER, PARAM, classify
 
@@ -26,6 +26,7 @@ CODE: Final = "code of the runtime"
 ARENA: Final = "arena"
 Place: TypeAlias = Literal["piece", "anywhere", "elsewhere"]
 STATE: Final = "state of the runtime"
+STORED: Final = (WEIGHTS, SCALES, TABLES)  # what fills the memories of weights
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -70,6 +71,14 @@ class Demand(msgspec.Struct, frozen=True):
     def need(self) -> Quantity:
         return add(item.bytes for item in self.items)
 
+    def has(self, what: str) -> bool:
+        """True where it holds such an item."""
+        return any(item.what == what for item in self.items)
+
+    def bytes_of(self, *whats: str) -> int:
+        """The least bytes of such items."""
+        return sum(item.bytes.low for item in self.items if item.what in whats)
+
     @property
     def together(self) -> Quantity:
         """What lies in one piece: at the least what has to, at the most all that may."""
@@ -95,14 +104,18 @@ def demands(
     device: Device, runtime: DeviceRuntime, planned: Planned, reserved: Iterable[tuple[str, Item]], scales: int = 0
 ) -> tuple[Demand, ...]:
     """One for every memory that something lies in; `reserved` are what the user keeps, with the name of its memory,
-    `scales` as in `weight_items`."""
+    `scales` as in `weight_items`. What is kept goes first, then the arena, then code, then weights: these fill the
+    memories that may hold them one after the other."""
     items: dict[str, list[Item]] = {memory.name: [] for memory in device.memories}
-    _stored(device, runtime, planned, scales, items)
-    _running(device, runtime, planned, items)
     for kept in device.reserved:
         items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), place="anywhere", basis="the profile"))
     for name, item in reserved:
         items[name].append(item)
+    home = _home(device, (running := list(_running(runtime, planned))), items)
+    if home is not None:
+        items[home.name] += running
+    _code(device, runtime, items)
+    _weights(device, [*weight_items(planned.graph, scales), *_tables(runtime, planned)], items)
     followed = {name: tuple(map(_followed, found)) for name, found in items.items()}
     return tuple(Demand(memory, followed[memory.name]) for memory in device.memories if followed[memory.name])
 
@@ -115,23 +128,78 @@ def _followed(item: Item) -> Item:
     return msgspec.structs.replace(item, bytes=Quantity(min(size.low, MAX_FIGURE), None, size.why or TOO_LARGE))
 
 
-def _stored(
-    device: Device, runtime: DeviceRuntime, planned: Planned, scales: int, items: dict[str, list[Item]]
-) -> None:
-    """What does not change while the model runs: weights, tables, code."""
-    found = [*weight_items(planned.graph, scales), *_tables(runtime, planned)]
-    total = sum(item.bytes.low for item in found)
-    shares = placed(device, "weights", total)
-    spilled = len(shares) > 1
-    for share in shares:
-        for item in found:
-            size = _part(item.bytes, share.fraction) if spilled else item.bytes
-            items[share.memory.name].append(msgspec.structs.replace(item, bytes=size))
-    home = next((m for m in device.memories if "code" in m.holds), None)
+def joined(device: Device, several: Sequence[Sequence[Demand]]) -> tuple[Demand, ...]:
+    """The demands of models that run one after the other: what is stored is there of all of them, anything else as
+    large as the largest takes it."""
+    items: dict[str, dict[str, Item]] = {memory.name: {} for memory in device.memories}
+    stored: dict[str, Item] = {}
+    for demands_of_one in several:
+        own: dict[str, Item] = {}
+        for demand in demands_of_one:
+            for item in demand.items:
+                if item.what in STORED:
+                    before = own.get(item.what)
+                    own[item.what] = item if before is None else _with(item, add((before.bytes, item.bytes)))
+                else:
+                    known = items[demand.memory.name].get(item.what)
+                    largest = item.bytes if known is None else larger(known.bytes, item.bytes)
+                    items[demand.memory.name][item.what] = _with(item, largest)
+        for what, item in own.items():
+            stored[what] = _with(item, add((stored[what].bytes, item.bytes))) if what in stored else item
+    lists = {name: list(found.values()) for name, found in items.items()}
+    _weights(device, list(stored.values()), lists)
+    return tuple(Demand(memory, tuple(lists[memory.name])) for memory in device.memories if lists[memory.name])
+
+
+def _with(item: Item, size: Quantity) -> Item:
+    return msgspec.structs.replace(item, bytes=size)
+
+
+def _home(device: Device, running: Sequence[Item], items: Mapping[str, Sequence[Item]]) -> Memory | None:
+    """The memory of the arena: the first that surely holds it beside what is kept there, else the largest."""
+    memories = holding(device, "activations")
+    for memory in memories:
+        if Demand(memory, (*items[memory.name], *running)).status() == "pass":
+            return memory
+    return max(memories, key=lambda memory: largest_contiguous(memory) or 0, default=None)
+
+
+def _code(device: Device, runtime: DeviceRuntime, items: Mapping[str, list[Item]]) -> None:
+    """The code of the runtime, in the first memory that holds code."""
+    home = next(iter(holding(device, "code")), None)
     if home is not None:
         unknown = Quantity(0, None, f"the profile states no code_bytes of {runtime.name}")
         size = unknown if runtime.code_bytes is None else of_fact(runtime.code_bytes)
         items[home.name].append(Item(CODE, size, place="anywhere", basis=_basis(runtime.code_bytes)))
+
+
+def _weights(device: Device, stored: Sequence[Item], items: Mapping[str, list[Item]]) -> None:
+    """As much as fits in the first memory that holds weights, the rest in the next; the last takes what is left. Where
+    what lies there already is a range, so is what fits beside it."""
+    memories, total = holding(device, "weights"), sum(item.bytes.low for item in stored)
+    left = [total, total]  # where least lies there already, and where most does
+    for i, memory in enumerate(memories):
+        here = list(left)
+        if i < len(memories) - 1:
+            room = total_size(memory) or 0
+            taken = add(item.bytes for item in items[memory.name])
+            rooms = (room - taken.low, room - (room if taken.high is None else taken.high))
+            here = [min(max(space, 0), rest) for space, rest in zip(rooms, left, strict=True)]
+        left = [rest - size for rest, size in zip(left, here, strict=True)]
+        if not any(here) and total:
+            continue
+        for item in stored:
+            items[memory.name].append(msgspec.structs.replace(item, bytes=_part(item.bytes, sorted(here), total)))
+        if not any(left):
+            break
+
+
+def _part(size: Quantity, here: Sequence[int], total: int) -> Quantity:
+    """The part of something that lies in a memory, where so many bytes of all `total` do."""
+    if not total or list(here) == [total, total]:
+        return size
+    low, high = (-(-size.low * some // total) for some in here)
+    return Quantity(low, None if size.high is None else high, size.why or "how much fits beside the rest")
 
 
 def _tables(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
@@ -150,23 +218,18 @@ def _tables(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
         yield Item(TABLES, size, place="anywhere", basis="the profile")
 
 
-def _running(device: Device, runtime: DeviceRuntime, planned: Planned, items: dict[str, list[Item]]) -> None:
+def _running(runtime: DeviceRuntime, planned: Planned) -> Iterator[Item]:
     """What changes while the model runs: the arena, and the state of the runtime."""
     arena = planned.with_workspaces or planned.arena
-    home = activations_in(device, arena.high if arena.high is not None else arena.low)
-    if home is None:
-        return
-    items[home.name].append(Item(ARENA, arena, basis=f"planner {planned.asked.planner or planned.runtime.planner}"))
+    yield Item(ARENA, arena, basis=f"planner {planned.asked.planner or planned.runtime.planner}")
     kept = planned.runtime.kept(planned.graph)
     if kept is not None:
-        items[home.name].append(Item("persistent", kept, basis=f"rules {planned.runtime.name}"))
+        yield Item("persistent", kept, basis=f"rules {planned.runtime.name}")
     if runtime.state_bytes is not None:
-        items[home.name].append(
-            Item(STATE, of_fact(runtime.state_bytes), place="anywhere", basis=_basis(runtime.state_bytes))
-        )
+        yield Item(STATE, of_fact(runtime.state_bytes), place="anywhere", basis=_basis(runtime.state_bytes))
     elif kept is None or planned.with_workspaces is None:
         why = f"the profile states no state_bytes of {runtime.name}, and its rules count none"
-        items[home.name].append(Item(STATE, Quantity(0, None, why), place="anywhere"))
+        yield Item(STATE, Quantity(0, None, why), place="anywhere")
 
 
 def with_arena(demand: Demand, arena: int, made: Planned) -> Demand:
@@ -190,10 +253,6 @@ def of_fact(fact: Fact) -> Quantity:
 
 def _basis(fact: Fact | None) -> str:
     return "" if fact is None else f"{fact.status}: {fact.source}"
-
-
-def _part(size: Quantity, fraction: float) -> Quantity:
-    return Quantity(round(size.low * fraction), None if size.high is None else round(size.high * fraction), size.why)
 
 
 def _exact(size: int) -> Quantity:

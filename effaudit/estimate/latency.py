@@ -27,13 +27,21 @@ def latency(kernels: Sequence[Kernel], where: Setting) -> Latency:
     """How long one inference takes. Of kernels whose work is a range the most counts; the least bounds it below."""
     kernels = [where.computed(kernel) for kernel in kernels]
     main = main_dtype(kernels)
-    found = _total(kernels, where, main)
+    found = _moving(_total(kernels, where, main), where)
     if all(kernel.exact for kernel in kernels):
         return found
     least = _total([kernel.least for kernel in kernels], where, main).total
     low = min(least.low, found.total.low)
     open_ended = any(kernel.macs.high is None or kernel.moved.high is None for kernel in kernels)
     total = msgspec.structs.replace(found.total, low=low, high=None if open_ended else found.total.high)
+    return msgspec.structs.replace(found, total=total)
+
+
+def _moving(found: Latency, where: Setting) -> Latency:
+    """Open upwards where tensors cross between engines at a speed that nobody states."""
+    if not where.transfer_why:
+        return found
+    total = msgspec.structs.replace(found.total, high=None, basis=f"{found.total.basis}; {where.transfer_why}")
     return msgspec.structs.replace(found, total=total)
 
 
@@ -58,7 +66,7 @@ def _total(kernels: Sequence[Kernel], where: Setting, main: str) -> Latency:
     total = fixed + _sum(every)
     errors = [entry.prediction_error for entry in used]
     if all(errors):
-        return Latency(_fitted(total, [e for e in errors if e]), beside, where.transfer_s, every, notes)
+        return Latency(_fitted(total, least, [e for e in errors if e]), beside, where.transfer_s, every, notes)
     ends = [_ends(one, where, main) for one in every] if all(e.prediction_error or ranged(e) for e in used) else None
     slowest = None if ends is None else fixed + sum(slow for _, slow in ends)
     fastest = None if ends is None else fixed + sum(fast for fast, _ in ends)
@@ -97,12 +105,13 @@ def _used(timed: Sequence[Timed], where: Setting, main: str) -> list[Performance
     return found
 
 
-def _fitted(total: float, errors: Sequence[PredictionError]) -> Seconds:
-    """The interval that held for boards whose measurements were not seen; of several entries the widest."""
+def _fitted(total: float, least: float, errors: Sequence[PredictionError]) -> Seconds:
+    """The interval that held for boards whose measurements were not seen; of several entries the widest. It does not
+    reach below what the peaks allow."""
     worst = max(errors, key=lambda error: value(error.interval_factor))
     factor, share = value(worst.interval_factor), value(worst.coverage_ratio)
     basis = f"efficiency fitted to {worst.dataset}; {share:.0%} of unseen measurements lie within a factor {factor:.3g}"
-    return Seconds(total, total / factor, total * factor, basis)
+    return Seconds(total, max(total / factor, min(least, total)), total * factor, basis)
 
 
 def _stated(total: float, least: float, fastest: float | None, slowest: float | None) -> Seconds:

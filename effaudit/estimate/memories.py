@@ -45,6 +45,23 @@ def activations_in(device: Device, size: int) -> Memory | None:
     return max(memories, key=lambda memory: largest_contiguous(memory) or 0, default=None)
 
 
+def processor_caches(device: Device) -> int:
+    """Bytes of all caches of the processor at the most: so much may stay there from one run to the next."""
+    return sum(total_size(memory, "high") or 0 for memory in device.memories if memory.kind == "cache")
+
+
+def least_from(share: Share, size: int, total: int) -> int:
+    """Bytes that come from a memory where a run reads `size` of `total` bytes: the rest of them at the most lies in
+    the others."""
+    return max(size - round(total * (1 - share.fraction)), 0)
+
+
+def largest_bandwidth(memory: Memory) -> float | None:
+    """Bytes per second read at the most; None where nothing bounds it."""
+    fact = memory.read_bandwidth_byte_per_s
+    return None if fact is None or not fact.most else float(fact.most)
+
+
 def bandwidth(memory: Memory, fraction: float = 1.0) -> float | None:
     """Bytes per second read, at a fraction of the stated bandwidth; None where it is not known."""
     fact = memory.read_bandwidth_byte_per_s

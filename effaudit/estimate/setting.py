@@ -18,7 +18,9 @@ NOWHERE: Final[Mapping[int, str]] = {}
 
 class Setting(msgspec.Struct, frozen=True):
     """What kernels run in: the device, the runtime, where weights (`weight_bytes` in all) and activations lie, and
-    which nodes run elsewhere (node index -> engine; others run on the runtime's engine)."""
+    which nodes run elsewhere (node index -> engine; others run on the runtime's engine). `transfer_why`
+    says what is not known of moving tensors between engines. `unique_bytes` of constants one run reads at least
+    (`effaudit.estimate.reading`); None: not known, and weights bound nothing."""
 
     device: Device
     runtime: DeviceRuntime
@@ -27,6 +29,8 @@ class Setting(msgspec.Struct, frozen=True):
     weight_bytes: int = 0
     elsewhere: Mapping[int, str] = NOWHERE
     transfer_s: float = 0.0
+    transfer_why: str = ""
+    unique_bytes: int | None = None
 
     def computed(self, kernel: Kernel) -> Kernel:
         """The kernel in the element type that the engine computes it in, its tensors as wide as that."""
@@ -51,7 +55,10 @@ def setting(
     activation_bytes: int,
     elsewhere: Mapping[int, str] = NOWHERE,
     transfer_s: float = 0.0,
+    unique_bytes: int | None = None,
 ) -> Setting:
     """The setting of a model of so many bytes of weights, with an arena of so many bytes."""
     weights, activations = placed(device, "weights", weight_bytes), activations_in(device, activation_bytes)
-    return Setting(device, runtime, weights, activations, weight_bytes, elsewhere, transfer_s)
+    return Setting(
+        device, runtime, weights, activations, weight_bytes, elsewhere, transfer_s, unique_bytes=unique_bytes
+    )

@@ -18,8 +18,8 @@ class Kernel(msgspec.Struct, frozen=True):
 
     `dtype` is the element type it computes in. `weight_bytes` are those of constants that are read, `read_bytes` and
     `write_bytes` those of activations. `outputs` are the elements written. `channels` are the input and output channels
-    that a product works on (per group), None where it has none or they are not known; `rows` how often each weight is
-    used, None where that is not known.
+    that a product works on (per group), None where it has none or they are not known; `saving`: by how much the
+    fastest known algorithm needs fewer products than `macs` (`effaudit.estimate.algorithms`).
     """
 
     index: int
@@ -35,6 +35,7 @@ class Kernel(msgspec.Struct, frozen=True):
     outputs: Quantity
     channels: tuple[int | None, int | None] = (None, None)
     why: str = ""
+    saving: float = 1.0
 
     @property
     def exact(self) -> bool:

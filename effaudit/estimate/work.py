@@ -95,7 +95,9 @@ def _class(graph: Graph, node: Node, row: Row) -> OpClass:
 def _dtype(graph: Graph, node: Node) -> str:
     """The element type of the first tensor that is fed; of a product with narrower weights, it is still computed in
     that of the activations."""
-    for name in (*node.inputs, *node.outputs):
+    # what a body computes in shows in what comes out of it: its first input may be a condition or a number of trips
+    names = node.outputs if node.bodies else (*node.inputs, *node.outputs)
+    for name in names:
         value = graph.values.get(name) if name else None
         if value is not None and name not in graph.constants and value.encoding.bits:
             return value.encoding.dtype

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -55,12 +55,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         device=device.name,
         title=device.title,
         options=_options(subject, asked),
-        given={
-            "dims": {
-                name: size for name, size in audited.given.dims.items() if name not in filled | subject.origins.keys()
-            },
-            "shapes": {name: list(shape) for name, shape in audited.given.shapes.items()},
-        },
+        given=_given(subject, filled),
         dims=_dims(subject, filled),
         status=judged.status,
         exit_code=exit_code(judged.status),
@@ -77,7 +72,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         throughput_per_s=subject.inferences / total.value if total.value else None,
         energy_j=_joules(subject),
         energy=subject.energy,
-        roofline=_roofline(subject, found),
+        roofline=_roofline(found),
         placement=_placement(subject),
         rows=tuple(map(_row, subject.latency.kernels, found.points)),
         batches=judged.batches,
@@ -87,6 +82,15 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         rewrites=subject.planned.graph.history,
         notes=(*subject.latency.notes, *subject.energy.notes, *subject.planned.runtime.notes, *device.notes),
     )
+
+
+def _given(subject: Subject, filled: frozenset[str]) -> dict[str, dict[str, Any]]:
+    given = subject.audited.given
+    made = filled | subject.origins.keys()
+    return {
+        "dims": {name: size for name, size in given.dims.items() if name not in made},
+        "shapes": {name: list(shape) for name, shape in given.shapes.items()},
+    }
 
 
 def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
@@ -135,7 +139,7 @@ def bound_of(found: Roofline) -> str | None:
     return max(known, key=lambda name: known[name], default=None)
 
 
-def _roofline(subject: Subject, found: Roofline) -> RooflineReport:
+def _roofline(found: Roofline) -> RooflineReport:
     return RooflineReport(
         ridges=tuple(
             RidgeReport(r.engine, r.dtype, r.memory, r.peak_flop_per_s, r.bandwidth_byte_per_s, r.flop_per_byte)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import EXIT_CODES, Knob, Verdict
+from effaudit.fit.types import EXIT_CODES, Bottleneck, Knob, Verdict
 
-# The gravest exit code of several: https://docs in docs/fit.md, "Exit codes".
+# Of several exit codes the first of these counts: docs/fit.md, "Exit codes".
 GRAVITY = (3, 2, 1, 4, 0)
 
 
@@ -31,19 +32,28 @@ def gravest(codes: Sequence[int]) -> int:
     return min(codes, key=GRAVITY.index, default=0)
 
 
-def bottleneck(results: Sequence[Result]) -> str:
+def bottleneck(results: Sequence[Result]) -> Bottleneck:
     """What decides: the failure that passes its limit by most (a memory before anything else), else the unknown, else
     the check nearest its limit."""
     for status in ("fail", "unknown"):
         found = [r for r in results if r.status == status]
         if found:
-            worst = max(found, key=lambda r: (r.unit == "bytes", _use(r)))
-            return f"{worst.check} {worst.where}".strip() + (": not known" if status == "unknown" else "")
+            return _named(max(found, key=lambda r: (r.unit == "bytes", _use(r))))
     passed = [r for r in results if r.status == "pass" and r.limit]
     if not passed:
-        return "nothing is held against a limit"
-    nearest = max(passed, key=_use)
-    return f"{nearest.check} {nearest.where} at {100 * _use(nearest):.0f} %".strip()
+        return Bottleneck("", "", "skipped", None, "nothing is held against a limit")
+    return _named(max(passed, key=_use))
+
+
+def _named(result: Result) -> Bottleneck:
+    words = f"{result.check} {result.where}".strip()
+    use = _use(result)
+    share = use if isfinite(use) and result.status != "unknown" else None
+    if result.status == "unknown":
+        words += ": not known"
+    elif result.status == "pass":
+        words += f" at {100 * use:.0f} %"
+    return Bottleneck(result.check, result.where, result.status, share, words)
 
 
 def _use(result: Result) -> float:

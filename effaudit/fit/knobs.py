@@ -1,57 +1,55 @@
-"""What would change a verdict: each change is really made and planned again."""
+"""What would change a verdict: each change is really made, and everything checked again."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
+from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
 from effaudit.checks import results
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result
 from effaudit.device.peaks import peak_of
 from effaudit.device.types import Device
-from effaudit.estimate.demand import ARENA, Demand, with_arena
+from effaudit.estimate.demand import ARENA, Demand
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import subject_of
 from effaudit.fit.types import Knob
+from effaudit.memory.asked import Stage
 from effaudit.memory.remedies import FLOATS, remedies
 from effaudit.memory.searched import Searched
+from effaudit.memory.types import Remedy
 
-# The options of `effaudit memory` whose plan computes the same numbers.
-_LOSSLESS = ("--planner", "--reorder", "--patch")
-GOOD = ("pass", "warn", "skipped")  # the statuses that stop no model
+GOOD: Final = ("pass", "warn", "skipped")  # the statuses that stop no model
 
 
-def of_memory(subject: Subject, found: Searched, results: Sequence[Result]) -> tuple[Knob, ...]:
-    """The changes of the arena, against the memory that holds it; the model fits where all else passes."""
-    demand = _arena_of(subject)
-    if demand is None:
-        return ()
-    others = [r for r in results if not (r.check == "ram" and r.where == demand.memory.name)]
-    rest, made = all(r.status in GOOD for r in others), []
+def of_memory(subject: Subject, asked: FitAsked, found: Searched, before: Sequence[Result]) -> Iterator[Knob]:
+    """The changes of the arena: another planner, another order, patches. They compute the same numbers."""
     for remedy in remedies(subject.audited, subject.planned, found):
-        if remedy.option.startswith(("--quantize", "--runtime")) or not remedy.option:
-            continue
-        after = with_arena(demand, remedy.arena_bytes, subject.planned)
-        option = remedy.option.removesuffix(" --save PATH")
-        made.append(
-            Knob(
-                what=remedy.what,
-                memory=demand.memory.name,
-                need_bytes=after.need.low,
-                need_bounds=(after.need.low, after.need.high),
-                held=after.status(),
-                fits=rest and after.status() == "pass",
-                lossless=option.startswith(_LOSSLESS),
-                cost=remedy.cost,
-                option=option,
-            )
-        )
-    return tuple(made)
+        changed = _changed(remedy, asked)
+        if changed is not None:
+            other = subject_of(subject.audited, subject.device, changed)
+            option = remedy.option.removesuffix(" --save PATH")
+            yield from _knob(other, before, remedy.what, remedy.cost, option, lossless=True)
 
 
-def of_runtimes(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
+def _changed(remedy: Remedy, asked: FitAsked) -> FitAsked | None:
+    """What is asked with the remedy; None of one that a fit takes by itself, or not at all."""
+    option, *values = shlex.split(remedy.option) or [""]
+    if option == "--planner":
+        return replace(asked, planner=values[0])
+    if option == "--reorder":
+        return replace(asked, reorder=True)
+    if option == "--patch":
+        tensor, _, grid = values[0].rpartition(":")
+        rows, _, columns = grid.partition("x")
+        return replace(asked, patch=Stage(tensor, (int(rows), int(columns)))) if columns else None
+    return None
+
+
+def of_runtimes(subject: Subject, asked: FitAsked, before: Sequence[Result]) -> Iterator[Knob]:
     """The same numbers under the other runtimes of the device whose rules differ, one for each of the rules: they lay
     out, reuse and compute in place as they do."""
     seen = {subject.runtime.rules}
@@ -60,49 +58,55 @@ def of_runtimes(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
             continue
         seen.add(runtime.rules)
         name = f"{runtime.name}@{runtime.version}" if runtime.version else runtime.name
-        other = subject_of(subject.audited, subject.device, msgspec.structs.replace(asked, runtime=name))
-        demand = _arena_of(other)
-        if demand is None:
-            continue
-        yield Knob(
-            what=f"under {runtime.title or runtime.name}",
-            memory=demand.memory.name,
-            need_bytes=demand.need.low,
-            need_bounds=(demand.need.low, demand.need.high),
-            held=demand.status(),
-            fits=all(result.status in GOOD for result in results(other)),
-            lossless=True,
-            cost="another runtime",
-            option=f"--runtime {name}",
-        )
+        other = subject_of(subject.audited, subject.device, replace(asked, runtime=name))
+        what = f"under {runtime.title or runtime.name}"
+        yield from _knob(other, before, what, "another runtime", f"--runtime {name}", lossless=True)
 
 
-def _arena_of(subject: Subject) -> Demand | None:
-    """The memory that holds the arena."""
-    return next((d for d in subject.demands if any(item.what == ARENA for item in d.items)), None)
-
-
-def as_quantized(subject: Subject, asked: FitAsked) -> Iterator[Knob]:
+def as_quantized(subject: Subject, asked: FitAsked, before: Sequence[Result]) -> Iterator[Knob]:
     """The same model with its floats stored as int8, where it has such and the device works on int8."""
     device = subject.device
     if asked.quantize is not None or not _is_float(subject) or not _has_int8(device):
         return
-    other = subject_of(subject.audited, device, msgspec.structs.replace(asked, quantize="int8"))
-    found = results(other)
-    demand = max(other.demands, key=lambda d: (d.status() != "pass", _use(d)), default=None)
-    if demand is None:
-        return
-    yield Knob(
-        what="as int8",
-        memory=demand.memory.name,
-        need_bytes=demand.need.low,
-        need_bounds=(demand.need.low, demand.need.high),
-        held=demand.status(),
-        fits=all(result.status in GOOD for result in found),
-        lossless=False,
-        cost="accuracy to be checked",
-        option="--quantize int8",
+    other = subject_of(subject.audited, device, replace(asked, quantize="int8"))
+    tightest = max(other.demands, key=lambda d: (d.status() != "pass", _use(d)), default=None)
+    yield from _knob(
+        other, before, "as int8", "accuracy to be checked", "--quantize int8", lossless=False, demand=tightest
     )
+
+
+def _knob(
+    other: Subject,
+    before: Sequence[Result],
+    what: str,
+    cost: str,
+    option: str,
+    *,
+    lossless: bool,
+    demand: Demand | None = None,
+) -> Iterator[Knob]:
+    """The changed subject against every check, seen from one memory (the arena's, where none is named)."""
+    shown = demand or next((d for d in other.demands if d.has(ARENA)), None)
+    if shown is not None:
+        yield Knob(
+            what=what,
+            memory=shown.memory.name,
+            need_bytes=shown.need.low,
+            need_bounds=(shown.need.low, shown.need.high),
+            held=shown.status(),
+            fits=_fits(results(other), before),
+            lossless=lossless,
+            cost=cost,
+            option=option,
+        )
+
+
+def _fits(found: Sequence[Result], before: Sequence[Result]) -> bool:
+    """Nothing fails or is unknown; and what failed before is held again, not skipped: a runtime that states no
+    operators takes away the reason, not the failure."""
+    failed = {r.check for r in before if r.status == "fail"}
+    held = {r.check for r in found if r.status != "skipped"}
+    return all(r.status in GOOD for r in found) and failed <= held
 
 
 def _use(demand: Demand) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from effaudit.checks.subject import Subject
-from effaudit.estimate.demand import Demand
+from effaudit.estimate.demand import ARENA, Demand
+from effaudit.fit.subject import assumed
 from effaudit.fit.types import FitMemory, ItemReport, MemoryRow
 from effaudit.plan.floor import Floor
 from effaudit.plan.problem import aligned
@@ -15,9 +16,10 @@ ARENA_ALIGN = 16  # bytes: what a C array of an arena is aligned to, and rounded
 
 def memory_of(subject: Subject, least: Floor) -> FitMemory:
     """Need, have and margin of every memory, the arena, and what is alive at its peak."""
-    made = subject.planned
-    arena = made.with_workspaces or made.arena
-    peak, steps = made.liveness.peak, [n for n, runs in zip(made.graph.nodes, made.flow.live, strict=True) if runs]
+    made, whole = subject.planned, not assumed(subject.audited)
+    arena = next((i.bytes for d in subject.demands for i in d.items if i.what == ARENA), made.arena)
+    steps = [n for n, runs in zip(made.graph.nodes, made.flow.live, strict=True) if runs]
+    peak = made.liveness.peak if whole else None
     return FitMemory(
         rows=tuple(map(row_of, subject.demands)),
         rules=made.runtime.name,
@@ -25,8 +27,8 @@ def memory_of(subject: Subject, least: Floor) -> FitMemory:
         arena_bytes=arena.value,
         arena_bounds=(arena.low, arena.high),
         arena_constant_bytes=_constant(arena, made.runtime.kept(made.graph)),
-        floor_bytes=least.bytes,
-        floor_rule=least.rule,
+        floor_bytes=least.bytes if whole else 0,
+        floor_rule=least.rule if whole else arena.why,
         peak_node=steps[peak.step].label if peak is not None and peak.step < len(steps) else None,
         live_set=() if peak is None else tuple(LiveTensor(name, size) for name, size in peak.alive),
     )

@@ -16,6 +16,7 @@ from effaudit.fit.batches import batches
 from effaudit.fit.described import Judged, described
 from effaudit.fit.judge import gravest, verdict
 from effaudit.fit.knobs import as_quantized, of_memory, of_runtimes
+from effaudit.fit.pipeline import Part
 from effaudit.fit.proof import floor_of
 from effaudit.fit.runtime import runtime_of
 from effaudit.fit.sequences import serving_of, with_serving
@@ -51,6 +52,18 @@ def fit(
 
     Raises LoadError, LimitError, UsageError; OpenDims where the verdict hangs on dims that nobody gave.
     """
+    return [part.report for part in parts(name, devices, asked, given, operators, times)]
+
+
+def parts(
+    name: str | os.PathLike[str],
+    devices: Sequence[Device],
+    asked: Sequence[FitAsked],
+    given: Given = NOTHING_GIVEN,
+    operators: Mapping[tuple[str, str], Any] | None = None,
+    times: int = 1,
+) -> list[Part]:
+    """`fit`, with what each report was made of: the parts of pipelines."""
     raw = read(name, operators)
     return [_fit(raw, device, one, given, times) for device in devices for one in asked]
 
@@ -61,7 +74,7 @@ def document(reports: Sequence[FitReport], pipelines: Sequence[Pipeline] = ()) -
     return FitDocument(SCHEMA, __version__, COUNTING, tuple(reports), tuple(pipelines), gravest(codes))
 
 
-def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) -> FitReport:
+def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) -> Part:
     if asked.sequences.wanted:
         serving, audited = serving_of(raw, given, device, runtime_of(device, asked.runtime), asked)
         filled: frozenset[str] = frozenset()
@@ -83,17 +96,16 @@ def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) 
     )
 
 
-def _report(
-    subject: Subject, asked: FitAsked, filled: frozenset[str], times: int, raw: Graph, given: Given
-) -> FitReport:
+def _report(subject: Subject, asked: FitAsked, filled: frozenset[str], times: int, raw: Graph, given: Given) -> Part:
     found = results(subject)
     failing = any(r.check == "ram" and r.status != "pass" for r in found)
     whole = not assumed(subject.audited)
     search = searched(subject.audited, subject.planned) if failing and whole else NO_SEARCH
     knobs: tuple[Knob, ...] = ()
     if whole and subject.serving is None:  # what would change a served model stands in its own tables
-        plans = (*of_memory(subject, search, found), *of_runtimes(subject, asked)) if failing else ()
-        knobs = (*sorted(plans, key=lambda knob: (not knob.fits, knob.need_bytes)), *as_quantized(subject, asked))
+        plans = (*of_memory(subject, asked, search, found), *of_runtimes(subject, asked, found)) if failing else ()
+        ranked = sorted(plans, key=lambda knob: (not knob.fits, knob.need_bytes))
+        knobs = (*ranked, *as_quantized(subject, asked, found))
     rows, turn = batches(raw, given, subject.device, asked) if asked.batches and whole else ((), None)
     judged = Judged(found, knobs, verdict(found, knobs), floor_of(subject, search.ordered), rows, turn)
-    return described(subject, asked, judged, filled, times)
+    return Part(described(subject, asked, judged, filled, times), subject.device, subject.demands)

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
-from effaudit.checks.types import Result, at_least, at_most, worst
-from effaudit.estimate.demand import ARENA
+import msgspec
+
+from effaudit.checks._memories import held, is_flash
+from effaudit.checks.types import Result, at_least, at_most
+from effaudit.device.types import Device
+from effaudit.estimate.demand import Demand, joined
 from effaudit.fit.judge import exit_code, verdict
-from effaudit.fit.types import FitReport, ItemReport, MemoryRow, Pipeline, SecondsReport
+from effaudit.fit.memory import row_of
+from effaudit.fit.types import FitReport, Pipeline, SecondsReport
 
 
-def pipelines(reports: Sequence[FitReport]) -> tuple[Pipeline, ...]:
+class Part(msgspec.Struct, frozen=True):
+    """A report, and what it was made of: the device, and what it needs of each memory."""
+
+    report: FitReport
+    device: Device
+    demands: tuple[Demand, ...]
+
+
+def pipelines(parts: Sequence[Part]) -> tuple[Pipeline, ...]:
     """One for each device, runtime and element type: time and energy add up, each as often as its model runs; all
     weights are there at once, and one arena after the other takes the same bytes, the largest counts."""
-    ordered = sorted(reports, key=_key)
-    return tuple(_pipeline(list(parts)) for _, parts in groupby(ordered, _key))
+    ordered = sorted(parts, key=_key)
+    return tuple(_pipeline(list(several)) for _, several in groupby(ordered, _key))
 
 
-def _key(report: FitReport) -> tuple[str, str, str]:
-    return report.device, report.runtime, report.quantize or ""
+def _key(part: Part) -> tuple[str, str, str]:
+    return part.report.device, part.report.runtime, part.report.quantize or ""
 
 
-def _pipeline(parts: list[FitReport]) -> Pipeline:
-    rows = tuple(_row(name, parts) for name in dict.fromkeys(r.memory for part in parts for r in part.memory.rows))
+def _pipeline(several: list[Part]) -> Pipeline:
+    parts = [part.report for part in several]
+    demands = joined(several[0].device, [part.demands for part in several])
+    memories = [one for demand in demands for one in held("flash" if is_flash(demand) else "ram", demand)]
     time, energy = _sum([(p.latency_s, p.times) for p in parts]), None
     joules = [(p.energy_j, p.times) for p in parts if p.energy_j is not None]
     if len(joules) == len(parts):
         energy = _sum([(one, times) for one, times in joules if one is not None])
-    findings = (*map(_held, rows), *_limits(parts, time, energy), *_operators(parts))
+    findings = (*memories, *_limits(parts, time, energy), *_operators(parts))
     status = verdict(findings, ())
     return Pipeline(
         device=parts[0].device,
@@ -37,77 +52,9 @@ def _pipeline(parts: list[FitReport]) -> Pipeline:
         parts=tuple((part.model, part.times) for part in parts),
         latency_s=time,
         energy_j=energy,
-        rows=rows,
+        rows=tuple(map(row_of, demands)),
         findings=findings,
     )
-
-
-def _row(name: str, parts: list[FitReport]) -> MemoryRow:
-    """A memory with the weights of all, the largest arena, and what the runtime and the user keep, once."""
-    found = [row for part in parts for row in part.memory.rows if row.memory == name]
-    items: dict[str, ItemReport] = {}
-    for row in found:
-        for item in row.items:
-            before = items.get(item.what)
-            items[item.what] = item if before is None else _joined(before, item)
-    low = sum(item.bounds[0] for item in items.values())
-    highs = [item.bounds[1] for item in items.values()]
-    high = None if None in highs else sum(size for size in highs if size is not None)
-    have, whole = found[0].have_bytes, found[0].contiguous_bytes
-    margins = [None if high is None or have is None else have - high]
-    if whole is not None and have is not None and whole < have:
-        margins.append(_less(whole, _together(items.values())[1]))
-    return MemoryRow(
-        memory=name,
-        kind=found[0].kind,
-        need_bytes=low if low == high else None,
-        need_bounds=(low, high),
-        have_bytes=have,
-        contiguous_bytes=whole,
-        margin_bytes=None if None in margins else min(margin for margin in margins if margin is not None),
-        items=tuple(items.values()),
-    )
-
-
-# Of these every model has its own; of all else the largest serves the whole pipeline.
-_ADDED = ("weights", "scales and zero points", "tables of the runtime")
-
-
-def _joined(one: ItemReport, other: ItemReport) -> ItemReport:
-    both = (one.bounds, other.bounds)
-    lows, highs = [b[0] for b in both], [b[1] for b in both]
-    add = one.what in _ADDED
-    low = sum(lows) if add else max(lows)
-    known = [h for h in highs if h is not None]
-    high = None if None in highs else sum(known) if add else max(known)
-    return ItemReport(one.what, low if low == high else None, (low, high), one.basis, one.place)
-
-
-def _together(items: Iterable[ItemReport]) -> tuple[int, int | None]:
-    """What lies in one piece: at the least what has to, at the most all that may."""
-    kept = list(items)
-    most = [item.bounds[1] for item in kept if item.place != "elsewhere"]
-    known = [size for size in most if size is not None]
-    low = sum(item.bounds[0] for item in kept if item.place == "piece")
-    return low, sum(known) if len(known) == len(most) else None
-
-
-def _less(size: int, high: int | None) -> int | None:
-    return None if high is None else size - high
-
-
-def _held(row: MemoryRow) -> Result:
-    low, high = row.need_bounds
-    check = "ram" if any(item.what == ARENA for item in row.items) else "flash"
-    if row.have_bytes is None:
-        message = f"the profile does not know the size of {row.memory}"
-        return Result(check, "unknown", row.need_bytes, row.need_bounds, None, "bytes", row.memory, message)
-    status = at_most(low, high, row.have_bytes)
-    if row.contiguous_bytes is not None:
-        piece = at_most(*_together(row.items), row.contiguous_bytes)
-        status = worst(status, piece)
-    message = ", ".join(f"{item.what} {item.bounds[0]:,}" for item in row.items)
-    return Result(check, status, row.need_bytes, row.need_bounds, row.have_bytes, "bytes", row.memory, message)
 
 
 def _limits(parts: list[FitReport], time: SecondsReport, energy: SecondsReport | None) -> list[Result]:

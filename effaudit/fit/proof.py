@@ -15,15 +15,22 @@ def floor_of(subject: Subject, ordered: Ordered | None) -> Floor:
     """The least arena under the runtime's rules. `ordered` is the search for the best order, where one was made."""
     made = subject.planned
     if made.runtime.orders or one_order_only(made.graph, made.flow):
-        least = made.need.least.floor
         rule = "the nodes run in one order only, and this much is alive in it"
-        return Floor(least, subject.planned.graph.nodes[0].label if subject.planned.graph.nodes else "", rule)
+        return Floor(made.need.least.floor, _peak(subject), rule)
     found = floor(made.graph, made.flow, made.runtime.sharing, inputs=made.runtime.inputs)
     if made.runtime.sharing == APART and ordered is not None and (ordered.floor or 0) > found.bytes:
         return Floor(
             ordered.floor or 0, found.node, "no order of the nodes keeps less alive, each tensor whole and apart"
         )
     return found
+
+
+def _peak(subject: Subject) -> str:
+    """The node where most is alive; "" where that is not known."""
+    made = subject.planned
+    steps = [node for node, runs in zip(made.graph.nodes, made.flow.live, strict=True) if runs]
+    peak = made.liveness.peak
+    return steps[peak.step].label if peak is not None and peak.step < len(steps) else ""
 
 
 def proof(subject: Subject, least: Floor) -> str | None:

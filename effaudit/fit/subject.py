@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
+from typing import Final
 
 import msgspec
 
@@ -15,15 +16,17 @@ from effaudit.dataflow import flow
 from effaudit.device.contiguous import total_size
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
+from effaudit.energy.types import EnergyReport, Joules
 from effaudit.errors import UsageError
-from effaudit.estimate.demand import ARENA, Demand, Item, demands, place_named, weight_items, with_arena
-from effaudit.estimate.latency import latency, setting
+from effaudit.estimate.demand import ARENA, STORED, Demand, Item, demands, place_named, with_arena
+from effaudit.estimate.latency import Setting, latency
+from effaudit.estimate.memories import Share
 from effaudit.estimate.types import Kernel, Latency, Seconds
 from effaudit.estimate.work import kernels
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.patching import patched, repeated
 from effaudit.fit.runtime import runtime_of
-from effaudit.graph import Graph
+from effaudit.graph import Graph, Node
 from effaudit.load import Given
 from effaudit.lower.ort_folded import folded
 from effaudit.memory import Asked
@@ -34,6 +37,8 @@ from effaudit.support import SupportSet, judging, partition
 from effaudit.support import find as find_operators
 from effaudit.support.partition import Placement
 from effaudit.weights import QUANTIZATION
+
+BATCHED: Final = (2, 4, 5)  # ranks of rows, images and volumes; of three, time may come first
 
 
 def deployed(raw: Graph, given: Given, device: Device, batch: int | None) -> tuple[Audited, frozenset[str]]:
@@ -64,11 +69,8 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     placed, placement = placement_of(audited, made, runtime)
     elsewhere = _elsewhere(work, placed, placement, runtime)
     scales = 0 if asked.quantize else audited.weights.bytes_of(QUANTIZATION)
-    weights = sum(item.bytes.low for item in weight_items(made.graph, scales))
-    arena = made.with_workspaces or made.arena
-    size = arena.low if arena.high is None else arena.high
-    size = size if patch is None else patch.patched_bytes
-    where = setting(device, runtime, weights, size, elsewhere, _transfer_s(runtime, placement))
+    wanted = _demands(device, runtime, made, asked, scales, patch)
+    where = _setting(device, runtime, wanted, elsewhere, placement)
     timed = latency(work, where)
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(
@@ -80,12 +82,37 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
         where=where,
         latency=timed,
         energy=energy(device, found, timed.total, where.weights, where.activations, asked.around, count),
-        demands=_demands(device, runtime, made, asked, scales, patch),
+        demands=wanted,
         placed=placed,
         placement=placement,
         serving=None,
         limits=asked.limits,
         inferences=count,
+    )
+
+
+def _setting(
+    device: Device,
+    runtime: DeviceRuntime,
+    wanted: Sequence[Demand],
+    elsewhere: Mapping[int, str],
+    placement: Placement | None,
+) -> Setting:
+    """Where weights and activations lie, as the memories were filled."""
+    held = {demand.memory.name: demand.bytes_of(*STORED) for demand in wanted}
+    total = sum(held.values())
+    shares = tuple(Share(d.memory, held[d.memory.name] / total) for d in wanted if total and held[d.memory.name])
+    home = next((demand.memory for demand in wanted if demand.has(ARENA)), None)
+    seconds, why = _transfers(runtime, placement)
+    return Setting(
+        device,
+        runtime,
+        shares,
+        home,
+        weight_bytes=total,
+        elsewhere=elsewhere,
+        transfer_s=seconds,
+        transfer_why=why,
     )
 
 
@@ -104,7 +131,11 @@ def without_sizes(subject: Subject) -> Subject:
     return msgspec.structs.replace(
         subject,
         demands=tuple(_without_arena(demand, why) for demand in subject.demands),
+        kernels=(),
         latency=Latency(unknown, 0.0, 0.0, (), (why,)),
+        energy=EnergyReport(
+            (Joules("power", None, None, None, "", why),), None, None, None, None, None, None, None, ()
+        ),
     )
 
 
@@ -151,7 +182,23 @@ def placement_of(audited: Audited, made: Planned, runtime: DeviceRuntime) -> tup
     support = find_operators(runtime.supports)
     graph = folded(audited.graph) if of_onnx(support) else made.graph
     known = flow(graph)
-    return graph, partition(graph, known, judging(graph, support, known), most=support.limits.max_partitions)
+    takes = _with_bodies(graph, support, judging(graph, support, known))
+    return graph, partition(graph, known, takes, most=support.limits.max_partitions)
+
+
+def _with_bodies(graph: Graph, support: SupportSet, takes: Callable[[Node], str]) -> Callable[[Node], str]:
+    """A node with bodies is taken where every node in them is, however deep."""
+
+    def judge(node: Node) -> str:
+        why = takes(node)
+        for name, body in node.bodies.items() if not why else ():
+            inside = _with_bodies(body, support, judging(body, support, flow(body)))
+            found = next((said for inner in body.nodes if (said := inside(inner))), "")
+            if found:
+                return f"{node.op}: in its {name}: {found}"
+        return why
+
+    return judge
 
 
 def of_onnx(support: SupportSet) -> bool:
@@ -169,23 +216,30 @@ def _elsewhere(
     return {kernel.index: runtime.fallback for kernel in found if kernel.node in left}
 
 
-def _transfer_s(runtime: DeviceRuntime, placement: Placement | None) -> float:
-    """Seconds that tensors take between the engine and the fallback, where the profile tells."""
-    if placement is None or not any(placement.why.values()):
-        return 0.0
+def _transfers(runtime: DeviceRuntime, placement: Placement | None) -> tuple[float, str]:
+    """Seconds that tensors take between the engine and the fallback as far as the profile tells, and what it does
+    not."""
+    if placement is None or not runtime.fallback or not placement.crossings() or not any(placement.why.values()):
+        return 0.0, ""
     seconds = 0.0
     moved, speed, start = placement.moved(), runtime.transfer_bandwidth_byte_per_s, runtime.transfer_latency_s
     if speed is not None and speed.value:
         seconds += (moved.high if moved.high is not None else moved.low) / speed.value
     if start is not None and start.value is not None:
         seconds += placement.crossings() * start.value
-    return seconds
+    known = speed is not None and bool(speed.value)
+    why = "" if known else f"how fast tensors cross between {runtime.engine} and {runtime.fallback} is not stated"
+    return seconds, why
 
 
 def inferences(audited: Audited) -> int:
-    """How many inputs one run takes: the size of the batch dim, 1 where the file names none."""
+    """How many inputs one run takes: the size of the batch dim. Where the file fixes it: the first size of every input,
+    of inputs that are rows or images; else 1."""
     for name in batch_dims(audited.raw):
         info = audited.graph.dims.get(name)
         if info is not None and info.value:
             return info.value
-    return 1
+    shapes = [audited.raw.declared[name].shape for name in audited.raw.inputs]
+    first = {shape[0] if shape and len(shape) in BATCHED else 1 for shape in shapes}
+    fixed = first.pop() if len(first) == 1 else 1
+    return fixed if type(fixed) is int and fixed > 1 else 1

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from effaudit.checks.types import Result
+from effaudit.checks.types import Result, Status
 from effaudit.energy.types import EnergyReport
 from effaudit.report import DimReport, LiveTensor
 from effaudit.serving.types import Serving
@@ -163,10 +163,23 @@ class Knob(msgspec.Struct, frozen=True):
     option: str
 
 
+class Bottleneck(msgspec.Struct, frozen=True):
+    """What decides: the finding of `check` at `where`, with its `status`. `share` is how much of its limit is taken (of
+    one that must be reached: the limit over what is reached), the least of a failure and the most of a pass; None where
+    that is not known. All are empty, and the status "skipped", where nothing is held against a limit. `text` says it in
+    words."""
+
+    check: str
+    where: str
+    status: Status
+    share: float | None
+    text: str
+
+
 class FitReport(msgspec.Struct, frozen=True):
     """One model on one device. `options` are the words of the command line that ask for the same device, runtime,
     element type, plan and reserve again; the sizes that go with them are `given`. `times` is how often a pipeline runs
-    it. `bottleneck` names what decides: a check, where, and how much of its limit is taken. One run makes `per_run` of
+    it. `bottleneck` is what decides. One run makes `per_run` of
     what `counts` says: "inferences" (the batch) or "tokens" (of all sequences). `latency_s` and `energy_j` are of one
     run, `throughput_per_s` counts inferences or tokens. `proof` is why it cannot fit, None where that is not proven.
     `notes`: what explains the figures first, then the runtime, then the device."""
@@ -180,7 +193,7 @@ class FitReport(msgspec.Struct, frozen=True):
     dims: dict[str, DimReport]
     status: Verdict
     exit_code: int
-    bottleneck: str
+    bottleneck: Bottleneck
     proof: str | None
     runtime: str
     runtime_title: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from effaudit.energy.estimate import AGAIN
+from effaudit.energy.operations import AGAIN, WIDER
 from effaudit.estimate.demand import SCALES, WEIGHTS
-from effaudit.fit.types import FitDocument, FitReport, MemoryRow
+from effaudit.fit.types import FitDocument, FitReport, KernelRow, MemoryRow
 from effaudit.tables.roofline import points
 from effaudit.tables.table import (
     BYTES,
@@ -72,7 +72,7 @@ def _summed(one: FitReport) -> tuple[Cell, ...]:
         one.runtime,
         one.status,
         one.exit_code,
-        one.bottleneck,
+        one.bottleneck.text,
         margin,
         memory or NONE,
         one.latency_s.value,
@@ -104,14 +104,11 @@ def _margin(row: MemoryRow) -> float:
 
 
 def decided_by(report: FitReport) -> MemoryRow | None:
-    """The memory that the bottleneck names; None where it is something else."""
-    for row in sorted(report.memory.rows, key=lambda row: -len(row.memory)):
-        if report.bottleneck.removesuffix(": not known").partition(" at ")[0] in (
-            f"ram {row.memory}",
-            f"flash {row.memory}",
-        ):
-            return row
-    return None
+    """The memory that the bottleneck is of; None where it is something else."""
+    named = report.bottleneck
+    if named.check not in ("ram", "flash"):
+        return None
+    return next((row for row in report.memory.rows if row.memory == named.where), None)
 
 
 def weights(report: FitReport) -> Cell:
@@ -141,52 +138,56 @@ def _sum(bounds: Sequence[tuple[int, int | None]]) -> Cell:
     return low if low == high else Span(low, high)
 
 
+_NODES: Final = (
+    Column("node", "node", width=22),
+    Column("op", "op", width=6, spare=True),
+    Column("op_class", "class", width=8, spare=True),
+    Column("dtype", "type", width=6, spare=True),
+    Column("engine", "engine", width=4, spare=True),
+    Column("macs", "MACs", COUNT),
+    Column("bytes", "moved", BYTES),
+    Column("intensity", "FLOP/B", RATIO),
+    Column("regime", "roof", width=7, spare=True),
+    Column("attainable_flop_per_s", "attainable", FLOP_RATE, spare=True),
+    Column("compute_s", "compute", SECONDS, spare=True),
+    Column("memory_s", "memory", SECONDS, spare=True),
+    Column("overhead_s", "launch", SECONDS, spare=True),
+    Column("seconds", "time", SECONDS),
+    Column("share", "share", SHARE),
+    Column("limiter", "bound by", width=8),
+    Column("memory", "bytes in", width=4),
+)
+
+
 def nodes(report: FitReport) -> Table:
     """Every kernel of the graph that the runtime executes."""
-    columns = (
-        Column("node", "node", width=22),
-        Column("op", "op", width=6, spare=True),
-        Column("op_class", "class", width=8, spare=True),
-        Column("dtype", "type", width=6, spare=True),
-        Column("engine", "engine", width=4, spare=True),
-        Column("macs", "MACs", COUNT),
-        Column("bytes", "moved", BYTES),
-        Column("intensity", "FLOP/B", RATIO),
-        Column("regime", "roof", width=7, spare=True),
-        Column("attainable_flop_per_s", "attainable", FLOP_RATE, spare=True),
-        Column("compute_s", "compute", SECONDS, spare=True),
-        Column("memory_s", "memory", SECONDS, spare=True),
-        Column("overhead_s", "launch", SECONDS, spare=True),
-        Column("seconds", "time", SECONDS),
-        Column("share", "share", SHARE),
-        Column("limiter", "bound by", width=8),
-        Column("memory", "bytes in", width=4),
-    )
-    total = report.latency_s.value
 
     def rows() -> Iterator[tuple[Cell, ...]]:
-        for row in report.rows:
-            yield (
-                row.node,
-                row.op,
-                row.op_class,
-                row.dtype,
-                row.engine,
-                row.macs,
-                row.bytes,
-                row.intensity if row.intensity is not None else NONE,
-                row.regime,
-                row.attainable_flop_per_s,
-                row.compute_s,
-                row.memory_s,
-                row.overhead_s,
-                row.seconds,
-                None if row.seconds is None or not total else row.seconds / total,
-                row.limiter,
-                row.memory or NONE,
-            )
+        yield from (_node(row, report.latency_s.value) for row in report.rows)
 
-    return Table("nodes", "kernels", columns, rows)
+    return Table("nodes", "kernels", _NODES, rows)
+
+
+def _node(row: KernelRow, total: float | None) -> tuple[Cell, ...]:
+    return (
+        row.node,
+        row.op,
+        row.op_class,
+        row.dtype,
+        row.engine,
+        row.macs,
+        row.bytes,
+        row.intensity if row.intensity is not None else NONE,
+        row.regime,
+        row.attainable_flop_per_s,
+        row.compute_s,
+        row.memory_s,
+        row.overhead_s,
+        row.seconds,
+        None if row.seconds is None or not total else row.seconds / total,
+        row.limiter,
+        row.memory or NONE,
+    )
 
 
 def left(report: FitReport) -> Table:
@@ -244,9 +245,10 @@ def energy(report: FitReport) -> Table:
             why = f"not known: {one.why}" if one.why else ""
             yield one.basis, "in all", one.value, one.low, one.high, "; ".join(filter(None, (one.how, why)))
             for part, joules in one.parts.items():
-                again = part == AGAIN
-                name, value = ("weights again", NONE) if again else (part, joules)
-                yield one.basis, name, value, value, joules, _PARTS.get(part, "")
+                name = "weights again" if part == AGAIN else part
+                value: Cell = NONE if part == AGAIN else joules
+                low: Cell = NONE if part in (AGAIN, WIDER) else joules
+                yield one.basis, name, value, low, joules, _PARTS.get(part, "")
 
     return Table("energy", "energy of one run", columns, rows, note)
 
@@ -255,6 +257,7 @@ def energy(report: FitReport) -> Table:
 _PARTS: Final = {
     "multiply-accumulates": "MACs x energy of one",
     "other operations": "operations x energy of an addition",
+    WIDER: "energy of a wider type: not in low",
     "weights": "bytes, each read once",
     "activations": "bytes read and written",
     AGAIN: "a weight for every MAC: in high alone",

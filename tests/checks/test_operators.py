@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import helper
 
 from effaudit.checks.types import Result
 from effaudit.fit.asked import FitAsked
@@ -42,8 +43,11 @@ def test_channels_that_fill_no_group_are_named(tmp_path: Path, channels: int, pa
 
 def test_an_operator_that_nothing_is_known_of_is_not_refused(tmp_path: Path) -> None:
     runtime = {"name": "bare", "rules": "ideal", "engine": "cpu", "supports": "tflm", "code_bytes": 0, "state_bytes": 0}
-    (result,) = [r for r in found(tmp_path, unknown_operator(), runtimes=[runtime]) if "node" in r.message]
-    assert result.status == "unknown" and "com.example:Mystery" in result.message
+    for supports in ("tflm", ""):
+        results = found(tmp_path, unknown_operator(), runtimes=[{**runtime, "supports": supports}])
+        (result,) = [r for r in results if r.status == "unknown"]
+        assert "com.example:Mystery" in result.message
+        assert not any(r.status == "fail" for r in results)
 
 
 def test_what_the_engine_does_not_take(tmp_path: Path) -> None:
@@ -57,6 +61,23 @@ def test_what_the_engine_does_not_take(tmp_path: Path) -> None:
     two = [{"name": "npu", "kind": "npu"}, {"name": "cpu", "kind": "scalar"}]
     helped = found(tmp_path, graph, engines=two, runtimes=[{**base, "engine": "npu", "fallback": "cpu"}])
     assert [r.status for r in helped] == ["warn"] and "1 of 1 nodes run on cpu, in 0 partitions" in helped[0].message
+
+
+def test_a_node_in_a_body_counts(tmp_path: Path) -> None:
+    """TensorFlow Lite Micro has IF; of the nodes in its branches it has no kernel for Sinh."""
+    x, y = (helper.make_tensor_value_info(name, 1, [4]) for name in "xy")
+    condition = helper.make_tensor_value_info("c", 9, [])
+
+    def branch(op: str) -> Any:
+        inner = helper.make_tensor_value_info(f"{op}_out", 1, [4])
+        return helper.make_graph([helper.make_node(op, ["x"], [f"{op}_out"])], op, [], [inner])
+
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch("Sinh"), else_branch=branch("Relu"))
+    graph = helper.make_graph([node], "g", [condition, x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    runtime = {"name": "bare", "rules": "ideal", "engine": "cpu", "supports": "tflm", "code_bytes": 0, "state_bytes": 0}
+    results = found(tmp_path, model, runtimes=[runtime])
+    assert any(r.status == "fail" and "Sinh" in r.message and "then_branch" in r.message for r in results)
 
 
 def test_a_type_without_kernels_is_named(tmp_path: Path) -> None:

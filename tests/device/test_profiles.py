@@ -15,7 +15,7 @@ from effaudit import runtimes, strict_yaml, support
 from effaudit.device.check import checked
 from effaudit.device.document import shown
 from effaudit.device.facts import stated
-from effaudit.device.find import find, folder, load, locator
+from effaudit.device.find import find, load, locator
 from effaudit.device.folders import Place, files
 from effaudit.device.heads import Head, head, key, scanned
 from effaudit.device.json_schema import json_schema
@@ -26,7 +26,7 @@ from effaudit.render.devices.page import page
 
 from .json_schema import wrong
 
-PATHS = files(Place(folder(), "shipped"))
+PATHS = files(Place(support.folder(), "shipped"))
 HEADS: dict[str, Head] = {path: head(path) for path in PATHS}
 REAL = [path for path in PATHS if not HEADS[path].abstract]
 by_name = pytest.mark.parametrize("path", PATHS, ids=os.path.basename)

@@ -22,7 +22,7 @@ from effaudit.estimate.roofline import Point, ridges, roofline
 from effaudit.estimate.types import NOTHING, Kernel, Latency, Seconds, Timed
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.model import document as fit_document
-from effaudit.fit.model import fit
+from effaudit.fit.model import fit, parts
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitReport
 from effaudit.load import Given
@@ -358,7 +358,7 @@ def _(folder: Path) -> float | None:
     path = folder / "step.onnx"
     path.write_bytes(batched(1, 1000, 1000).SerializeToString())
     on = device(folder, timed(1e23, per_inference_s=0.020))
-    (whole,) = pipelines(fit(str(path), [on], [FitAsked()], times=50))
+    (whole,) = pipelines(parts(str(path), [on], [FitAsked()], times=50))
     assert fit_document((), (whole,)).exit_code == 0
     return whole.latency_s.value
 

@@ -13,7 +13,8 @@ from effaudit.audited import examine
 from effaudit.checks.subject import Limits
 from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.model import OpenDims, document, fit
+from effaudit.fit.model import OpenDims, document, fit, parts
+from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitReport, MemoryRow
 from effaudit.load import Given
 from tests.examples.graphs import INT8, Net
@@ -285,3 +286,72 @@ def test_scales_and_zero_points_lie_in_flash(tmp_path: Path) -> None:
     items = {item.what: item.bytes for item in row(report, "flash").items}
     audited = examine("sample:ic-int8")
     assert items["scales and zero points"] == audited.weights.bytes_of("quantization") > 0
+
+
+# ---- memories that fill one after the other
+def two(first: int, second: int, **more: Any) -> dict[str, Any]:
+    """Weights in one memory, then in another; both hold activations."""
+    memories = [
+        {"name": "near", "kind": "ram", "size_bytes": first, "holds": ["weights", "activations", "code"]},
+        {"name": "far", "kind": "dram", "size_bytes": second, "holds": ["weights", "activations"]},
+    ]
+    return profile(memories=memories, **more)
+
+
+def test_weights_fill_what_is_left_beside_the_rest(tmp_path: Path) -> None:
+    runtime = {"name": "bare", "rules": "as-written", "engine": "cpu", "code_bytes": 100_000, "state_bytes": 0}
+    report = judged(tmp_path, million(64 * KIB), two(MIB, MIB, runtimes=[runtime]))
+    assert report.status == "fits"
+    near, far = row(report, "near"), row(report, "far")
+    assert near.need_bytes == MIB, "filled to the brim: arena, code, and as much of the weights"
+    assert far.need_bytes == 1_000_000 - (MIB - 64 * KIB - 100_000)
+
+
+def test_an_arena_that_the_first_memory_cannot_hold_lies_in_the_next(tmp_path: Path) -> None:
+    runtime = {"name": "bare", "rules": "as-written", "engine": "cpu", "code_bytes": 0, "state_bytes": 0}
+    report = judged(tmp_path, million(64 * KIB), two(32 * KIB, 4 * MIB, runtimes=[runtime]))
+    assert report.status == "fits"
+    assert any(item.what == "arena" for item in row(report, "far").items)
+
+
+def test_a_pipeline_fills_the_memories_anew(tmp_path: Path) -> None:
+    """Each model alone lies in the first memory; together they spill into the second."""
+    runtime = {"name": "bare", "rules": "as-written", "engine": "cpu", "code_bytes": 0, "state_bytes": 0}
+    on = device(tmp_path, two(1_500_000, 4 * MIB, runtimes=[runtime]))
+    names = [saved(tmp_path, million(64 * KIB), f"{name}.onnx") for name in "ab"]
+    (whole,) = pipelines([part for name in names for part in parts(name, [on], [FitAsked()], times=2)])
+    assert whole.status == "fits"
+    needs = {r.memory: r.need_bytes for r in whole.rows}
+    assert needs == {"near": 1_500_000, "far": 2_000_000 + 64 * KIB - 1_500_000}
+
+
+def test_a_memory_that_holds_nothing_of_the_model_is_held_all_the_same(tmp_path: Path) -> None:
+    on = board(4 * MIB, MIB, rules="as-written")
+    on["memories"].append({"name": "stack", "kind": "ram", "size_bytes": KIB, "holds": ["stack"]})
+    report = judged(tmp_path, million(64 * KIB), on, FitAsked(reserve={"stack": KIB + 1}))
+    assert report.status == "does-not-fit"
+    assert [r.where for r in report.findings if r.status == "fail"] == ["stack"]
+
+
+def test_a_change_is_checked_against_everything(tmp_path: Path) -> None:
+    """Patches lower the arena and take longer: where the time then passes its limit they are no remedy."""
+    error = slow()["performance"][0]["prediction_error"]
+    rates = [{"engine": "cpu", "dtype": "int8", "rates": {"other": {"mac_per_s": 1e9}}, "prediction_error": error}]
+    on = device(tmp_path, board(8 * MIB, MIB, batch=1, performance=rates))
+    (free,) = fit("sample:mobilenetv2", [on], [FitAsked(quantize="int8")])
+    assert free.status == "fits-with" and free.latency_s.high is not None
+    limits = Limits(latency_s=1.001 * free.latency_s.high)
+    (held,) = fit("sample:mobilenetv2", [on], [FitAsked(quantize="int8", limits=limits)])
+    assert not any(knob.fits for knob in held.knobs if knob.option.startswith("--patch"))
+
+
+def test_an_energy_of_assumed_sizes_decides_nothing(tmp_path: Path) -> None:
+    on = board(2 * MIB, MIB, energy={"system_pj_per_mac": {"int8": 1e6}})
+    with pytest.raises(OpenDims):
+        judged(tmp_path, open_batch("length"), on, FitAsked(limits=Limits(energy_j=1e-9)))
+
+
+def test_images_in_a_file_with_a_batch_of_eight(tmp_path: Path) -> None:
+    net = Net(INT8)
+    graph = net.model(net.conv(net.input(8, 4, 8, 8), 4, 3))
+    assert judged(tmp_path, graph, slow()).per_run == 8

@@ -41,7 +41,8 @@ def _page(profile: Profile, rows: int, runtimes: int, notes: int) -> list[str]:
         *_section("engines", _engines(device, profile.peaks)),
         *_section("memory", _memories(device, profile.largest_contiguous_bytes)),
         *_section(
-            "runtimes", _cut([_runtime(one, i == 0) for i, one in enumerate(device.runtimes)], runtimes, "runtimes")
+            "runtimes",
+            _cut([_runtime(one, default=i == 0) for i, one in enumerate(device.runtimes)], runtimes, "runtimes"),
         ),
         *_section("speed", _performance(device, rows)),
         *_section("energy", _energy(device)),
@@ -144,7 +145,7 @@ def _memory(memory: Memory, contiguous: int | None) -> str:
     return words + (f"; holds {', '.join(memory.holds)}" if memory.holds else "")
 
 
-def _runtime(runtime: DeviceRuntime, default: bool) -> list[str]:
+def _runtime(runtime: DeviceRuntime, *, default: bool) -> list[str]:
     name = " ".join(filter(None, (printable(runtime.name, 30), printable(runtime.version, 20))))
     words = f"{'the default; ' if default else ''}rules {printable(runtime.rules)} on {printable(runtime.engine)}"
     words += f", operators {printable(runtime.supports)}" if runtime.supports else ""

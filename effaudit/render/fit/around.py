@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from effaudit.energy.types import EnergyReport
+from effaudit.energy.types import J_PER_KWH, EnergyReport
 from effaudit.fit.types import FitReport
 from effaudit.fit.view import DeviceView
 from effaudit.units import human_measure, rounded
 
-J_PER_KWH: Final = 3.6e6
 MILLION: Final = 10**6
 SMALL: Final = 0.01  # a cost below is told of a million
 TINY: Final = 1e-3  # and grams

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from effaudit.fit.batches import MOST
 from effaudit.fit.types import BatchRow, FitReport
 from effaudit.render.fit.missing import of_roofline
 from effaudit.units import human_measure, rounded
@@ -13,7 +14,6 @@ from effaudit.wrapping import wrapped
 HEADS: Final = ("batch", "time", "1/s", "FLOP/B", "ridge", "time goes to")
 BOUNDS: Final = {"compute": "arithmetic", "memory": "bytes", "overhead": "launches"}
 SIDES: Final = {"compute": "above", "memory": "below"}
-MOST: Final = 2**16
 
 
 def batches(report: FitReport) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from effaudit.fit.types import FitDocument, FitReport
 from effaudit.printable import printable
 from effaudit.render.cells import text
-from effaudit.render.fit.words import BRIEF, brief, decides
+from effaudit.render.fit.words import BRIEF, brief, decides, names_memory
 from effaudit.render.plain import table
 from effaudit.tables.fit import AS_WRITTEN, decided_by, summary
 from effaudit.tables.table import NONE, SECONDS, Cell, Column, Shown, Table, arranged
@@ -36,7 +36,7 @@ def matrix(document: FitDocument, width: int) -> Iterator[str]:
     parts = bool(document.pipelines)
     what = "parts, one run of each" if parts else "verdicts"
     yield "\n".join(wrapped("effaudit fit   ", f"{len(document.verdicts)} {what}{in_common(same)}")) + "\n"
-    yield from _fitted(made, width)
+    yield from _fitted(made, width, [names_memory(report.bottleneck) for report in document.verdicts])
     missed = [] if parts else [report for report in document.verdicts if report.status != "fits"]
     yield "\n" if missed else ""
     for report in missed[:NAMED]:
@@ -47,12 +47,13 @@ def matrix(document: FitDocument, width: int) -> Iterator[str]:
         yield f"{len(missed) - NAMED} more in -f json\n"
 
 
-def _fitted(made: Table, width: int) -> Iterator[str]:
-    """The table; where names and figures do not fit a line, without margins of memories that decide nothing, else with
-    the names on a line of their own above each row."""
+def _fitted(made: Table, width: int, deciding: Sequence[bool]) -> Iterator[str]:
+    """The table (`deciding`: of every row, whether the memory of its margin decides); where names and figures do not fit
+    a line, without margins of memories that decide nothing, else with the names on a line of their own above each
+    row."""
     whole = _narrowest(made)
     if not _fits(whole, width) and {OF, "bottleneck"} <= set(_keys(made)):
-        whole = _narrowest(_of_what_decides(made))
+        whole = _narrowest(_of_what_decides(made, deciding))
     if _fits(whole, width) or not set(NAMES) & set(_keys(made)):
         yield from table(whole, width)
         return
@@ -90,15 +91,14 @@ def _fits(made: Table, width: int) -> bool:
     return sum(needed) + len(needed) - 1 <= width
 
 
-def _of_what_decides(made: Table) -> Table:
+def _of_what_decides(made: Table, deciding: Sequence[bool]) -> Table:
     """Without the column that names the memory of a margin, and without margins of memories that decide nothing."""
     keys = _keys(made)
-    margin, memory, named = keys.index("margin_bytes"), keys.index(OF), keys.index("bottleneck")
+    margin = keys.index("margin_bytes")
 
     def rows() -> Iterator[tuple[Cell, ...]]:
-        for row in made.rows():
-            decides = str(row[named]).partition(" at ")[0].removesuffix(": not known") == row[memory]
-            yield tuple(NONE if i == margin and not decides else cell for i, cell in enumerate(row))
+        for row, named in zip(made.rows(), deciding, strict=True):
+            yield tuple(NONE if i == margin and not named else cell for i, cell in enumerate(row))
 
     kept = tuple(key for key in keys if key != OF)
     return arranged(msgspec.structs.replace(made, rows=rows), Shown(columns=kept))
@@ -120,11 +120,11 @@ def verdicts(document: FitDocument) -> tuple[Table, dict[str, str]]:
         dropped.add("as")
         if types != {AS_WRITTEN}:
             same["as"] = f"as if {types.pop()}"
-    words: dict[str, Callable[[str], str]] = {"status": BRIEF.__getitem__, "bottleneck": brief}
 
     def rows() -> Iterator[tuple[Cell, ...]]:
-        for row in found:
-            yield tuple(words[k](str(cell)) if k in words else cell for k, cell in zip(keys, row, strict=True))
+        for row, report in zip(found, document.verdicts, strict=True):
+            words: dict[str, Cell] = {"status": BRIEF[report.status], "bottleneck": brief(report.bottleneck)}
+            yield tuple(words.get(key, cell) for key, cell in zip(keys, row, strict=True))
 
     columns = tuple(msgspec.structs.replace(column, spare=column.key in SPARE) for column in made.columns)
     whole = msgspec.structs.replace(made, columns=columns, rows=rows)

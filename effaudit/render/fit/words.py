@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import FitReport, MemoryRow, Pipeline, SecondsReport
+from effaudit.fit.types import Bottleneck, FitReport, MemoryRow, Pipeline, SecondsReport
 from effaudit.printable import printable
 from effaudit.units import human_bytes, human_measure, rounded
 
@@ -125,10 +125,9 @@ def limited(report: FitReport | Pipeline) -> list[Result]:
 def decides(report: FitReport) -> str:
     """What decides, and by how much: the bottleneck with its numbers."""
     named = report.bottleneck
-    found = [r for r in report.findings if r.status in ("fail", "unknown") and named.startswith(_name(r))]
-    if not found:
-        return once(f"{named} of its limit" if named.endswith("%") else named)
-    result = max(found, key=lambda r: (r.status == "fail", len(r.where)))
+    result = _found(report)
+    if result is None:
+        return once(named) + (" of its limit" if named.status == "pass" else "")
     if result.unit == "bytes":
         low, high = result.bounds
         held = None if result.limit is None else int(result.limit)
@@ -145,7 +144,7 @@ def decides(report: FitReport) -> str:
             if item.bounds[1] is None
         ]
         why = f": {' and '.join(open_items[:3])} not bounded" if open_items else ""
-        return once(f"{_name(result)}{need}{has}{why}")
+        return printable(f"{_name(result)}{need}{has}{why}", 200)
     if result.check in LIMITED:
         sign = ">=" if result.check == "throughput" else "<="
         state = "fails" if result.status == "fail" else "not known"
@@ -161,20 +160,37 @@ def _in_one_piece(report: FitReport, result: Result) -> str:
     return " in one piece" if whole else ""
 
 
-def once(bottleneck: str) -> str:
+def _found(report: FitReport) -> Result | None:
+    """The failure, or what is not known, that decides."""
+    named = report.bottleneck
+    if named.status not in ("fail", "unknown"):
+        return None
+    same = (r for r in report.findings if (r.check, r.where, r.status) == (named.check, named.where, named.status))
+    return next(same, None)
+
+
+def once(bottleneck: Bottleneck) -> str:
     """What decides, a memory named as its check named once: "flash at 31 %"."""
-    first, _, rest = printable(bottleneck, 200).partition(" ")
-    return rest if rest.split(" ")[0].rstrip(":") == first else f"{first} {rest}".strip()
+    return _without_check(bottleneck) if bottleneck.where == bottleneck.check else printable(bottleneck.text, 200)
 
 
-def brief(bottleneck: str) -> str:
+def brief(bottleneck: Bottleneck) -> str:
     """What decides, in a column: of a check of bytes the memory alone, "dram at 28 %"."""
-    first, _, rest = printable(bottleneck, 200).partition(" ")
-    return rest if rest and first in IN_BYTES else once(bottleneck)
+    return _without_check(bottleneck) if names_memory(bottleneck) else once(bottleneck)
+
+
+def names_memory(bottleneck: Bottleneck) -> bool:
+    """Whether the memory that the margin is of decides."""
+    return bottleneck.check in IN_BYTES and bool(bottleneck.where)
+
+
+def _without_check(bottleneck: Bottleneck) -> str:
+    return printable(bottleneck.text.removeprefix(f"{bottleneck.check} "), 200)
 
 
 def _name(result: Result) -> str:
-    return f"{result.check} {result.where}".strip()
+    """The check and where; what is named as its check, once."""
+    return result.where if result.where == result.check else f"{result.check} {result.where}".strip()
 
 
 def how(report: FitReport) -> str:

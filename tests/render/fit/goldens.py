@@ -17,7 +17,7 @@ from effaudit.audited import examine
 from effaudit.checks.subject import Limits
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.model import document, fit
+from effaudit.fit.model import document, fit, parts
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument
 from effaudit.fit.view import OnDevice, device_view, on_device
@@ -75,9 +75,9 @@ def _pipeline() -> FitDocument:
     found = [
         one
         for name, times in (("vww-int8", 3), ("kws-int8", 50))
-        for one in fit(f"sample:{name}", [device("board")], [FitAsked(limits=LIMITS)], times=times)
+        for one in parts(f"sample:{name}", [device("board")], [FitAsked(limits=LIMITS)], times=times)
     ]
-    return document(found, pipelines(found))
+    return document([part.report for part in found], pipelines(found))
 
 
 def _batches() -> FitDocument:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 from effaudit.audited import examine
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.model import document, fit
+from effaudit.fit.model import document, fit, parts
 from effaudit.fit.pipeline import pipelines
 from effaudit.fit.types import FitDocument
 from effaudit.fit.view import OnDevice, device_view, on_device
@@ -66,8 +66,9 @@ def documents() -> dict[str, FitDocument]:
     with TemporaryDirectory() as folder:
         path, device = _model(folder), _device(folder)
         one = fit(path, [device], [FitAsked()])
+        whole = pipelines(parts(path, [device], [FitAsked()]))
         two = fit(path, [device], [FitAsked(), FitAsked(quantize="int8")])
-        return {"one": document(one), "two": document(two), "pipeline": document(one, pipelines(one))}
+        return {"one": document(one), "two": document(two), "pipeline": document(one, whole)}
 
 
 @cache
