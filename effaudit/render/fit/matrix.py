@@ -48,9 +48,8 @@ def matrix(document: FitDocument, width: int) -> Iterator[str]:
 
 
 def _fitted(made: Table, width: int, deciding: Sequence[bool]) -> Iterator[str]:
-    """The table (`deciding`: of every row, whether the memory of its margin decides); where names and figures do not fit
-    a line, without margins of memories that decide nothing, else with the names on a line of their own above each
-    row."""
+    """The table; where names and figures do not fit a line, without margins of memories that decide nothing, else with
+    the names on a line of their own above each row. `deciding`: of every row, whether the memory of its margin does."""
     whole = _narrowest(made)
     if not _fits(whole, width) and {OF, "bottleneck"} <= set(_keys(made)):
         whole = _narrowest(_of_what_decides(made, deciding))

@@ -25,7 +25,12 @@ engines:
       int8: {dense_mac_per_cycle: 2}
       float32: {dense_mac_per_cycle: 1}
 memories:
-  - {name: flash, kind: flash, size_bytes: 2097152, read_bandwidth_byte_per_s: 1e8, holds: [weights, code]}
+  - name: flash
+    kind: flash
+    size_bytes: 2097152
+    read_bandwidth_byte_per_s: 1e8
+    read_energy_pj_per_byte: 12.5
+    holds: [weights, code]
   - name: sram
     kind: ram
     regions:

@@ -17,6 +17,7 @@ from effaudit.fit.types import BatchRow, SecondsReport
 from effaudit.render.fit import render
 from effaudit.tables.fit import LISTS, of_margin
 from effaudit.tables.table import Shown
+from effaudit.units import human_bytes
 
 from .goldens import made, printed
 
@@ -147,13 +148,13 @@ def test_names_of_devices_are_whole_at_any_width() -> None:
 def test_the_margin_is_of_the_memory_that_decides() -> None:
     for one in (*made("several").verdicts, *made("types").verdicts, *made("too-large").verdicts):
         margin, memory = of_margin(one)
-        assert one.bottleneck.split(" ")[1].rstrip(":") == memory
+        assert one.bottleneck.where == memory
         assert margin == next(row.margin_bytes for row in one.memory.rows if row.memory == memory)
 
 
 def test_the_margin_names_its_memory_where_none_decides() -> None:
     (report,) = made("limited").verdicts
-    assert report.bottleneck.startswith("energy")
+    assert report.bottleneck.check == "energy" and report.bottleneck.status == "fail"
     margin, memory = of_margin(report)
     assert margin == min(row.margin_bytes or 0 for row in report.memory.rows)
     text = "".join(render("text", document([report, *made("fits").verdicts]), Shown()))
@@ -168,7 +169,9 @@ def test_a_margin_without_room_for_its_memory_is_left_out() -> None:
     assert " of " in wide.splitlines()[2] and " of " not in small.splitlines()[2]
     row = next(line for line in small.splitlines() if line.startswith("y"))
     assert row.split()[-3:] == ["-", "125", "ms"]
-    assert "403.3 KiB" in next(line for line in small.splitlines() if line.startswith("x"))
+    left, memory = of_margin(other)
+    assert left is not None and memory == other.bottleneck.where
+    assert human_bytes(left) in next(line for line in small.splitlines() if line.startswith("x"))
 
 
 def test_weights_are_a_column_where_types_are_compared() -> None:
@@ -193,6 +196,23 @@ def test_batches_of_several_devices_follow_the_matrix() -> None:
         text = "".join(render(form, document(reports), Shown()))
         assert text.count("launches") == len(reports) == 4
         assert "at the peaks bytes take longer than operations at every batch up to 65,536" in text
+
+
+def test_what_decides_is_one_of_the_findings() -> None:
+    for name in ("fits", "too-large", "limited", "silent", "several", "types"):
+        for one in made(name).verdicts:
+            named = one.bottleneck
+            found = [
+                r for r in one.findings if (r.check, r.where, r.status) == (named.check, named.where, named.status)
+            ]
+            assert len(found) == 1
+            assert named.text.startswith(f"{named.check} {named.where}".strip())
+            limit, (low, high) = found[0].limit, found[0].bounds
+            end = {"fail": low, "pass": high}.get(named.status)
+            assert named.share == (None if limit is None or end is None else pytest.approx(end / limit))
+    (document,) = json.loads(printed("fits", "json"))["verdicts"]
+    assert document["bottleneck"] == msgspec.to_builtins(made("fits").verdicts[0].bottleneck)
+    assert [row["bottleneck"] for row in table("several")] == [one.bottleneck.text for one in made("several").verdicts]
 
 
 def test_the_energy_list_has_every_basis_and_its_parts() -> None:

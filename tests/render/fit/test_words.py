@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from effaudit.checks.types import Result
-from effaudit.fit.types import Knob, MemoryRow, PlacementReport, SecondsReport
+from effaudit.fit.judge import bottleneck
+from effaudit.fit.types import Bottleneck, Knob, MemoryRow, PlacementReport, SecondsReport
 from effaudit.render.fit.around import around, duration
 from effaudit.render.fit.around import cost as of_cost
 from effaudit.render.fit.knobs import verdict
@@ -113,7 +114,7 @@ def test_an_energy_that_is_not_known_says_why() -> None:
 def test_what_is_not_known_says_how_to_settle_it() -> None:
     report = made("silent").verdicts[0]
     said, command = settle(report)
-    assert said.startswith("state size_bytes (dram), code_bytes, state_bytes")
+    assert said.startswith("state size_bytes (dram), state_bytes, code_bytes")
     assert command == "effaudit devices new my-board --from acme-silent"
     of_a_file = msgspec.structs.replace(report, options=("--device", "./own.yaml"))
     assert settle(of_a_file)[0].endswith("in ./own.yaml")
@@ -150,16 +151,23 @@ def test_a_knob_says_what_it_mends(fits: bool, held: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bottleneck", "said"),
+    ("check", "where", "rest", "said"),
     [
-        ("flash itcm at 83 %", "itcm at 83 %"),
-        ("context dram at 30 %", "dram at 30 %"),
-        ("ram sram", "sram"),
-        ("latency cpu at 9 %", "latency cpu at 9 %"),
+        ("flash", "itcm", " at 83 %", "itcm at 83 %"),
+        ("context", "dram", " at 30 %", "dram at 30 %"),
+        ("ram", "sram", "", "sram"),
+        ("ram", "ram", ": not known", "ram: not known"),
+        ("ram", "a at b", " at 9 %", "a at b at 9 %"),
+        ("latency", "cpu", " at 9 %", "latency cpu at 9 %"),
     ],
 )
-def test_what_decides_in_a_column(bottleneck: str, said: str) -> None:
-    assert brief(bottleneck) == said
+def test_what_decides_in_a_column(check: str, where: str, rest: str, said: str) -> None:
+    assert brief(Bottleneck(check, where, "pass", None, f"{check} {where}{rest}")) == said
+
+
+def test_where_nothing_decides() -> None:
+    nothing = bottleneck([])
+    assert brief(nothing) == once(nothing) == "nothing is held against a limit"
 
 
 def test_signed() -> None:
@@ -203,11 +211,15 @@ def test_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bottleneck", "said"),
-    [("flash flash at 31 %", "flash at 31 %"), ("ram sram", "ram sram"), ("ram ram: not known", "ram: not known")],
+    ("check", "where", "rest", "said"),
+    [
+        ("flash", "flash", " at 31 %", "flash at 31 %"),
+        ("ram", "sram", "", "ram sram"),
+        ("ram", "ram", ": not known", "ram: not known"),
+    ],
 )
-def test_a_memory_named_as_its_check_is_named_once(bottleneck: str, said: str) -> None:
-    assert once(bottleneck) == said
+def test_a_memory_named_as_its_check_is_named_once(check: str, where: str, rest: str, said: str) -> None:
+    assert once(Bottleneck(check, where, "pass", None, f"{check} {where}{rest}")) == said
 
 
 @pytest.mark.parametrize(
@@ -216,7 +228,7 @@ def test_a_memory_named_as_its_check_is_named_once(bottleneck: str, said: str) -
         ("fits", "ram sram at 22 % of its limit"),
         ("too-large", "ram sram needs 9.365 .. 9.520 MiB, has 516.0 KiB"),
         ("limited", "energy 26.8 .. 52.6 mJ <= 5.00 mJ: fails"),
-        ("silent", "its size is not known: code of the runtime and state of the runtime not bounded"),
+        ("silent", "its size is not known: state of the runtime and code of the runtime not bounded"),
     ],
 )
 def test_what_decides_comes_with_its_numbers(name: str, said: str) -> None:
