@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from effaudit.checks.subject import Subject
-from effaudit.checks.types import Result, at_most
-from effaudit.device.contiguous import total_size
+from effaudit.checks.types import Result, Status
 from effaudit.device.types import Memory
-from effaudit.estimate.memories import Share, bandwidth
+from effaudit.estimate.memories import Share, largest_bandwidth, least_from, processor_caches
 from effaudit.quantity import Quantity, add
 from effaudit.serving.ceilings import cache_shares
 
@@ -19,17 +18,25 @@ def check(subject: Subject) -> Iterator[Result]:
     less what a cache of the processor may keep; at the most, everything that kernels read and write."""
     rate = _rate(subject)
     for memory, low, high in _moved(subject):
-        speed = bandwidth(memory)
+        speed = largest_bandwidth(memory)
         if rate is None or speed is None:
             message = f"the profile knows no bandwidth of {memory.name}" if rate is not None else "no limit is set"
             yield Result("bandwidth", "skipped", None, (None, None), speed, "bytes/s", memory.name, message)
             continue
         need = (low * rate, None if high is None else high * rate)
-        status = at_most(need[0], need[1], speed)
+        status = _status(memory, need, speed)
         most = f"{low:,}" if low == high else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
         message = f"{most} bytes a run, {rate:g} runs a second"
         value = need[0] if need[0] == need[1] else None
         yield Result("bandwidth", status, value, need, speed, "bytes/s", memory.name, message)
+
+
+def _status(memory: Memory, need: tuple[float, float | None], speed: float) -> Status:
+    """At the least against the largest bandwidth there may be, at the most against the smallest."""
+    if need[0] > speed:
+        return "fail"
+    least = memory.read_bandwidth_byte_per_s
+    return "pass" if need[1] is not None and least is not None and need[1] <= least.least else "unknown"
 
 
 def _rate(subject: Subject) -> float | None:
@@ -56,19 +63,19 @@ def _moved(subject: Subject) -> list[tuple[Memory, int, int | None]]:
 
 def _least(subject: Subject) -> Mapping[str, int]:
     """Memory -> the bytes that come from it once a run, however the graph is executed."""
-    read = sum(kernel.weight_bytes.low for kernel in subject.kernels)
-    weights, cache, held = min(read, subject.where.weight_bytes), 0, 0
+    where, cache, held = subject.where, 0, 0
     phase = None if subject.serving is None else subject.serving.decode or subject.serving.prefill
+    read = where.unique_bytes or 0
     if phase is not None and subject.serving is not None:
-        weights, cache = phase.ceiling.weight_bytes, phase.ceiling.cache_bytes
+        read, cache = phase.ceiling.weight_bytes, phase.ceiling.cache_bytes
         held = subject.serving.memory.cache.low + subject.serving.memory.cross.low
     found: dict[str, int] = {}
-    places: list[tuple[int, tuple[Share, ...]]] = [(weights, subject.where.weights)]
-    places += [(cache, cache_shares(subject.device, held))] if cache else []
-    for size, shares in places:
+    places: list[tuple[int, int, Iterable[Share]]] = [(read, where.weight_bytes, where.weights)]
+    places += [(cache, held, cache_shares(subject.device, held))] if cache else []
+    for size, total, shares in places:
         for share in shares:
-            found[share.memory.name] = found.get(share.memory.name, 0) + round(size * share.fraction)
-    kept = sum(total_size(memory) or 0 for memory in subject.device.memories if memory.kind == "cache")
+            found[share.memory.name] = found.get(share.memory.name, 0) + least_from(share, size, total)
+    kept = processor_caches(subject.device)
     return {name: max(size - kept, 0) for name, size in found.items()}
 
 

@@ -32,14 +32,16 @@ def dense_flop_per_s(engine: Engine, dtype: str) -> float | None:
 
 def largest_flop_per_s(engine: Engine, dtype: str) -> float | None:
     """As `dense_flop_per_s`, at the upper ends of all ranges, and of the types that products of such elements may be
-    computed in: of float32 also tfloat32 (cuBLAS may, https://docs.nvidia.com/cuda/cublas/#cublasmath-t)."""
+    computed in: of float32 also tfloat32 (https://docs.nvidia.com/cuda/cublas/#cublasmath-t)."""
     found = [_most(engine, peak) for name in (dtype, *FASTER.get(dtype, ())) if (peak := peak_of(engine, name))]
     return max((speed for speed in found if speed), default=None)
 
 
 def _most(engine: Engine, peak: Peak) -> float | None:
     stated = [fact.most for fact in (peak.dense_flop_per_s, peak.dense_op_per_s) if fact is not None]
-    per_cycle, clock, count = (None if f is None else f.most for f in (peak.dense_mac_per_cycle, engine.clock_hz, engine.cores))
+    per_cycle, clock, count = (
+        None if f is None else f.most for f in (peak.dense_mac_per_cycle, engine.clock_hz, engine.cores)
+    )
     if per_cycle is not None and clock is not None:
         stated.append(FLOPS_PER_MAC * per_cycle * (1 if count is None else count) * clock)
     return max((float(speed) for speed in stated if speed is not None), default=None)

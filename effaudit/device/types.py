@@ -156,7 +156,8 @@ class DeviceRuntime(Strict, frozen=True):
     names the set of operators that `engine` takes; the others run on `fallback` (an engine; "" where there is none and
     an operator that is not taken cannot run). `code_bytes` is the code of the runtime and its kernels, `state_bytes`
     what it keeps in RAM beyond what `rules` count; `table_bytes_per_node` and `table_bytes_per_tensor` are what it
-    stores in flash beside the weights. `transfer_*`: moving tensors between `engine` and `fallback`.
+    stores in flash beside the weights, where null says that `code_bytes` was measured with them in it. `transfer_*`:
+    moving tensors between `engine` and `fallback`.
     `computes` names the element types that the engine computes in another one (float32: float16).
     """
 

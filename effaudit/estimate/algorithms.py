@@ -37,6 +37,10 @@ def saving_of(graph: Graph, node: Node, kind: str) -> float:
         return _inside(node)
     if kind not in _KINDS:
         return 1.0
+    return _of(graph, node)
+
+
+def _of(graph: Graph, node: Node) -> float:
     steps = _sizes(node.attrs.get("strides", ()))
     window = _window(graph, node)
     if steps is None or window is None:
@@ -60,14 +64,13 @@ def _sizes(found: object) -> tuple[int, ...] | None:
 
 
 def _inside(node: Node) -> float:
-    """Without end where a body holds a convolution: bodies are priced as a whole."""
-    left, seen = list(node.bodies.values()), set()
+    """The largest factor of all convolutions in bodies, which are priced as a whole."""
+    left, seen, most = list(node.bodies.values()), set(), 1.0
     while left:
         body = left.pop()
         if id(body) in seen:
             continue
         seen.add(id(body))
-        if any("Conv" in inner.op for inner in body.nodes):
-            return inf
+        most = max((most, *(_of(body, inner) for inner in body.nodes if "Conv" in inner.op)))
         left.extend(chain.from_iterable(inner.bodies.values() for inner in body.nodes))
-    return 1.0
+    return most

@@ -7,7 +7,7 @@ If what every branch reads, and what its cheapest branch reads beside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -17,9 +17,10 @@ from effaudit.dataflow import Flow, flow
 from effaudit.device.dtypes import BITS
 from effaudit.dims import Dim
 from effaudit.errors import Undecided
-from effaudit.graph import Encoding, Graph, Node
+from effaudit.graph import Constant, Encoding, Graph, Node
 from effaudit.quantity import between
 from effaudit.table import CostTable, Row, price
+from effaudit.weights import BUFFER, PARAM, Weights
 
 AS_STORED: Final[Mapping[str, str]] = {}
 MAX_NODES: Final = 2_000_000  # of all bodies together; of those past it nothing is counted
@@ -57,24 +58,27 @@ def unique_reads(
     known: Flow | None = None,
     table: CostTable | None = None,
     computes: Mapping[str, str] = AS_STORED,
+    only: Weights | None = None,
 ) -> int:
     """The bytes for a lowered graph with inferred shapes; `known` and `table` are its data flow and prices where the
-    caller has them. Constants of an element type in `computes` are as wide as the type it names."""
+    caller has them. Constants of an element type in `computes` are as wide as the type it names. Where `only` is given,
+    no constants count but its parameters and buffers."""
     known = known or flow(graph)
-    return _Reader(computes).graph(graph, known, table or price(graph, known)).least()
+    counted = None if only is None else frozenset(id(t.constant) for t in only.of(PARAM, BUFFER))
+    return _Reader(computes, counted).graph(graph, known, table or price(graph, known)).least()
 
 
 class _Reader:
     """Walks every body once for each set of its inputs that vary."""
 
-    def __init__(self, computes: Mapping[str, str]) -> None:
-        self.computes = computes
+    def __init__(self, computes: Mapping[str, str], counted: frozenset[int] | None) -> None:
+        self.computes, self.counted = computes, counted
         self.bodies: dict[tuple[int, frozenset[str]], _Found] = {}
         self.left = MAX_NODES
         self.nothing = _Found({}, [])
 
     def graph(self, graph: Graph, known: Flow, table: CostTable) -> _Found:
-        found, keys = _Found({}, []), _Keys(graph, known, self.computes)
+        found, keys = _Found({}, []), _Keys(graph, known, self.computes, self.counted)
         called: set[int] = set()
         for i, (node, row) in enumerate(zip(graph.nodes, table.rows, strict=True)):
             if not row.live or known.varying.isdisjoint(node.outputs):
@@ -122,20 +126,21 @@ class _Reader:
 class _Keys:
     """The constants of a graph, and in a body the tensors from outside that may be some."""
 
-    def __init__(self, graph: Graph, known: Flow, computes: Mapping[str, str]) -> None:
-        self.graph, self.known, self.computes = graph, known, computes
+    def __init__(self, graph: Graph, known: Flow, computes: Mapping[str, str], counted: frozenset[int] | None) -> None:
+        self.graph, self.known, self.computes, self.counted = graph, known, computes, counted
         self.outer = frozenset((*graph.inputs, *graph.captured))
+        self.constants = {**graph.constants, **dict(_written(graph))}
 
     def of(self, name: str) -> Key | None:
-        """The key of a tensor; None of one that is no constant."""
-        constant = self.graph.constants.get(name)
+        """The key of a tensor; None of one that is no constant that counts."""
+        constant = self.constants.get(name)
         if constant is not None:
-            return id(constant)
+            return id(constant) if self.counted is None or id(constant) in self.counted else None
         return name if name in self.outer and name not in self.known.varying else None
 
     def size(self, name: str) -> int | None:
         """Bytes as computed; None where they are not known."""
-        constant = self.graph.constants.get(name)
+        constant = self.constants.get(name)
         if constant is not None:
             return self._wide(constant.nbytes, constant.encoding)
         raw = self.raw(name)
@@ -152,6 +157,14 @@ class _Keys:
     def _wide(self, size: int, encoding: Encoding) -> int:
         before, after = encoding.bits, BITS.get(self.computes.get(encoding.dtype, ""), 0)
         return size * after // before if before and after and after < before else size
+
+
+def _written(graph: Graph) -> Iterator[tuple[str, Constant]]:
+    """The constants that stay nodes, as in the bodies of functions."""
+    for node in graph.nodes:
+        value = node.attrs.get("value") if node.op == "Constant" else None
+        if isinstance(value, Constant) and node.outputs:
+            yield node.outputs[0], value
 
 
 def _node(node: Node, row: Row, read: Iterable[str], keys: _Keys, found: _Found) -> None:
@@ -239,7 +252,8 @@ def _outside(inside: _Found, handed: Mapping[str, str], keys: _Keys, *, again: b
         outer = None if again and isinstance(key, int) else key_of(key)
         if outer is not None:
             found.certain[outer] = size
-    for touched, size in () if again else inside.parts:
+    for touched, part in () if again else inside.parts:
+        size = part
         kept: dict[Key, int] = {}
         for key, whole in touched.items():
             outer = key_of(key)

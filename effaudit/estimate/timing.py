@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from effaudit.device.peaks import FLOPS_PER_MAC, dense_flop_per_s
 from effaudit.device.types import Engine, Fact, Memory, Performance
 from effaudit.estimate.memories import bandwidth
 from effaudit.estimate.rates import Speed, at, engine_of, known, mac_per_s, op_per_s, padding, rate_of, value
@@ -48,12 +47,6 @@ def _limiter(compute: float, memory: float | None, overhead: float) -> Limiter:
     if not compute and not memory:
         return "absorbed"
     return "memory" if memory is not None and memory > compute else "compute"
-
-
-def at_peak(kernel: Kernel, engine: Engine) -> float | None:
-    """Seconds of the multiply-accumulates at the dense peak; None where the profile states none."""
-    peak = dense_flop_per_s(engine, kernel.dtype)
-    return None if not peak else FLOPS_PER_MAC * kernel.macs.low / peak
 
 
 def _compute(kernel: Kernel, engine: Engine, entry: Performance, speed: Speed) -> float | None:

@@ -9,6 +9,7 @@ from typing import Final
 from effaudit.dataflow import Flow, flow
 from effaudit.device.types import OpClass
 from effaudit.errors import Undecided
+from effaudit.estimate.algorithms import saving_of
 from effaudit.estimate.types import Kernel
 from effaudit.graph import Graph, Node, Value
 from effaudit.ops._registry import rules_for
@@ -83,6 +84,7 @@ def _kernel(graph: Graph, index: int, node: Node, row: Row, read: tuple[str, ...
         outputs=add(_elements(graph.values.get(name)) for name in node.outputs if name),
         channels=_channels(graph, node, row.kind),
         why=row.why,
+        saving=saving_of(graph, node, row.kind),
     )
 
 

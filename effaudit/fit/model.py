@@ -78,7 +78,7 @@ def _fit(raw: Graph, device: Device, asked: FitAsked, given: Given, times: int) 
     if asked.sequences.wanted:
         serving, audited = serving_of(raw, given, device, runtime_of(device, asked.runtime), asked)
         filled: frozenset[str] = frozenset()
-        subject = with_serving(subject_of(audited, device, asked), serving, asked.around)
+        subject = with_serving(subject_of(audited, device, asked), serving, asked)
     else:
         audited, filled = deployed(raw, given, device, asked.batches[0] if asked.batches else None)
         subject = subject_of(audited, device, asked)

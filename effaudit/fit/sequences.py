@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -12,9 +11,9 @@ from effaudit.audited import Audited, examined
 from effaudit.checks.subject import Subject
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
-from effaudit.energy.types import Circumstances
-from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, place_named
+from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, of_fact
 from effaudit.fit.asked import FitAsked
+from effaudit.fit.subject import reserved
 from effaudit.graph import Graph
 from effaudit.load import Given
 from effaudit.serving.roles import given_for
@@ -23,7 +22,7 @@ from effaudit.serving.types import Roles, Serving, ServingAsked, Use
 
 CACHE: Final = "key/value cache"
 ACTIVATIONS: Final = "activations"
-RESERVED: Final = "reserved"
+PROFILE: Final = "the profile"
 
 
 def serving_of(
@@ -34,9 +33,9 @@ def serving_of(
     Raises UsageError where the model holds no attention, or its dims have no clear role.
     """
     wanted = asked.sequences
-    reserve: dict[str, int | Fraction] = {
-        place_named(device, name)[0].name: size for name, size in asked.reserve.items()
-    }
+    reserve: dict[str, int] = {}
+    for memory, item in reserved(device, asked.reserve):
+        reserve[memory] = reserve.get(memory, 0) + item.bytes.low
     found = served(
         examined(raw, given),
         ServingAsked(
@@ -60,12 +59,14 @@ def serving_of(
     return found, examined(raw, given_for(roles, given, phase.batch, phase.new, phase.past))
 
 
-def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> Subject:
+def with_serving(subject: Subject, serving: Serving, asked: FitAsked) -> Subject:
     """The subject as it is served: its time and energy are those of the step, with the whole cache read."""
     phase = serving.decode or serving.prefill
     serving = msgspec.structs.replace(serving, notes=(*serving.notes, *_elsewhere(subject)))
     origins = {dim: row.origin for row in serving.roles for dim in row.dims if row.origin}
-    subject = msgspec.structs.replace(subject, serving=serving, origins=origins, demands=_demands(subject, serving))
+    subject = msgspec.structs.replace(
+        subject, serving=serving, origins=origins, demands=_demands(subject, serving, asked)
+    )
     if phase is None:
         return subject
     where = subject.where
@@ -73,28 +74,32 @@ def with_serving(subject: Subject, serving: Serving, around: Circumstances) -> S
     total = subject.latency.total if where.elsewhere else phase.latency
     timed = msgspec.structs.replace(subject.latency, total=total)
     tokens = phase.batch * phase.new
-    joules = energy(subject.device, subject.kernels, total, where.weights, where.activations, around, tokens)
+    joules = energy(subject.device, subject.kernels, total, where.weights, where.activations, asked.around, tokens)
     return msgspec.structs.replace(subject, latency=timed, energy=joules, inferences=tokens)
 
 
-def _demands(subject: Subject, serving: Serving) -> tuple[Demand, ...]:
+def _demands(subject: Subject, serving: Serving, asked: FitAsked) -> tuple[Demand, ...]:
     """What lies in each memory while the model is served: the cache once, and the larger arena of both phases."""
     memories = {memory.name: memory for memory in subject.device.memories}
-    return tuple(Demand(memories[use.memory], tuple(_items(use))) for use in serving.memory.uses)
+    kept = [
+        (one.memory, Item(one.what, of_fact(one.size_bytes), "anywhere", PROFILE)) for one in subject.device.reserved
+    ]
+    kept += reserved(subject.device, asked.reserve)
+    return tuple(Demand(memories[use.memory], tuple(_items(use, kept))) for use in serving.memory.uses)
 
 
-def _items(use: Use) -> Iterator[Item]:
+def _items(use: Use, kept: Iterable[tuple[str, Item]]) -> Iterator[Item]:
     parts = (
         (WEIGHTS, use.weights),
         (CACHE, use.cache),
         (ACTIVATIONS, use.activations),
         (STATE, use.runtime),
         (CODE, use.code),
-        (RESERVED, use.reserved),
     )
     for what, size in parts:
         if size.high != 0:
             yield Item(what, size, "piece" if what == ACTIVATIONS else "anywhere")
+    yield from (item for memory, item in kept if memory == use.memory)
 
 
 def _elsewhere(subject: Subject) -> Iterator[str]:

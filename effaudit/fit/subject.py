@@ -21,6 +21,7 @@ from effaudit.errors import UsageError
 from effaudit.estimate.demand import ARENA, STORED, Demand, Item, demands, place_named, with_arena
 from effaudit.estimate.latency import Setting, latency
 from effaudit.estimate.memories import Share
+from effaudit.estimate.reading import unique_reads
 from effaudit.estimate.types import Kernel, Latency, Seconds
 from effaudit.estimate.work import kernels
 from effaudit.fit.asked import FitAsked
@@ -36,7 +37,8 @@ from effaudit.quantity import Quantity
 from effaudit.support import SupportSet, judging, partition
 from effaudit.support import find as find_operators
 from effaudit.support.partition import Placement
-from effaudit.weights import QUANTIZATION
+from effaudit.table import price
+from effaudit.weights import QUANTIZATION, classify
 
 BATCHED: Final = (2, 4, 5)  # ranks of rows, images and volumes; of three, time may come first
 
@@ -65,12 +67,16 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     runtime = runtime_of(device, asked.runtime)
     made = planned(audited.graph, _memory_asked(runtime, asked))
     patch = patched(audited, made)
-    work = repeated(kernels(made.graph, made.flow), patch)
+    table = price(made.graph, made.flow)
+    work = repeated(kernels(made.graph, made.flow, table), patch)
     placed, placement = placement_of(audited, made, runtime)
     elsewhere = _elsewhere(work, placed, placement, runtime)
     scales = 0 if asked.quantize else audited.weights.bytes_of(QUANTIZATION)
     wanted = _demands(device, runtime, made, asked, scales, patch)
     where = _setting(device, runtime, wanted, elsewhere, placement)
+    weights = classify(made.graph, made.flow)
+    read = unique_reads(made.graph, made.flow, table, runtime.computes, weights)
+    where = msgspec.structs.replace(where, unique_bytes=read)
     timed = latency(work, where)
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(

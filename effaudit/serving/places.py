@@ -7,14 +7,12 @@ cache of the processor holds copies, and nothing that would not fit without it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from effaudit.device.contiguous import total_size
 from effaudit.device.types import Device, Holds, Memory
-from effaudit.errors import UsageError
 from effaudit.estimate.demand import of_fact
 from effaudit.estimate.memories import holding
 from effaudit.quantity import Quantity, add
@@ -63,43 +61,20 @@ class Placed(msgspec.Struct, frozen=True):
     homeless: str = ""
 
 
-def reserved(device: Device, asked: Mapping[str, int | Fraction]) -> dict[str, Quantity]:
-    """Bytes of every memory that the model cannot have: those of the profile, and those asked for by name or kind.
-
-    Raises UsageError for a memory that the device does not have, or a fraction of one whose size is not known.
-    """
+def reserved(device: Device, asked: Mapping[str, int]) -> dict[str, Quantity]:
+    """Bytes of every memory that the model cannot have: those of the profile, and those asked for by its name."""
     found: dict[str, list[Quantity]] = {memory.name: [] for memory in device.memories}
     for one in device.reserved:
         if one.memory in found:
             found[one.memory].append(_named(of_fact(one.size_bytes), f"{one.what} in {one.memory}"))
     for name, size in asked.items():
-        memory = _memory(device, name)
-        if isinstance(size, int):
-            found[memory.name].append(Quantity(size, size))
-            continue
-        whole = total_size(memory)
-        if whole is None:
-            raise UsageError(f"--reserve {name}: the size of {memory.name} is not known; give bytes")
-        kept = -(-whole * size.numerator // size.denominator)
-        found[memory.name].append(Quantity(kept, kept))
+        found[name].append(Quantity(size, size))
     return {name: add(sizes) for name, sizes in found.items()}
 
 
 def _named(size: Quantity, what: str) -> Quantity:
     """With a reason that says what it is."""
     return size if size.value is not None else Quantity(size.low, size.high, f"{what}: {size.why}")
-
-
-def _memory(device: Device, name: str) -> Memory:
-    wanted = name.strip().lower()
-    for memory in device.memories:
-        if memory.name.lower() == wanted:
-            return memory
-    kinds = [memory for memory in device.memories if memory.kind == wanted]
-    if len(kinds) == 1:
-        return kinds[0]
-    names = ", ".join(memory.name for memory in device.memories) or "none"
-    raise UsageError(f"--reserve {name}: {device.name} has no one memory of that name; it has: {names}")
 
 
 def place(device: Device, parts: Parts, kept: Reserved, side: Side) -> Placed | None:

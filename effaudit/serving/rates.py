@@ -11,10 +11,10 @@ def rate(tokens: int, time: Seconds) -> Rate:
     return Rate(_per(tokens, time.value), _per(tokens, time.high), _per(tokens, time.low), time.basis)
 
 
-def bounded(time: Seconds, ceiling: Ceiling) -> Seconds:
-    """An estimate that begins at the ceiling: nothing is faster, and that nothing comes nearer to it is not known, as
-    the copies of a graph as it is written need not be made."""
-    least = ceiling.compute_s if ceiling.held else ceiling.seconds
+def bounded(time: Seconds, least: float | None) -> Seconds:
+    """An estimate that begins at the ceiling, less what caches of the processor may keep (`least` seconds): nothing is
+    faster, and that nothing comes nearer to it is not known, as the copies of a graph as it is written need not be
+    made."""
     if least is None:
         return time
     value = None if time.value is None else max(time.value, least)

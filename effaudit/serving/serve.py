@@ -13,7 +13,7 @@ from effaudit.lower.as_if import as_if
 from effaudit.quantity import Quantity
 from effaudit.serving.asking import Sizes, asked_sizes, with_origins
 from effaudit.serving.cache import cache_names
-from effaudit.serving.needs import Needs, Shape, fits, longest, memory, needs, widest
+from effaudit.serving.needs import Shape, fits, longest, memory, needs, widest
 from effaudit.serving.observed import observed
 from effaudit.serving.places import Reserved, reserved
 from effaudit.serving.positions import positions
@@ -80,14 +80,14 @@ def served(audited: Audited, asked: ServingAsked, device: Device, runtime: Devic
         mha_ratio=cache.mha_ratio,
         positions=None if table is None else table.rows,
         memory=memory(sized, need, sized.token, apart, kept),
-        prefill=None if prefill is None else _phase(sized, prefill, need),
-        decode=None if decode is None else _phase(sized, decode, need),
+        prefill=None if prefill is None else _phase(sized, prefill),
+        decode=None if decode is None else _phase(sized, decode),
         why_no_prefill=sizes.why_no_prefill,
         why_no_decode=sizes.why_no_decode,
         longest_context=long,
         largest_batch=wide,
         contexts=tuple(_contexts(sized, sizes, kept)),
-        batches=tuple(_batches(sized, sizes, need, wide)),
+        batches=tuple(_batches(sized, sizes, wide)),
         compute_bound_batch=compute_from,
         compute_bound_why=why,
         notes=tuple(_notes(sized, sizes, asked, found, apart, (decode, prefill))),
@@ -114,10 +114,10 @@ def _counted(cache: KVCache) -> tuple[KVLayer, ...]:
     return tuple(layer for layer in cache.layers if layer.cached) or cache.layers
 
 
-def _phase(sized: Sized, run: Run, need: Needs) -> Phase:
-    found = sized.latency(run, need.activations.high or need.activations.low)
+def _phase(sized: Sized, run: Run) -> Phase:
+    found = sized.latency(run)
     ceiling, tokens = sized.ceiling(run), run.batch * run.new
-    time = bounded(found.total, ceiling)
+    time = bounded(found.total, sized.least(run))
     macs = [kernel.macs for kernel in sized.kernels(run)]
     high = None if any(m.high is None for m in macs) else sum(m.high or 0 for m in macs)
     return Phase(
@@ -149,13 +149,13 @@ def _contexts(sized: Sized, sizes: Sizes, kept: Reserved) -> Iterator[ContextRow
         run = sizes.shape.decode(sized, sizes.batch, context) or sizes.shape.prefill(sized, sizes.batch, context)
         if run is None:
             continue
-        step = _phase(sized, run, need)
+        step = _phase(sized, run)
         yield ContextRow(
             context, need.total, fits(sized, need, kept), step.tokens_per_s, step.ceiling_tokens_per_s, step.bound
         )
 
 
-def _batches(sized: Sized, sizes: Sizes, need: Needs, wide: Longest) -> Iterator[BatchRow]:
+def _batches(sized: Sized, sizes: Sizes, wide: Longest) -> Iterator[BatchRow]:
     """Some batches and the one asked for."""
     if sizes.fixed_batch:
         return
@@ -165,7 +165,7 @@ def _batches(sized: Sized, sizes: Sizes, need: Needs, wide: Longest) -> Iterator
         run = sizes.shape.decode(sized, batch, sizes.context) or sizes.shape.prefill(sized, batch, sizes.context)
         if run is None:
             continue
-        step = _phase(sized, run, need)
+        step = _phase(sized, run)
         yield BatchRow(
             batch,
             _within(batch, wide),

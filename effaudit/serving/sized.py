@@ -4,16 +4,19 @@ cache. What was worked out once is kept."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Final
 
 import msgspec
 
 from effaudit.audited import Audited
 from effaudit.dataflow import Flow, flow
+from effaudit.device.dtypes import BITS
 from effaudit.device.types import Device, DeviceRuntime, Fact
 from effaudit.estimate.demand import of_fact
 from effaudit.estimate.latency import latency, setting
 from effaudit.estimate.memories import placed
+from effaudit.estimate.reading import unique_reads
 from effaudit.estimate.types import Kernel, Latency
 from effaudit.estimate.work import kernels
 from effaudit.graph import Constant, Graph, Node
@@ -29,7 +32,14 @@ from effaudit.plan.verify import verify
 from effaudit.quantity import Quantity, add
 from effaudit.runtimes import Runtime, find
 from effaudit.serving.cache import cache_bytes, cache_names, cross_bytes, token_bytes
-from effaudit.serving.ceilings import cache_shares, ceiling, compute_bound_from, macs_by_type, processor_cache, reading
+from effaudit.serving.ceilings import (
+    cache_shares,
+    ceiling,
+    compute_bound_from,
+    computing,
+    least_seconds,
+    processor_cache,
+)
 from effaudit.serving.roles import given_for, is_valid
 from effaudit.serving.types import Ceiling, Roles, ServingAsked
 from effaudit.table import price
@@ -86,10 +96,12 @@ class Sized:
         self.device, self.runtime, self.bits = device, runtime, bits
         self.rules: Runtime = find(runtime.rules)
         self.names = cache_names(cache)
+        self._where = setting(device, runtime, 0, 0)
         self._runs: dict[tuple[int, int, int], Run] = {}
         self._kernels: dict[tuple[int, int, int], tuple[Kernel, ...]] = {}
         self._arenas: dict[tuple[int, int, int], Quantity] = {}
         self._latencies: dict[tuple[int, int, int], Latency] = {}
+        self._reads: dict[tuple[int, int, int], int] = {}
         self._constants: Constants | None = None
         self._nodes = 0
 
@@ -114,11 +126,19 @@ class Sized:
         return Run(batch, new, past, lowered, flow(lowered), is_valid(numeric), left)
 
     def kernels(self, run: Run) -> tuple[Kernel, ...]:
-        """What the run executes."""
+        """What the run executes, in the element types that the engine computes in."""
         key = (run.batch, run.new, run.past)
         if key not in self._kernels:
-            self._kernels[key] = kernels(run.graph, run.flow, price(run.graph, run.flow))
+            table = price(run.graph, run.flow)
+            found = kernels(run.graph, run.flow, table)
+            self._kernels[key] = tuple(self._where.computed(kernel) for kernel in found)
+            self._reads[key] = unique_reads(run.graph, run.flow, table, self.runtime.computes)
         return self._kernels[key]
+
+    def weights_read(self, run: Run) -> int:
+        """Bytes of constants that a run reads at least."""
+        self.kernels(run)
+        return self._reads[run.batch, run.new, run.past]
 
     def constants(self, run: Run) -> Constants:
         """What the runtime holds; the same at every size."""
@@ -224,24 +244,36 @@ class Sized:
         grown = Quantity(held.low + size, None if held.high is None else held.high + size, held.why)
         return msgspec.structs.replace(kernel, read_bytes=rest, weight_bytes=grown)
 
-    def latency(self, run: Run, arena: int) -> Latency:
-        """The estimate of a run; `arena` says in which memory its activations lie."""
+    def latency(self, run: Run) -> Latency:
+        """The estimate of a run; its arena says in which memory its activations lie."""
         key = (run.batch, run.new, run.past)
         if key not in self._latencies:
-            where = setting(self.device, self.runtime, self.constants(run).total, arena)
+            arena, read = self.activations(run), self.weights_read(run)
+            size = arena.low if arena.high is None else arena.high
+            where = setting(self.device, self.runtime, self.constants(run).total, size, unique_bytes=read)
             self._latencies[key] = latency(self.moving(run), where)
         return self._latencies[key]
 
     def cache_read(self, batch: int, context: int) -> int:
-        """Bytes of keys, values and states that one run goes through at least."""
-        return self.cache_of(batch, context).low + self.cross_of(batch).low
+        """Bytes of keys, values and states that one run goes through at least, as wide as they are computed in."""
+        size = self.cache_of(batch, context).low + self.cross_of(batch).low
+        return size if self.bits is not None else size * self._narrow.numerator // self._narrow.denominator
+
+    @property
+    def _narrow(self) -> Fraction:
+        """By how much narrower the elements of the cache are computed in than stored in the file."""
+        found = () if self.cache is None else (*self.cache.layers, *self.cache.cross)
+        types = {tensor.dtype for layer in found for tensor in layer.tensors}
+        pairs = [(BITS.get(self.runtime.computes.get(dtype, dtype), 0), BITS.get(dtype, 0)) for dtype in types]
+        return min((Fraction(after, before) for after, before in pairs if 0 < after < before), default=Fraction(1))
 
     def ceiling(self, run: Run) -> Ceiling:
         """The least time of a run on the device."""
-        macs, weights = macs_by_type(self.kernels(run)), reading(run.graph, self.kernels(run)).at()
+        weights = self.weights_read(run)
         cache = self.cache_read(run.batch, run.past + run.new)
         held = self.constants(run).total, cache
-        found = ceiling(self.device, self.runtime.engine, macs, weights, cache, held)
+        computed = computing(self.device, self.runtime.engine, self.kernels(run))
+        found = ceiling(self.device, computed, weights, cache, held)
         near = processor_cache(self.device, weights + cache)
         if near:
             why = f"what it reads fits in {near} and may stay there: memory bandwidth need not bound it"
@@ -256,17 +288,22 @@ class Sized:
         bound = found.bound if found.bound == "compute" else ""
         return msgspec.structs.replace(found, bound=bound, why="; ".join(filter(None, (found.why, why))))
 
+    def least(self, run: Run) -> float | None:
+        """Seconds that no runtime goes below; None where the profile does not tell."""
+        computed = computing(self.device, self.runtime.engine, self.kernels(run))
+        cache = self.cache_read(run.batch, run.past + run.new)
+        held = self.constants(run).total, cache
+        return least_seconds(self.device, computed, self.weights_read(run), cache, held)
+
     def compute_bound(self, run: Run) -> int | None:
         """The least batch at which a run is bound by compute at the peaks, from that of one sequence; None where there
         is none, or the peaks do not tell."""
-        found = self.kernels(run)
-        macs, read = macs_by_type(found), reading(run.graph, found)
-        weights, engine = self.constants(run).total, self.runtime.engine
+        computed = computing(self.device, self.runtime.engine, self.kernels(run))
 
         def cache(batch: int) -> int:
             return self.cache_read(batch, run.past + run.new)
 
-        return compute_bound_from(self.device, engine, macs, read, weights, cache)
+        return compute_bound_from(self.device, computed, self.weights_read(run), self.constants(run).total, cache)
 
 
 def _of(fact: Fact, what: str) -> Quantity:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -19,7 +18,7 @@ RoleName: TypeAlias = Literal["batch", "new", "past", "total", "capacity", "enco
 Bound: TypeAlias = Literal["compute", "bandwidth", ""]
 Origin: TypeAlias = Literal["asked", "default", ""]
 Limit: TypeAlias = Literal["memory", "positions", "file", "none", "unknown"]
-NO_RESERVE: Final[Mapping[str, int | Fraction]] = {}
+NO_RESERVE: Final[Mapping[str, int]] = {}
 
 
 class ServingAsked(msgspec.Struct, frozen=True):
@@ -27,7 +26,7 @@ class ServingAsked(msgspec.Struct, frozen=True):
     what the file states), prompts of `prompt` tokens (None: assumed), which are fed one sequence at a time, the cache
     in `kv_dtype` (None: that of the file).
 
-    `reserve`: memory (by name or kind) -> bytes, or a fraction of its size, that the model shall not have. `quantize`
+    `reserve`: memory (its name in the profile) -> bytes that the model shall not have. `quantize`
     as in `effaudit.lower.as_if`, `planner` in place of the runtime's. `given` are sizes of dims that have no role here,
     or that override one.
     """
@@ -36,7 +35,7 @@ class ServingAsked(msgspec.Struct, frozen=True):
     context: int | None = None
     prompt: int | None = None
     kv_dtype: str | None = None
-    reserve: Mapping[str, int | Fraction] = NO_RESERVE
+    reserve: Mapping[str, int] = NO_RESERVE
     quantize: str | None = None
     planner: str | None = None
     given: Given = NOTHING_GIVEN

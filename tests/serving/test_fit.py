@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from effaudit.checks.subject import Limits
 from effaudit.checks.types import Result
+from effaudit.errors import UsageError
 from effaudit.fit.asked import FitAsked, Sequences
 from effaudit.fit.model import fit
 from effaudit.fit.types import FitReport
@@ -114,6 +116,32 @@ def test_what_the_device_keeps_has_bounds_too(size: dict[str, Any], wanted: str,
     assert "driver in dram" in result(found).message or wanted == "pass"
 
 
+def test_several_that_the_user_keeps_of_one_memory(tmp_path: Path) -> None:
+    """They add up, as bytes, as a part and by region, and what is kept of a region stays there."""
+    whole = on()
+    whole["memories"][0] = {k: v for k, v in whole["memories"][0].items() if k != "size_bytes"}
+    whole["memories"][0]["regions"] = [
+        {"name": "main", "size_bytes": SIZE, "base": 0},
+        {"name": "side", "size_bytes": 1000, "base": 10 * SIZE},
+    ]
+    reserve = {"dram": 5000, "vram": Fraction(1, 10), "side": 600, "main": 70}
+    tenth = -(-(SIZE + 1000) // 10)
+    found = report(tmp_path, whole, reserve=reserve)
+    (use,) = serving(found).memory.uses
+    assert use.reserved.value == 5000 + tenth + 600 + 70
+    (row,) = found.memory.rows
+    kept = {item.what: (item.bytes, item.place) for item in row.items if item.what.startswith("reserved")}
+    assert kept == {
+        "reserved by --reserve": (5000, "anywhere"),
+        "reserved by --reserve vram": (tenth, "anywhere"),
+        "reserved by --reserve side": (600, "elsewhere"),
+        "reserved by --reserve main": (70, "piece"),
+    }
+    assert row.need_bytes == use.need.value
+    with pytest.raises(UsageError, match="--reserve dtcm: test-device has no such memory"):
+        report(tmp_path, whole, reserve={"dtcm": 1})
+
+
 def test_a_size_that_is_a_range(tmp_path: Path) -> None:
     """It has to fit the smallest that the memory may be."""
     need = needed(tmp_path)
@@ -185,7 +213,8 @@ def test_activations_need_not_come_from_memory(tmp_path: Path) -> None:
     gpu = device(tmp_path, on())
     (plain,) = fit("sample:ic", [gpu], [FitAsked(limits=Limits(latency_s=1.0))])
     low, high = result(plain, "bandwidth").bounds
-    assert low == plain.memory.rows[0].items[0].bytes and high is not None and high > 2 * low
+    (weights,) = (item.bytes for item in plain.memory.rows[0].items if item.what == "weights")
+    assert low == weights and high is not None and high > 2 * low
     for factor, wanted in ((1.04, "unknown"), (0.96, "fail")):
         (found,) = fit("sample:ic", [gpu], [FitAsked(limits=Limits(latency_s=factor * low / SPEED))])
         assert result(found, "bandwidth").status == wanted

@@ -183,7 +183,6 @@ def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
         ({"context": 8, "prompt": 9}, "--prompt: 9 tokens are more than the context of 8"),
         ({}, "give --context N"),
         ({"context": 8, "kv_dtype": "fp15"}, "--kv-dtype"),
-        ({"context": 8, "reserve": {"flash": 1}}, "--reserve flash: nvidia-a100 has no one memory"),
     ],
 )
 def test_what_is_asked_wrongly(options: dict[str, object], words: str, tmp_path: Path) -> None:

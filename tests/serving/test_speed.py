@@ -5,16 +5,19 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effaudit.device.find import find
+from effaudit.device.peaks import largest_flop_per_s
 from effaudit.estimate.types import Seconds
 from effaudit.quantity import Quantity
 from effaudit.render.fit.serving import lines
 from effaudit.serving.rates import bounded, rate
 from effaudit.serving.sized import Sized
-from effaudit.serving.types import Ceiling, Serving
+from effaudit.serving.types import Serving
 from effaudit.wrapping import WIDTH
 from tests.views import caches
 
@@ -58,11 +61,12 @@ def gqa(tmp_path_factory: pytest.TempPathFactory) -> Sized:
 @pytest.mark.parametrize(("name", "config"), SAMPLES.items())
 @pytest.mark.parametrize(("batch", "new", "past"), [(1, 1, 1499), (3, 1, 63), (2, 16, 0)])
 def test_the_ceiling_by_hand(name: str, config: Config, batch: int, new: int, past: int, tmp_path: Path) -> None:
-    """The larger of (weights + cache) / bandwidth and 2 x MACs / peak; of the table, the rows looked up."""
+    """The larger of (weights + cache) / bandwidth and 2 x MACs / peak; of the table one row, as all tokens may be the
+    same."""
     model = sized(name, device(tmp_path))
     found = model.ceiling(model.run(batch, new, past))
-    table, rows = config.vocab * config.d, batch * new * config.d
-    weights, cache = (config.params - table + rows) * config.bytes, batch * (past + new) * config.token
+    table, row = config.vocab * config.d, config.d
+    weights, cache = (config.params - table + row) * config.bytes, batch * (past + new) * config.token
     macs = config.macs(batch, new, past + new)
     assert 0 <= found.weight_bytes - weights <= 400  # frequencies and limits, in constants of their own
     assert (found.cache_bytes, found.flops) == (cache, 2 * macs)
@@ -123,6 +127,63 @@ def test_what_a_profile_does_not_say(changes: dict[str, None], missing: str, bou
     assert served.compute_bound_batch is None and missing in served.compute_bound_why
 
 
+def test_the_type_that_the_engine_computes_in(tmp_path: Path) -> None:
+    """A float32 graph on an engine that has float16 alone: its peak, and half the bytes of weights and cache."""
+    kinds = {"float16": 312 * 10**12, "float32": None}
+    plain = device(tmp_path, **kinds)
+    runtime = msgspec.structs.replace(plain.runtimes[0], computes={"float32": "float16"})
+    wide, narrow = (
+        sized("sample:decoder-gqa", gpu) for gpu in (plain, msgspec.structs.replace(plain, runtimes=(runtime,)))
+    )
+    before, found = (model.ceiling(model.run(2, 1, 63)) for model in (wide, narrow))
+    assert before.compute_s is None and found.why == ""
+    assert found.compute_s == pytest.approx(2 * GQA.macs(2, 1, 64) / 312e12)
+    assert 2 * found.cache_bytes == before.cache_bytes
+    assert 0 <= found.weight_bytes - before.weight_bytes // 2 <= 64  # ids and shapes stay as they are
+    assert {kernel.dtype for kernel in narrow.kernels(narrow.run(2, 1, 63)) if kernel.macs.low} == {"float16"}
+
+
+@pytest.mark.parametrize("name", ["google-tpu-v5e", "qualcomm-qcs8550"])
+def test_a_shipped_device_that_computes_float32_narrower(name: str) -> None:
+    """Its ceilings are those of the narrower type for a float32 graph, as far as the profile states its peak."""
+    found = find(name)
+    runtime = found.runtimes[0]
+    kind = runtime.computes["float32"]
+    served = asked("sample:decoder-gqa", found, context=64, prompt=16)
+    assert served.decode is not None and served.decode.ceiling.seconds
+    assert "float32" not in served.decode.ceiling.why
+    (engine,) = (engine for engine in found.engines if engine.name == runtime.engine)
+    peak, seconds = largest_flop_per_s(engine, kind), served.decode.ceiling.compute_s
+    assert seconds == (pytest.approx(2 * GQA.macs(1, 1, 64) / peak) if peak else None)
+
+
+def test_float32_may_be_computed_in_tfloat32(tmp_path: Path) -> None:
+    """What a prompt takes at the least falls with the larger peak."""
+    plain, fast = (
+        asked("sample:decoder-gqa", device(tmp_path, **more), context=64, prompt=64)
+        for more in ({}, {"tfloat32": 156 * 10**12})
+    )
+    assert plain.prefill is not None and fast.prefill is not None
+    assert fast.prefill.ceiling.compute_s == pytest.approx((plain.prefill.ceiling.compute_s or 0) * 19.5 / 156)
+
+
+NEAR = """
+  - {name: near, kind: ram, size_bytes: 100000, read_bandwidth_byte_per_s: 1000000000000, holds: [activations]}
+"""
+
+
+def test_where_activations_lie_follows_from_the_run(tmp_path: Path) -> None:
+    """A row of a sweep is what is found where its batch is asked for, whatever else was asked before."""
+    gpu = device(tmp_path, second=NEAR, more=PERFORMANCE.format(dtype="float32"))
+    gpu = msgspec.structs.replace(gpu, memories=(gpu.memories[1], gpu.memories[0]))
+    sweeps = [asked("sample:decoder-gqa", gpu, context=64, batch=batch, prompt=16) for batch in (1, 256)]
+    steps = [{row.batch: row.step.value for row in sweep.batches} for sweep in sweeps]
+    assert steps[0] == steps[1] and steps[0][1] and steps[0][256]
+    model = sized("sample:decoder-gqa", gpu)
+    homes = {one.memory for batch in (1, 256) for one in model.latency(model.run(batch, 1, 63)).kernels if one.memory_s}
+    assert homes == {"near", "hbm"}
+
+
 # ---- estimates
 def test_an_estimate_has_bounds_and_a_basis(tmp_path: Path) -> None:
     gpu = device(tmp_path, more=PERFORMANCE.format(dtype="float32"))
@@ -151,17 +212,25 @@ def test_the_cache_crosses_the_interface_in_full(tmp_path: Path) -> None:
 
 def test_an_estimate_begins_at_the_ceiling() -> None:
     """Nothing is faster; and that nothing comes nearer to it than the graph as written is not claimed."""
-    ceiling = Ceiling(0, 0, 0, 1.0, 2.0, 2.0, "bandwidth")
     ends = "; at the least the ceiling"
-    assert bounded(Seconds(1.0, 0.5, 1.5, "b"), ceiling) == Seconds(2.0, 2.0, 2.0, f"b{ends}")
-    assert bounded(Seconds(5.0, 3.0, None, "b"), ceiling) == Seconds(5.0, 2.0, None, f"b{ends}")
+    assert bounded(Seconds(1.0, 0.5, 1.5, "b"), 2.0) == Seconds(2.0, 2.0, 2.0, f"b{ends}")
+    assert bounded(Seconds(5.0, 3.0, None, "b"), 2.0) == Seconds(5.0, 2.0, None, f"b{ends}")
     for low in (0.5, 3.0):
-        found = bounded(Seconds(None, low, None, "lower bound: bytes; no efficiency"), ceiling)
+        found = bounded(Seconds(None, low, None, "lower bound: bytes; no efficiency"), 2.0)
         assert found == Seconds(None, 2.0, None, "lower bound: the ceiling; no efficiency")
-    near = Ceiling(0, 0, 0, 1.0, 2.0, 2.0, "", "", "l2")  # bytes that stay near the engine bound nothing
-    assert bounded(Seconds(5.0, 3.0, 9.0, "b"), near).low == 1.0
-    kept, nothing = Seconds(3.0, 2.0, 4.0, "b"), Ceiling(0, 0, 0, None, None, None, "")
-    assert bounded(kept, nothing) is kept
+    kept = Seconds(3.0, 2.0, 4.0, "b")
+    assert bounded(kept, None) is kept
+
+
+def test_what_caches_keep_need_not_be_read_again(tmp_path: Path) -> None:
+    """An estimate begins where both caches are full of what is read; the ceiling says what a run reads."""
+    caches = "".join(f"  - {{name: {name}, kind: cache, size_bytes: 100000}}\n" for name in ("l2", "l3"))
+    model = sized("sample:decoder-gqa", device(tmp_path, second=caches))
+    run = model.run(1, 1, 63)
+    found, speed = model.ceiling(run), FIGURES["a100"]["bandwidth"]
+    read = found.weight_bytes + found.cache_bytes
+    assert found.memory_s == pytest.approx(read / speed) and not found.held
+    assert model.least(run) == pytest.approx((read - 200_000) / speed)
 
 
 def test_what_stays_in_the_cache_of_the_processor(tmp_path: Path) -> None:
