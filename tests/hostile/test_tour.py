@@ -17,7 +17,7 @@ from effaudit.views.weights.inspect import MAX_TENSORS
 from . import harmless
 from .case import Case, written
 from .generators import CASES
-from .harness import PEAK_BYTES, SECONDS
+from .harness import PEAK_BYTES, SECONDS, report
 from .tour import NAMES, PLANS, Step, Tour, tour, wide
 from .wire import plain
 
@@ -28,11 +28,13 @@ LARGE = 200_000  # bytes of a file whose nodes are not listed in every format
 FEW_NODES = "names/"  # what is large there are the names
 WIDE_SECONDS = 2 * SECONDS  # for all views of such a file: several passes over its 200,000 nodes
 WIDE_BYTES = 500_000_000
+SAME_SHAPE = frozenset(("structure/200000-relus",))  # a chain as long as that of 200000-residuals, which has more
 # Not devices, not files of 3 GB; a file's own name stands in every format.
 TOURED = [
     case
     for case in CASES
     if case.stdin == "none"
+    and case.id not in SAME_SHAPE
     and (case.parses or case.id.startswith("names/file-"))
     and not case.id.endswith(("-as-json", "-empty", "-absent"))
 ]
@@ -132,8 +134,9 @@ def test_reasons_from_within_calls_are_cut(tmp_path: Path) -> None:
 
 def test_weights_past_the_limit_are_named_unread(tmp_path: Path) -> None:
     (case,) = (one for one in CASES if one.id == "structure/200000-initializers-read")
-    text = wide(case.make(tmp_path), tmp_path).documents["text"]
-    assert f"more than {MAX_TENSORS:,} tensors" in " ".join(text.split())
+    found = report(case.make(tmp_path), "--weights", folder=tmp_path)
+    assert found.code == 0, str(found)
+    assert f"more than {MAX_TENSORS:,} tensors" in " ".join(found.stdout.decode("utf-8").split())
 
 
 @pytest.mark.parametrize(

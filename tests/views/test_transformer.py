@@ -348,7 +348,7 @@ def test_thousands_of_layers_take_seconds(tmp_path: Path) -> None:
         assert view is not None and len(view.blocks) == layers
         return time.perf_counter() - start
 
-    few, many = seconds(500), seconds(5000)
+    few, many = seconds(300), seconds(3000)
     assert many < max(20 * few, 10)
 
 
