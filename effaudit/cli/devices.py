@@ -6,12 +6,12 @@ import os
 
 import click
 
-from effaudit.cli.options import device_folders, formats, items, width
+from effaudit.cli.options import DEVICE_CLASSES, device_folders, document_options, formats, items, width
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 
 FORMATS = ("text", "json", "csv", "markdown")
-CLASSES = ("mcu", "npu", "phone", "sbc", "gpu", "cpu", "tpu")  # effaudit.device.types.Kind
+PAGE_FORMATS = ("text", "json")
 
 
 @click.group("devices")
@@ -24,21 +24,17 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--class", "classes", multiple=True, metavar="CLASS", help=f"Only of these: {', '.join(CLASSES)}.")
+@click.option("--class", "classes", multiple=True, metavar="CLASS", help=f"Only of these: {', '.join(DEVICE_CLASSES)}.")
 @click.option("--all", "every", is_flag=True, help="With profiles that are only there to be extended.")
-@click.option(
-    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(FORMATS)
 def devices_list(
     classes: tuple[str, ...], every: bool, forms: tuple[str, ...], as_json: bool, output: str | None
 ) -> int:
     """Every device: memory for activations and weights, its default runtime, its names."""
     wanted = formats(forms, as_json, output, FORMATS)
     chosen = tuple(name.lower() for name in items(classes))
-    if unknown := [name for name in chosen if name not in CLASSES]:
-        raise UsageError(f"--class {unknown[0]!r}: expected one of {', '.join(CLASSES)}")
+    if unknown := [name for name in chosen if name not in DEVICE_CLASSES]:
+        raise UsageError(f"--class {unknown[0]!r}: expected one of {', '.join(DEVICE_CLASSES)}")
     check((path for _, path in wanted), ())
     from effaudit.device.document import listed
     from effaudit.render.devices import render
@@ -52,12 +48,10 @@ def devices_list(
 
 @command.command("show")
 @click.argument("name", nargs=-1, required=True)
-@click.option("-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help="text (default) or json.")
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(PAGE_FORMATS)
 def devices_show(name: tuple[str, ...], forms: tuple[str, ...], as_json: bool, output: str | None) -> int:
     """What the profile of NAME says, each number with its status and source."""
-    wanted = formats(forms, as_json, output, ("text", "json"))
+    wanted = formats(forms, as_json, output, PAGE_FORMATS)
     check((path for _, path in wanted), name)
     from effaudit.device.document import shown
     from effaudit.render.devices import render

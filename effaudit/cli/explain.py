@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from effaudit.cli.options import definitions, formats, given, items
+from effaudit.cli.options import definitions, document_options, formats, given, items, model_options
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 
@@ -13,9 +13,7 @@ FORMATS = ("text", "json")
 
 @click.command("explain")
 @click.argument("words", nargs=-1, metavar="[MODEL] WHAT [NAME=VALUE]...")
-@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
-@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
-@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@model_options
 @click.option(
     "--list",
     "listed",
@@ -24,9 +22,7 @@ FORMATS = ("text", "json")
     metavar="[KIND]",
     help="Name all there is to explain, or say what each is: figures, formulas, operators, notes.",
 )
-@click.option("-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help="text (default) or json.")
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(FORMATS)
 def command(
     words: tuple[str, ...],
     dim: tuple[str, ...],

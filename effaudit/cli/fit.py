@@ -10,13 +10,22 @@ from typing import Any
 import click
 import msgspec
 
-from effaudit.cli.options import definitions, formats, given, items, models, width
+from effaudit.cli.options import (
+    DEVICE_CLASSES,
+    definitions,
+    document_options,
+    formats,
+    given,
+    items,
+    model_options,
+    models,
+    width,
+)
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "csv", "markdown", "svg")
-CLASSES = ("mcu", "npu", "phone", "sbc", "gpu", "cpu", "tpu")
 # list -> the option that asks for it
 LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy": "energy"}
 
@@ -26,12 +35,10 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy":
 @click.option("--device", multiple=True, metavar="NAME", help="The device; several: a matrix. `effaudit devices list`.")
 @click.option("--all", "every", is_flag=True, help="Every device there is.")
 @click.option(
-    "--class", "kinds", multiple=True, metavar="CLASS", help=f"Every device of a class: {', '.join(CLASSES)}."
+    "--class", "kinds", multiple=True, metavar="CLASS", help=f"Every device of a class: {', '.join(DEVICE_CLASSES)}."
 )
 @click.option("--runtime", metavar="NAME[@VERSION]", default="", help="A runtime of the device; its first by default.")
-@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
-@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
-@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@model_options
 @click.option("--quantize", multiple=True, metavar="SPEC", help="As if in int8, int16, fp16 or bf16; several: each.")
 @click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB.")
 @click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms.")
@@ -57,11 +64,7 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy":
 @click.option("--fallback", is_flag=True, help="Every node that leaves the accelerator, and why.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the verdict.")
-@click.option(
-    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(FORMATS)
 def command(
     model: tuple[str, ...],
     dim: tuple[str, ...],

@@ -14,7 +14,7 @@ import msgspec
 from effaudit.checks.subject import Limits
 from effaudit.cli.audits import each
 from effaudit.cli.messages import complain
-from effaudit.cli.options import items
+from effaudit.cli.options import count, items
 from effaudit.cli.planning import patch_of
 from effaudit.device.types import Device, Kind
 from effaudit.energy.types import Circumstances
@@ -25,9 +25,9 @@ from effaudit.fit.model import OpenDims, document
 from effaudit.fit.model import parts as fit_parts
 from effaudit.fit.pipeline import Part, pipelines
 from effaudit.fit.types import FitDocument
-from effaudit.load.binding import MAX_DIM, Given
+from effaudit.load.binding import Given
 from effaudit.nearest import did_you_mean
-from effaudit.units import parse_bytes, parse_count, parse_measure
+from effaudit.units import parse_bytes, parse_measure
 
 MAX_TIMES: Final = 10**9
 LONGEST: Final = 600  # characters of a message; effaudit.cli.messages cuts longer ones
@@ -98,9 +98,9 @@ def asked(**options: Any) -> tuple[FitAsked, ...]:
             battery_j=_battery(options["battery"]),
         ),
         sequences=Sequences(
-            batch=_count(options["batch_size"], "--batch-size"),
-            context=_count(options["context"], "--context"),
-            prompt=_count(options["prompt"], "--prompt"),
+            batch=count(options["batch_size"], "--batch-size"),
+            context=count(options["context"], "--context"),
+            prompt=count(options["prompt"], "--prompt"),
             kv_dtype=options["kv_dtype"],
         ),
         batches=_batches(options["batches"]),
@@ -180,11 +180,11 @@ def _batches(options: Sequence[str]) -> tuple[int, ...]:
 def _range(text: str, what: str) -> list[int]:
     """One size, or from:to:step, where a step of xN multiplies. Raises UsageError."""
     parts = text.split(":")
-    first, last = (_count(part, what) or 1 for part in (parts[0], parts[min(1, len(parts) - 1)]))
+    first, last = (count(part, what) or 1 for part in (parts[0], parts[min(1, len(parts) - 1)]))
     if len(parts) == 1:
         return [first]
     step = parts[2] if len(parts) == 3 else ""
-    factor = _count(step.removeprefix("x"), what) or 1 if step else 1
+    factor = count(step.removeprefix("x"), what) or 1 if step else 1
     if len(parts) != 3 or last < first or (step.startswith("x") and factor < 2):
         raise UsageError(f"{what} {text!r}: expected one size, or from:to:step such as 1:64:x2 or 1:9:4")
     found = [first]
@@ -194,15 +194,6 @@ def _range(text: str, what: str) -> list[int]:
             return found
         found.append(following)
     raise UsageError(f"{what} {text!r}: more than {MOST_BATCHES} sizes; take a larger step")
-
-
-def _count(text: str | None, what: str) -> int | None:
-    if text is None:
-        return None
-    count = parse_count(text, what)
-    if not 1 <= count <= MAX_DIM:
-        raise UsageError(f"{what}: {text} is out of range; a whole number from 1")
-    return count
 
 
 def _measure(text: str | None, unit: str, what: str) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from effaudit.cli.audits import each
-from effaudit.cli.options import definitions, formats, given, items, models, width
+from effaudit.cli.options import definitions, document_options, formats, given, items, model_options, models, width
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 from effaudit.load.binding import Given
@@ -23,9 +23,7 @@ LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffer
 
 @click.command("memory")
 @click.argument("model", nargs=-1)
-@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
-@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
-@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@model_options
 @click.option(
     "--runtime", multiple=True, metavar="NAME", help="As this runtime executes it; --runtime list names them."
 )
@@ -62,11 +60,7 @@ LISTS = {"totals": "totals", "figures": "every", "timeline": "timeline", "buffer
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
 @click.option("--seconds", is_flag=True, help="Add how long planning took: the document then differs between runs.")
 @click.option("--emit-plan", type=click.Choice(PLANS), help="Write the offsets: for TFLM's offline planner, or as C.")
-@click.option(
-    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(FORMATS)
 def command(
     model: tuple[str, ...],
     dim: tuple[str, ...],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -16,6 +16,53 @@ from effaudit.units import parse_count
 
 if TYPE_CHECKING:
     from effaudit.config import Found
+
+
+# effaudit.device.types.Kind, written out: it is needed before anything of the program is loaded.
+DEVICE_CLASSES: Final = ("mcu", "npu", "phone", "sbc", "gpu", "cpu", "tpu")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def model_options(command: _Command) -> _Command:
+    """Adds the options that say what a model is: the sizes of its dims, and operators of the user's own."""
+    return _with(
+        command,
+        click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable."),
+        click.option(
+            "--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable."
+        ),
+        click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML."),
+    )
+
+
+def document_options(known: Sequence[str]) -> Callable[[_Command], _Command]:
+    """Adds the options that say where a document goes, in which of the `known` formats; the first is the default."""
+    default, *others = known
+    rest = f" or {others[0]}" if len(others) == 1 else f", {', '.join(others)}"
+    listed = f"{default} (default){rest}."
+    return lambda command: _with(
+        command,
+        click.option("-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=listed),
+        click.option("--json", "as_json", is_flag=True, help="The same as -f json."),
+        click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output."),
+    )
+
+
+def _with(command: _Command, *added: Callable[[_Command], _Command]) -> _Command:
+    """In the order of the help, which is that of decorators from above."""
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+def count(text: str | None, what: str) -> int | None:
+    """A whole number from 1 as an option gives it; None where it is not given. Raises UsageError."""
+    if text is None:
+        return None
+    found = parse_count(text, what)
+    if not 1 <= found <= MAX_DIM:
+        raise UsageError(f"{what}: {text} is out of range; a whole number from 1")
+    return found
 
 
 def given(dim: Iterable[str], shape: Iterable[str], models: Sequence[str] | None = None) -> Given:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from effaudit.cli.options import count
 from effaudit.errors import UsageError
-from effaudit.load.binding import MAX_DIM
 from effaudit.memory.asked import Asked, Cache, Stage
 from effaudit.runtimes import DEFAULT, find
 from effaudit.units import parse_count
@@ -18,10 +18,10 @@ from effaudit.units import parse_count
 def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
     """One for each runtime. Raises UsageError."""
     cache = Cache(
-        context=_count(options["context"], "--context"),
-        batch=_count(options["batch_size"], "--batch-size"),
+        context=count(options["context"], "--context"),
+        batch=count(options["batch_size"], "--batch-size"),
         dtype=options["kv_dtype"],
-        window=_count(options["kv_window"], "--kv-window"),
+        window=count(options["kv_window"], "--kv-window"),
     )
     one = Asked(
         planner=options["planner"],
@@ -34,18 +34,9 @@ def asked(runtimes: Sequence[str], **options: Any) -> tuple[Asked, ...]:
         cache=cache,
         training=None if options["training"] is None else _fraction(options["training"]),
         seconds=options["seconds"],
-        kernels=_count(options["kernels"], "--kernels (a model comes before it)"),
+        kernels=count(options["kernels"], "--kernels (a model comes before it)"),
     )
     return tuple(msgspec.structs.replace(one, runtime=find(name).name) for name in runtimes or (DEFAULT,))
-
-
-def _count(text: str | None, what: str) -> int | None:
-    if text is None:
-        return None
-    count = parse_count(text, what)
-    if not 1 <= count <= MAX_DIM:
-        raise UsageError(f"{what}: {text} is out of range; a whole number from 1")
-    return count
 
 
 def _align(text: str | None) -> int | None:
@@ -80,4 +71,4 @@ def patch_of(text: str) -> Stage | str:
     rows, times, columns = grid.partition("x")
     if not sign or not tensor or not times or not rows.isdecimal() or not columns.isdecimal():
         raise UsageError(f"--patch {text!r}: expected auto, or TENSOR:ROWSxCOLUMNS such as conv4:4x4")
-    return Stage(tensor, (_count(rows, "--patch") or 1, _count(columns, "--patch") or 1))
+    return Stage(tensor, (count(rows, "--patch") or 1, count(columns, "--patch") or 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effaudit.cli.audits import each
-from effaudit.cli.options import definitions, formats, given, items, models, width
+from effaudit.cli.options import definitions, document_options, formats, given, items, model_options, models, width
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 from effaudit.load.binding import Given
@@ -25,9 +25,7 @@ _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
 
 @click.command("report")
 @click.argument("model", nargs=-1)
-@click.option("--dim", multiple=True, metavar="NAME=N", help="Bind a named dim. Repeatable.")
-@click.option("--shape", multiple=True, metavar="[INPUT=]1x3x224x224", help="Bind the shape of an input. Repeatable.")
-@click.option("--operators", multiple=True, metavar="FILE", help="Formulas of operators of your own, in YAML.")
+@model_options
 @click.option("--device", multiple=True, metavar="NAME", help="Add time, roofline and energy on this device.")
 @click.option("--runtime", metavar="NAME[@VERSION]", default="", help="A runtime of the device; its first by default.")
 @click.option("--quantize", metavar="SPEC", help="On the device, as if in int8, int16, fp16 or bf16.")
@@ -60,11 +58,7 @@ _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
     metavar="NAME",
     help="Add a published architecture as a row; nearest: the closest ones.",
 )
-@click.option(
-    "-f", "--format", "forms", multiple=True, metavar="FMT[=PATH]", help=f"text (default), {', '.join(FORMATS[1:])}."
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as -f json.")
-@click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
+@document_options(FORMATS)
 def command(
     model: tuple[str, ...],
     dim: tuple[str, ...],

@@ -21,7 +21,6 @@ from effaudit.fit.types import (
     KernelRow,
     Knob,
     PlacementReport,
-    RidgeReport,
     RooflineReport,
     SecondsReport,
     Verdict,
@@ -141,10 +140,7 @@ def bound_of(found: Roofline) -> str | None:
 
 def _roofline(found: Roofline) -> RooflineReport:
     return RooflineReport(
-        ridges=tuple(
-            RidgeReport(r.engine, r.dtype, r.memory, r.peak_flop_per_s, r.bandwidth_byte_per_s, r.flop_per_byte)
-            for r in found.ridges
-        ),
+        ridges=found.ridges,
         intensity=found.intensity,
         regime=found.regime,
         bound=bound_of(found),

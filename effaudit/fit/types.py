@@ -8,6 +8,7 @@ import msgspec
 
 from effaudit.checks.types import Result, Status
 from effaudit.energy.types import EnergyReport
+from effaudit.estimate.roofline import Ridge
 from effaudit.report import DimReport, LiveTensor
 from effaudit.serving.types import Serving
 
@@ -94,23 +95,12 @@ class SecondsReport(msgspec.Struct, frozen=True):
     basis: str
 
 
-class RidgeReport(msgspec.Struct, frozen=True):
-    """The corner of the roofline of an element type."""
-
-    engine: str
-    dtype: str
-    memory: str
-    peak_flop_per_s: float
-    bandwidth_byte_per_s: float
-    flop_per_byte: float
-
-
 class RooflineReport(msgspec.Struct, frozen=True):
     """The roofline of the whole model. `regime` is what takes longer at the peaks, operations ("compute") or bytes
     ("memory"). The shares are of the estimated time: `bound` names the largest, "compute", "memory" or "overhead"
     (launches); `memories` has the part of each memory."""
 
-    ridges: tuple[RidgeReport, ...]
+    ridges: tuple[Ridge, ...]
     intensity: float | None
     regime: str | None
     bound: str | None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from effaudit.audited import Audited, examine
+from effaudit.audited import Audited
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.errors import UsageError
 from effaudit.lower.as_if import as_if
@@ -30,23 +29,12 @@ HALVINGS: Final = 3  # of the context, in the sweep
 NOTHING: Final = Quantity(0, 0)
 
 
-def serve(
-    name: str | os.PathLike[str],
-    asked: ServingAsked,
-    device: Device,
-    runtime: DeviceRuntime,
-    operators: Mapping[tuple[str, str], Any] | None = None,
-) -> Serving:
-    """What it takes to serve a model on a device under one of its runtimes.
-
-    Raises LoadError, LimitError; UsageError where the model holds no attention, a dim has no clear role, or a size
-    that is asked for contradicts the file.
-    """
-    return served(examine(name, asked.given, operators), asked, device, runtime)
-
-
 def served(audited: Audited, asked: ServingAsked, device: Device, runtime: DeviceRuntime) -> Serving:
-    """`serve` of a model that is audited already under `asked.given`."""
+    """What it takes to serve a model, audited under `asked.given`, on a device under one of its runtimes.
+
+    Raises UsageError where the model holds no attention, a dim has no clear role, or a size that is asked for
+    contradicts the file.
+    """
     cache = kv_cache(audited)
     if cache is None:
         message = f"{audited.name}: it holds no attention: there is no context to serve; leave out --context"

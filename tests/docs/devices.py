@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -16,6 +15,8 @@ from effaudit.device.document import DevicesDocument
 from effaudit.device.types import Device, Fact
 from effaudit.device.units import SUFFIXES, TABLES, WHOLE, unit_of
 from effaudit.units import human_bytes
+
+from .structs import structs
 
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 
@@ -33,8 +34,8 @@ def parts() -> dict[str, str]:
 def sections(kind: type, but: type | None = None) -> str:
     """A section per struct: its words, and a table of its fields. Of a document that is written, not read, the struct
     `but` and those in it are left out."""
-    seen = list(_structs(but, [])) if but is not None else []
-    return "\n\n".join(_section(one, but is None) for one in _structs(kind, seen))
+    seen = list(structs(but, [], _hints)) if but is not None else []
+    return "\n\n".join(_section(one, but is None) for one in structs(kind, seen, _hints))
 
 
 def units() -> str:
@@ -65,20 +66,6 @@ def _row(one: Entry) -> str:
     names = ", ".join(f"`{alias}`" for alias in one.aliases)
     cells = (f"`{one.name}`<br>{one.title}", one.kind, *sizes, one.runtime, names)
     return f"| {' | '.join(cells)} |"
-
-
-def _structs(kind: Any, seen: list[type]) -> Iterator[type]:
-    """A struct and those in its fields, in order, each once."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        if kind in seen:
-            return
-        seen.append(kind)
-        yield kind
-        for hint in _hints(kind).values():
-            yield from _structs(hint, seen)
-    else:
-        for part in get_args(kind):
-            yield from _structs(part, seen)
 
 
 def _hints(kind: type) -> dict[str, Any]:

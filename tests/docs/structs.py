@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -42,18 +42,18 @@ def hints(kind: type) -> dict[str, Any]:
     return {name: found[name] for name in kind.__struct_fields__}
 
 
-def structs(kind: Any, seen: list[type]) -> Iterator[type]:
-    """A struct and those in its fields, in order, each once."""
+def structs(kind: Any, seen: list[type], hints: Callable[[type], dict[str, Any]] = hints) -> Iterator[type]:
+    """A struct and those in its fields, in order, each once; `hints` are the annotations of one."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if kind in seen:
             return
         seen.append(kind)
         yield kind
         for field in hints(kind).values():
-            yield from structs(field, seen)
+            yield from structs(field, seen, hints)
     else:
         for part in get_args(kind):
-            yield from structs(part, seen)
+            yield from structs(part, seen, hints)
 
 
 def words(kind: Any) -> str:

@@ -57,11 +57,16 @@ def golden(sample: str, command: str, form: str) -> str:
         pieces = render_memory(form, memory([_memory(sample)]), Shown())
     else:
         pieces = render(form, report([_report(sample)]), Shown())
-    text = "".join(pieces).replace(f'"version": "{__version__}"', '"version": "VERSION"')
+    return cut("".join(pieces), KEPT)
+
+
+def cut(document: str, most: int) -> str:
+    """A document without its version, and where it is long its first lines and columns, and a digest of all."""
+    text = document.replace(f'"version": "{__version__}"', '"version": "VERSION"')
     lines = text.splitlines()
-    if len(lines) <= KEPT and all(len(line) <= COLUMNS for line in lines):
+    if len(lines) <= most and all(len(line) <= COLUMNS for line in lines):
         return text
-    kept = [line if len(line) <= COLUMNS else f"{line[:COLUMNS]} ... {len(line)} columns" for line in lines[:KEPT]]
+    kept = [line if len(line) <= COLUMNS else f"{line[:COLUMNS]} ... {len(line)} columns" for line in lines[:most]]
     digest = hashlib.sha256(text.encode()).hexdigest()
     return "\n".join([*kept, f"... {len(lines)} lines in all, sha256 {digest}"]) + "\n"
 

@@ -10,7 +10,7 @@ from onnx import ModelProto, save_model
 from effaudit.audited import examine
 from effaudit.device.types import Device
 from effaudit.serving.roles import roles
-from effaudit.serving.serve import serve
+from effaudit.serving.serve import served
 from effaudit.serving.sized import Sized
 from effaudit.serving.types import Serving, ServingAsked
 from effaudit.views.kv_cache import kv_cache
@@ -66,7 +66,8 @@ def saved(model: ModelProto, folder: Path) -> str:
 
 def asked(name: str, device: Device, **options: object) -> Serving:
     """A model on the first runtime of a device."""
-    return serve(name, ServingAsked(**options), device, device.runtimes[0])  # type: ignore[arg-type]
+    wanted = ServingAsked(**options)  # type: ignore[arg-type]
+    return served(examine(name, wanted.given), wanted, device, device.runtimes[0])
 
 
 def sized(name: str, device: Device, **options: object) -> Sized:

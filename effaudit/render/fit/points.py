@@ -7,7 +7,8 @@ from math import ceil, floor, log10
 
 import msgspec
 
-from effaudit.fit.types import KernelRow, RidgeReport, RooflineReport
+from effaudit.estimate.roofline import Ridge
+from effaudit.fit.types import KernelRow, RooflineReport
 from effaudit.units import human_measure, rounded
 
 MARGIN = 1.5  # how far an axis reaches beyond what lies on it
@@ -46,7 +47,7 @@ class Plot(msgspec.Struct, frozen=True):
     nothing, or are of a type without a peak."""
 
     dots: tuple[Dot, ...]
-    ridges: tuple[RidgeReport, ...]
+    ridges: tuple[Ridge, ...]
     across: Axis
     up: Axis
     apart: int
@@ -62,7 +63,7 @@ def plotted(found: RooflineReport, rows: Sequence[KernelRow]) -> Plot | None:
     return Plot(dots, found.ridges, _axis(intensities), _axis(rates), len(rows) - len(dots))
 
 
-def roof_at(ridge: RidgeReport, intensity: float) -> float:
+def roof_at(ridge: Ridge, intensity: float) -> float:
     """The most FLOP/s at an intensity."""
     return min(ridge.peak_flop_per_s, intensity * ridge.bandwidth_byte_per_s)
 

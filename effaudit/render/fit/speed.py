@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from effaudit.fit.types import FitReport, RidgeReport, RooflineReport
+from effaudit.estimate.roofline import Ridge
+from effaudit.fit.types import FitReport, RooflineReport
 from effaudit.fit.view import DeviceView
 from effaudit.printable import printable
 from effaudit.render.fit.around import around
@@ -66,7 +67,7 @@ def _against(found: RooflineReport) -> str:
     return f"ridge{several} {text}: at the peaks {LONGER[found.regime]}"
 
 
-def ridge(one: RidgeReport) -> str:
+def ridge(one: Ridge) -> str:
     """ "153 (float16 on tensor, hbm)"."""
     where = f"{one.dtype} on {one.engine}, {one.memory}"
     return f"{rounded(one.flop_per_byte, 3)} ({printable(where, 60)})"

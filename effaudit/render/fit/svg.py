@@ -11,7 +11,8 @@ from math import atan2, degrees
 from typing import Final
 
 from effaudit.errors import UsageError
-from effaudit.fit.types import FitDocument, FitReport, RidgeReport
+from effaudit.estimate.roofline import Ridge
+from effaudit.fit.types import FitDocument, FitReport
 from effaudit.printable import printable
 from effaudit.render.fit.missing import of_roofline
 from effaudit.render.fit.points import Dot, Plot, flops, per_byte, plotted, roof_at
@@ -112,7 +113,7 @@ def _roofs(found: Plot) -> Iterator[str]:
             yield from _slope(found, ridge)
 
 
-def _slope(found: Plot, ridge: RidgeReport) -> Iterator[str]:
+def _slope(found: Plot, ridge: Ridge) -> Iterator[str]:
     """The name of a memory along its slope, a quarter of the way up."""
     start = _start(found, ridge)
     at = start * (ridge.flop_per_byte / start) ** 0.25
@@ -124,12 +125,12 @@ def _slope(found: Plot, ridge: RidgeReport) -> Iterator[str]:
     yield f'<text x="{_number(x)}" y="{_number(y - 6)}" transform="{turn}">{_safe(text)}</text>\n'
 
 
-def _start(found: Plot, ridge: RidgeReport) -> float:
+def _start(found: Plot, ridge: Ridge) -> float:
     """Where a slope enters the plot."""
     return max(10**found.across.low, 10**found.up.low / ridge.bandwidth_byte_per_s)
 
 
-def _roof(found: Plot, ridge: RidgeReport) -> Iterator[str]:
+def _roof(found: Plot, ridge: Ridge) -> Iterator[str]:
     """The slope of the bandwidth, the ceiling of the peak, and the ridge between them."""
     corner, high = ridge.flop_per_byte, 10**found.across.high
     path = [(x, roof_at(ridge, x)) for x in (_start(found, ridge), corner, high)]

@@ -6,13 +6,11 @@ every document. Of a long document the beginning is kept, and a digest of all.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from effaudit import __version__
 from effaudit.audited import examine
 from effaudit.checks.subject import Limits
 from effaudit.device.types import Device
@@ -27,11 +25,11 @@ from effaudit.render.fit import render
 from effaudit.report import describe, report
 from effaudit.tables.table import Shown
 
+from ..goldens import cut
 from . import devices
 
 FOLDER = Path(__file__).parent / "goldens"
 KEPT = 90  # lines
-COLUMNS = 400  # of a line
 LIMITS = Limits(latency_s=0.2, energy_j=0.005, throughput_per_s=3)
 
 
@@ -139,13 +137,7 @@ def printed(name: str, form: str) -> str:
 
 def golden(name: str, form: str) -> str:
     """The document, cut where it is long."""
-    text = printed(name, form).replace(f'"version": "{__version__}"', '"version": "VERSION"')
-    lines = text.splitlines()
-    if len(lines) <= KEPT and all(len(line) <= COLUMNS for line in lines):
-        return text
-    kept = [line if len(line) <= COLUMNS else f"{line[:COLUMNS]} ... {len(line)} columns" for line in lines[:KEPT]]
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return "\n".join([*kept, f"... {len(lines)} lines in all, sha256 {digest}"]) + "\n"
+    return cut(printed(name, form), KEPT)
 
 
 def cases() -> list[tuple[str, str]]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effaudit.fit.types import KernelRow, RidgeReport, RooflineReport
+from effaudit.estimate.roofline import Ridge
+from effaudit.fit.types import KernelRow, RooflineReport
 from effaudit.render.fit.missing import of_roofline
 from effaudit.render.fit.points import plotted, roof_at
 from effaudit.render.fit.roofline import CORNER, HEIGHT, roofline
@@ -18,11 +19,11 @@ from .goldens import made, reported
 POSITIVE = st.floats(1e-30, 1e30)
 
 
-def ridge(peak: float, bandwidth: float, memory: str = "sram") -> RidgeReport:
-    return RidgeReport("core", "int8", memory, peak, bandwidth, peak / bandwidth)
+def ridge(peak: float, bandwidth: float, memory: str = "sram") -> Ridge:
+    return Ridge("core", "int8", memory, peak, bandwidth, peak / bandwidth)
 
 
-def roofs(*ridges: RidgeReport, regime: str | None = None, intensity: float = 1.0) -> RooflineReport:
+def roofs(*ridges: Ridge, regime: str | None = None, intensity: float = 1.0) -> RooflineReport:
     return RooflineReport(ridges, intensity, regime, None, None, None, None, {})
 
 
@@ -89,7 +90,7 @@ def test_ridge_and_shares_are_named() -> None:
         ),
     ],
 )
-def test_where_a_model_lies(ridges: tuple[RidgeReport, ...], regime: str | None, intensity: float, said: str) -> None:
+def test_where_a_model_lies(ridges: tuple[Ridge, ...], regime: str | None, intensity: float, said: str) -> None:
     found = roofs(*ridges, regime=regime, intensity=intensity)
     assert roof(msgspec.structs.replace(reported().device, roofline=found)) == said
 
