@@ -107,9 +107,7 @@ def demands(
     `scales` as in `weight_items`. What is kept goes first, then the arena, then code, then weights: these fill the
     memories that may hold them one after the other."""
     items: dict[str, list[Item]] = {memory.name: [] for memory in device.memories}
-    for kept in device.reserved:
-        items[kept.memory].append(Item(kept.what, of_fact(kept.size_bytes), place="anywhere", basis="the profile"))
-    for name, item in reserved:
+    for name, item in kept(device, reserved):
         items[name].append(item)
     home = _home(device, (running := list(_running(runtime, planned))), items)
     if home is not None:
@@ -118,6 +116,13 @@ def demands(
     _weights(device, [*weight_items(planned.graph, scales), *_tables(runtime, planned)], items)
     followed = {name: tuple(map(_followed, found)) for name, found in items.items()}
     return tuple(Demand(memory, followed[memory.name]) for memory in device.memories if followed[memory.name])
+
+
+def kept(device: Device, reserved: Iterable[tuple[str, Item]]) -> Iterator[tuple[str, Item]]:
+    """What the profile keeps, then what the user keeps, each with the name of its memory."""
+    for one in device.reserved:
+        yield one.memory, Item(one.what, of_fact(one.size_bytes), place="anywhere", basis="the profile")
+    yield from reserved
 
 
 def _followed(item: Item) -> Item:

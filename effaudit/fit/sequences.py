@@ -11,7 +11,7 @@ from effaudit.audited import Audited, examined
 from effaudit.checks.subject import Subject
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.energy.estimate import energy
-from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, of_fact
+from effaudit.estimate.demand import CODE, STATE, WEIGHTS, Demand, Item, kept
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import reserved
 from effaudit.graph import Graph
@@ -22,7 +22,6 @@ from effaudit.serving.types import Roles, Serving, ServingAsked, Use
 
 CACHE: Final = "key/value cache"
 ACTIVATIONS: Final = "activations"
-PROFILE: Final = "the profile"
 
 
 def serving_of(
@@ -81,14 +80,11 @@ def with_serving(subject: Subject, serving: Serving, asked: FitAsked) -> Subject
 def _demands(subject: Subject, serving: Serving, asked: FitAsked) -> tuple[Demand, ...]:
     """What lies in each memory while the model is served: the cache once, and the larger arena of both phases."""
     memories = {memory.name: memory for memory in subject.device.memories}
-    kept = [
-        (one.memory, Item(one.what, of_fact(one.size_bytes), "anywhere", PROFILE)) for one in subject.device.reserved
-    ]
-    kept += reserved(subject.device, asked.reserve)
-    return tuple(Demand(memories[use.memory], tuple(_items(use, kept))) for use in serving.memory.uses)
+    items = list(kept(subject.device, reserved(subject.device, asked.reserve)))
+    return tuple(Demand(memories[use.memory], tuple(_items(use, items))) for use in serving.memory.uses)
 
 
-def _items(use: Use, kept: Iterable[tuple[str, Item]]) -> Iterator[Item]:
+def _items(use: Use, around: Iterable[tuple[str, Item]]) -> Iterator[Item]:
     parts = (
         (WEIGHTS, use.weights),
         (CACHE, use.cache),
@@ -99,7 +95,7 @@ def _items(use: Use, kept: Iterable[tuple[str, Item]]) -> Iterator[Item]:
     for what, size in parts:
         if size.high != 0:
             yield Item(what, size, "piece" if what == ACTIVATIONS else "anywhere")
-    yield from (item for memory, item in kept if memory == use.memory)
+    yield from (item for memory, item in around if memory == use.memory)
 
 
 def _elsewhere(subject: Subject) -> Iterator[str]:

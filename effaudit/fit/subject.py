@@ -73,10 +73,8 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     elsewhere = _elsewhere(work, placed, placement, runtime)
     scales = 0 if asked.quantize else audited.weights.bytes_of(QUANTIZATION)
     wanted = _demands(device, runtime, made, asked, scales, patch)
-    where = _setting(device, runtime, wanted, elsewhere, placement)
-    weights = classify(made.graph, made.flow)
-    read = unique_reads(made.graph, made.flow, table, runtime.computes, weights)
-    where = msgspec.structs.replace(where, unique_bytes=read)
+    read = unique_reads(made.graph, made.flow, table, runtime.computes, classify(made.graph, made.flow))
+    where = _setting(device, runtime, wanted, read, elsewhere, placement)
     timed = latency(work, where)
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(
@@ -101,10 +99,11 @@ def _setting(
     device: Device,
     runtime: DeviceRuntime,
     wanted: Sequence[Demand],
+    read: int,
     elsewhere: Mapping[int, str],
     placement: Placement | None,
 ) -> Setting:
-    """Where weights and activations lie, as the memories were filled."""
+    """Where weights and activations lie, as the memories were filled; `read` are the bytes of weights once a run."""
     held = {demand.memory.name: demand.bytes_of(*STORED) for demand in wanted}
     total = sum(held.values())
     shares = tuple(Share(d.memory, held[d.memory.name] / total) for d in wanted if total and held[d.memory.name])
@@ -116,6 +115,7 @@ def _setting(
         shares,
         home,
         weight_bytes=total,
+        unique_bytes=read,
         elsewhere=elsewhere,
         transfer_s=seconds,
         transfer_why=why,

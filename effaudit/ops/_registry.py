@@ -247,12 +247,18 @@ def find(domain: str, op: str) -> Rules | None:
 def find_built_in(domain: str, op: str) -> Rules | None:
     """effaudit's own rules of an operator, or None; imports families, likely ones first, until one has it."""
     rules = _RULES.get((domain, op))
-    for module in _families(_BY_DOMAIN.get(domain, "")):
-        if rules is not None and (rules.shape is not None or rules.unpriced):
-            break
-        importlib.import_module(module)
-        rules = _RULES.get((domain, op))
+    if not _is_whole(rules):
+        for module in _families(_BY_DOMAIN.get(domain, "")):
+            importlib.import_module(module)
+            rules = _RULES.get((domain, op))
+            if _is_whole(rules):
+                break
     return None if rules is not None and rules.package else rules
+
+
+def _is_whole(rules: Rules | None) -> bool:
+    """True where no family adds to them. Asked before families are listed, which reads their folder."""
+    return rules is not None and (rules.shape is not None or bool(rules.unpriced))
 
 
 def load_families() -> None:
