@@ -23,11 +23,12 @@ ORDER = (
     ("operators", "extend"),
     ("load",),
     ("table", "weights", "kinds", "assume"),
-    ("lower",),
+    ("lower", "axes", "run"),
     ("plan",),
     ("runtimes", "save"),
     ("support",),
     ("findings", "audited"),
+    ("whatif",),
     ("views",),
     ("report",),
     ("memory",),
@@ -36,6 +37,7 @@ ORDER = (
     ("serving", "energy"),
     ("checks",),
     ("fit",),
+    ("before_after", "search"),
     ("config",),
     ("tables",),
     ("explain",),
@@ -75,7 +77,10 @@ def test_imports_go_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_no_module_imports_a_runtime(path: Path) -> None:
-    """Neither onnx nor onnxruntime: an audit needs neither, and both cost more to import than an audit takes."""
+    """Neither onnx nor onnxruntime: an audit needs neither, and both cost more to import than an audit takes. One
+    module runs models, in a process of its own."""
+    if path.relative_to(PACKAGE).as_posix() == "run/_child.py":
+        return
     for node in ast.walk(ast.parse(path.read_text())):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-SECONDS = 8.0  # the contract: a guard against hangs, not a benchmark; 200,000 nodes take 5 s
+SECONDS = 20.0  # a guard against hangs on a slow, busy machine, not a benchmark; 200,000 nodes take 5 s on an idle one
 PEAK_BYTES = 300_000_000
-PATIENCE = 3 * SECONDS  # killed after this, having waited for something that does not come
+PATIENCE = 2 * SECONDS  # killed after this, having waited for something that does not come
 
 ZEROS = 1 << 30  # what an endless pipe gives before it ends after all
 SPAWN = Path(__file__).with_name("_spawn.py")

@@ -11,7 +11,7 @@ from pathlib import Path
 from .harness import Outcome, run, surroundings
 
 TOUR = Path(__file__).with_name("_tour.py")
-PATIENCE = 60.0  # for all steps together; what each may take is asserted later
+PATIENCE = 120.0  # for all steps together; what each may take is asserted later
 GROUPS = "op,kind,scope,dtype,shape,kernel,depth,part"
 VIEWS = ("--transformer", "--movement", "--receptive-field", "--winograd", "--weights")
 EVERYTHING = (*VIEWS, "--group-by", GROUPS, "--against", "1G", "--baseline", "nearest", "--nodes", "--chart", "bytes")
