@@ -38,7 +38,10 @@ def content(constant: Constant) -> Data | Lazy | None:
         return None
     if constant.strings is not None:
         return constant.strings
-    raw, payload = constant.raw, constant.payload
+    raw, payload, read = constant.raw, constant.payload, constant.read
+    if read is not None:
+        known = constant.encoding.dtype in FORMATS or constant.encoding.dtype == "bfloat16"
+        return Lazy(lambda: tuple(read().ravel().tolist())) if known else None
     if raw is not None:
         return Lazy(lambda: decode(raw, constant.encoding, constant.numel))
     if payload is not None and payload.field == RAW_FIELD and payload.length <= MAX_ELEMENTS * 8:

@@ -156,7 +156,9 @@ class Constant(msgspec.Struct, frozen=True, gc=False):
     """An initializer or Constant tensor: its header, and where its bytes lie.
 
     `place` is "initializer", "node" or "sparse". The bytes are `raw` (a small tensor inside the file), at `payload`, or
-    `missing` says why they cannot be had. `strings` holds the elements of a string tensor.
+    `missing` says why they cannot be had. `strings` holds the elements of a string tensor. `read` makes the elements of
+    a tensor that a rewrite made, as a numpy array of what `load.values.values` gives for the encoding; an audit never
+    calls it for a weight.
     """
 
     name: str
@@ -170,6 +172,7 @@ class Constant(msgspec.Struct, frozen=True, gc=False):
     raw: bytes | None = None
     strings: tuple[str, ...] | None = None
     payload: Payload | None = None
+    read: Callable[[], Any] | None = None
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):

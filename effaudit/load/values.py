@@ -35,6 +35,9 @@ def values(constant: Constant) -> np.ndarray:
 
     if constant.encoding is STRING:
         return np.array(constant.strings or (), dtype=object).reshape(constant.shape)
+    if constant.read is not None:
+        made: np.ndarray = constant.read()
+        return made.reshape(constant.shape)
     parts = list(blocks(constant))
     empty = _decode(np.empty(0, np.uint8), constant.encoding, 0)
     return np.concatenate(parts or [empty]).reshape(constant.shape)
@@ -49,6 +52,10 @@ def blocks(constant: Constant, most: int = BLOCK) -> Iterator[np.ndarray]:
     """
     if constant.encoding is STRING:
         raise LoadError(f"tensor {constant.name!r}: it holds strings, which have no numbers to read")
+    if constant.read is not None:
+        flat = values(constant).ravel()
+        yield from (flat[at : at + most] for at in range(0, flat.size, most))
+        return
     encoding, left = constant.encoding, constant.numel
     for raw in _stored(constant, most):
         count = min(left, _elements(raw.size, encoding))
