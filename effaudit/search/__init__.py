@@ -1,0 +1,1 @@
+"""Searches over what-ifs: the smallest change after which a model fits a device; sweeps of any what-if or dim."""

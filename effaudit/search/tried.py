@@ -1,0 +1,106 @@
+"""One sequence of what-ifs, really made, on one device."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import msgspec
+
+from effaudit.audited import Audited
+from effaudit.checks import results
+from effaudit.checks.subject import Subject
+from effaudit.checks.types import Result
+from effaudit.device.types import Device
+from effaudit.errors import EffauditError
+from effaudit.estimate.demand import ARENA
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.knobs import GOOD, of_memory
+from effaudit.fit.subject import subject_of
+from effaudit.memory.searched import searched
+from effaudit.whatif import apply, text
+from effaudit.whatif.types import Step
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A model after some what-ifs. `survives` is 1 minus the loss: the shares that every step leaves, multiplied."""
+
+    audited: Audited
+    steps: tuple[Step, ...] = ()
+    survives: float = 1.0
+    retrain: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """A model after some what-ifs, judged. `options` are those of the plan under which it fits."""
+
+    made: Made
+    fits: bool
+    options: tuple[str, ...]
+    why: str
+    params: int
+    weight_bytes: int
+    macs: int | None
+    arena_bytes: int | None
+    latency_s: float | None
+
+    @property
+    def loss(self) -> float:
+        """0 to 1."""
+        return 1.0 - self.made.survives
+
+
+def with_step(made: Made, step: Step) -> Made | str:
+    """The model after one more step; the reason where that cannot be made."""
+    try:
+        change, audited = apply(made.audited, step)
+    except EffauditError as error:
+        return f"{text(step)}: {error}"
+    if any(value.invalid for value in audited.graph.values.values()):
+        return f"{text(step)}: an operator refuses its inputs after it"
+    return Made(
+        audited,
+        (*made.steps, step),
+        made.survives * (1.0 - change.loss),
+        made.retrain or change.retrain,
+        (*made.notes, *change.notes),
+    )
+
+
+def judged(made: Made, device: Device, asked: FitAsked, failed: frozenset[str]) -> Tried:
+    """The model against every check; where only the arena is too large, under the plans that lower it as well. `failed`
+    are the checks that the model failed as it was given: they have to be held again, not skipped."""
+    subject = subject_of(made.audited, device, asked)
+    found = results(subject)
+    if _passes(found, failed):
+        return _tried(made, subject, True, (), "")
+    bad = [one for one in found if one.status not in GOOD]
+    if all(one.check == "ram" for one in bad):
+        search = searched(made.audited, subject.planned)
+        for knob in sorted(of_memory(subject, asked, search, found), key=lambda one: one.need_bytes):
+            if knob.fits:
+                tried = _tried(made, subject, True, tuple(shlex.split(knob.option)), "")
+                return msgspec.structs.replace(tried, arena_bytes=knob.need_bytes)
+    return _tried(made, subject, False, (), bad[0].message if bad else "a check that failed before is skipped")
+
+
+def _passes(found: Sequence[Result], failed: frozenset[str]) -> bool:
+    held = {one.check for one in found if one.status != "skipped"}
+    return all(one.status in GOOD for one in found) and failed <= held
+
+
+def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], why: str) -> Tried:
+    weights, table = made.audited.weights, made.audited.table
+    arena = next((demand.bytes_of(ARENA) for demand in subject.demands if demand.has(ARENA)), None)
+    return Tried(
+        made=made,
+        fits=fits,
+        options=options,
+        why=why,
+        params=weights.params,
+        weight_bytes=weights.bytes_of("param", "buffer", "quantization"),
+        macs=table.total("macs").value,
+        arena_bytes=arena,
+        latency_s=subject.latency.total.value,
+    )
