@@ -1,4 +1,5 @@
-"""Writing a model: a copy of its file in which the nodes have another order. Weights are copied, never loaded."""
+"""Writing a model: a copy of its file with its nodes in another order, or a rewritten graph as a model of its own.
+Weights are copied or streamed, never loaded together."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ from effaudit.load.files import SCHEMES, open_model
 from effaudit.load.skeleton import read_skeleton
 from effaudit.plan.order.rewrite import check
 from effaudit.save.layout import NodeBytes, external, node_bytes
+from effaudit.save.model import save_model
 from effaudit.save.target import copy, writable
 
-__all__ = ["save_reordered"]
+__all__ = ["save_model", "save_reordered"]
 
 Key = tuple[tuple[str, ...], tuple[str, ...], int]
 

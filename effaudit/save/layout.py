@@ -48,7 +48,7 @@ def node_bytes(feed: Feed, name: str) -> list[NodeBytes]:
     found: list[NodeBytes] = []
     pieces = 0
     try:
-        for number, wire, _, start, stop in _scan(feed, 0, feed.size or 0):
+        for number, wire, _, start, stop in scan(feed, 0, feed.size or 0):
             if number == MODEL_GRAPH and wire == 2:
                 pieces += 1
                 found.extend(_nodes(feed, start, stop, name))
@@ -60,16 +60,16 @@ def node_bytes(feed: Feed, name: str) -> list[NodeBytes]:
 
 
 def _nodes(feed: Feed, at: int, end: int, name: str) -> Iterator[NodeBytes]:
-    for number, wire, tag, start, stop in _scan(feed, at, end):
+    for number, wire, tag, start, stop in scan(feed, at, end):
         if number == GRAPH_NODE and wire == 2:
             names: dict[int, list[str]] = {NODE_INPUT: [], NODE_OUTPUT: []}
-            for part, inner, _, begin, close in _scan(feed, start, stop):
+            for part, inner, _, begin, close in scan(feed, start, stop):
                 if part in names and inner == 2:
                     names[part].append(text(take(feed, begin, close - begin, name), 0, close - begin))
             yield NodeBytes(tag, stop, tuple(names[NODE_INPUT]), tuple(names[NODE_OUTPUT]))
 
 
-def _scan(feed: Feed, at: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+def scan(feed: Feed, at: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
     """(number, wire type, begin of the tag, begin and end of the content) of every field of the message at at..end."""
     while at < end:
         tag_at = at
