@@ -14,9 +14,10 @@ COMMANDS: Final = {
     "memory": "What it needs while it runs: the arena, what is alive when, what would lower it.",
     "explain": "Where a number comes from: formulas with their numbers put in.",
     "fit": "Whether it fits a device, how fast it runs there, and what it takes.",
+    "whatif": "What becomes of it quantized, pruned, folded: every figure before and after.",
     "devices": "The devices there are, what is known of each, and profiles of your own.",
 }
-SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit",), "Set up": ("devices",)}
+SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit", "whatif"), "Set up": ("devices",)}
 DEBUG: Final = "--debug"
 
 

@@ -77,6 +77,17 @@ def chosen_devices(names: Sequence[str], *, every: bool, kinds: Sequence[str]) -
     return found
 
 
+# The options of a fit as they are where a command does not have them, or nobody gives them.
+UNASKED: Final[Mapping[str, Any]] = {
+    "runtime": "",
+    "reorder": False,
+    "effort": "normal",
+    **dict.fromkeys(("reserve", "batches", "quantize"), ()),
+    **dict.fromkeys(("planner", "patch", "max_latency", "max_energy", "min_throughput", "grid", "price", "pue")),
+    **dict.fromkeys(("utilisation", "battery", "batch_size", "context", "prompt", "kv_dtype")),
+}
+
+
 def asked(**options: Any) -> tuple[FitAsked, ...]:
     """One for each element type asked for. Raises UsageError."""
     one = FitAsked(

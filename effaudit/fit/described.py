@@ -9,6 +9,7 @@ import msgspec
 
 from effaudit.checks.subject import Subject
 from effaudit.checks.types import Result
+from effaudit.device.types import Device
 from effaudit.estimate.roofline import Point, Roofline, roofline
 from effaudit.estimate.types import Seconds, Timed
 from effaudit.fit.asked import FitAsked
@@ -53,7 +54,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         times=times,
         device=device.name,
         title=device.title,
-        options=_options(subject, asked),
+        options=options_of(device, asked),
         given=_given(subject, filled),
         dims=_dims(subject, filled),
         status=judged.status,
@@ -69,7 +70,7 @@ def described(subject: Subject, asked: FitAsked, judged: Judged, filled: frozens
         per_run=subject.inferences,
         latency_s=seconds_of(total),
         throughput_per_s=subject.inferences / total.value if total.value else None,
-        energy_j=_joules(subject),
+        energy_j=joules_of(subject),
         energy=subject.energy,
         roofline=_roofline(found),
         placement=_placement(subject),
@@ -92,8 +93,9 @@ def _given(subject: Subject, filled: frozenset[str]) -> dict[str, dict[str, Any]
     }
 
 
-def _options(subject: Subject, asked: FitAsked) -> tuple[str, ...]:
-    name = subject.device.name
+def options_of(device: Device, asked: FitAsked) -> tuple[str, ...]:
+    """The words of the command line that ask for the device and all that is asked of it but sizes and limits."""
+    name = device.name
     options = ["--device", asked.called.get(name, name)]
     for option, said in (("--runtime", asked.runtime), ("--quantize", asked.quantize), ("--planner", asked.planner)):
         options += [option, said] if said else []
@@ -124,7 +126,8 @@ def seconds_of(total: Seconds) -> SecondsReport:
     return SecondsReport(total.value, total.low, total.high, total.basis)
 
 
-def _joules(subject: Subject) -> SecondsReport | None:
+def joules_of(subject: Subject) -> SecondsReport | None:
+    """The energy of the best basis; None where there is none."""
     best = subject.energy.best
     if best is None:
         return None

@@ -46,7 +46,12 @@ BATCHED: Final = (2, 4, 5)  # ranks of rows, images and volumes; of three, time 
 def deployed(raw: Graph, given: Given, device: Device, batch: int | None) -> tuple[Audited, frozenset[str]]:
     """The model under the sizes given, and under `batch` where that is given too; else its batch is that of the
     device's deployment. Also the dims that the deployment filled in."""
-    audited = examined(raw, given)
+    return redeployed(examined(raw, given), device, batch)
+
+
+def redeployed(audited: Audited, device: Device, batch: int | None = None) -> tuple[Audited, frozenset[str]]:
+    """`deployed` of a model that is audited already."""
+    raw, given = audited.raw, audited.given
     open_dims = set(assumed(audited))
     filled = frozenset(name for name in batch_dims(audited.symbolic) if name in open_dims)
     size = batch if batch is not None else device.batch

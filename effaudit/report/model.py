@@ -104,7 +104,7 @@ def describe(audited: Audited, asked: Asked = NOTHING_ASKED) -> ModelReport:
         dims=dims_of(audited.graph, audited.symbolic),
         inputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.inputs),
         outputs=tuple(tensor_type(n, audited.symbolic.values[n]) for n in raw.outputs),
-        totals=_totals(audited),
+        totals=totals_of(audited),
         sizes=sizes(weights, rules_for(audited.graph)),
         formulas=formulas(audited),
         part_formulas=None if part_formulas is None else {part: dims.text(f) for part, f in part_formulas.items()},
@@ -184,7 +184,8 @@ def _nodes(audited: Audited, own: Own, places: Mapping[int, int], parts: Mapping
     return NodeReports(node, len(rows))
 
 
-def _totals(audited: Audited) -> Totals:
+def totals_of(audited: Audited) -> Totals:
+    """What all nodes that run cost together."""
     table, weights = audited.table, audited.weights
     macs, ops, read, written = (table.total(figure) for figure in ("macs", "ops", "reads", "writes"))
     flops = add((macs, macs, ops))

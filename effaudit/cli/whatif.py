@@ -1,0 +1,167 @@
+"""`effaudit whatif`: what becomes of a network, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from effaudit.cli.audits import each
+from effaudit.cli.in_order import InOrder
+from effaudit.cli.options import definitions, document_options, formats, given, items, model_options, models, width
+from effaudit.cli.output import check, emit
+from effaudit.errors import UsageError
+from effaudit.load.binding import Given
+from effaudit.printable import printable
+
+if TYPE_CHECKING:
+    from effaudit.before_after.asked import StepsAsked
+    from effaudit.before_after.types import ModelSteps
+    from effaudit.graph import Graph
+    from effaudit.whatif.types import Step
+
+# Written out: these are needed before anything of the program is loaded.
+FORMATS = ("text", "json", "markdown", "csv")
+# what-if -> (what its option takes, its help)
+WHATIFS = {
+    "bind": ("NAME=N,...", "Other sizes of inputs: batch=4, seq=512, image=160x160, cache=2048."),
+    "fold": ("WHAT,...", "What is computed for nothing: bn, constants, identity, duplicates, qdq; all."),
+    "prune": ("WHAT=SHARE,...", "Channels, heads or single weights away: channels=30%, weights=50%, 2:4."),
+    "quantize": ("SPEC,...", "Weights and activations in fewer bits: int8, w4, dynamic, fp16."),
+}
+STEPS = "steps"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def what_ifs(command: _Command) -> _Command:
+    """Adds an option for each what-if."""
+    for name, (metavar, said) in reversed(WHATIFS.items()):
+        command = click.option(f"--{name}", multiple=True, metavar=metavar, help=said)(command)
+    return command
+
+
+def device_options(command: _Command) -> _Command:
+    """Adds the options of a fit that say where the model is looked at, and what limits it is held to."""
+    added = (
+        click.option("--device", multiple=True, metavar="NAME", help="Latency and verdict on this device; several."),
+        click.option("--runtime", metavar="NAME", default="", help="A runtime of the device, or of `effaudit memory`."),
+        click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB."),
+        click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms."),
+        click.option("--max-energy", metavar="ENERGY", help="The most energy one inference may take: 5mJ."),
+        click.option("--min-throughput", metavar="N", help="Inferences per second that are needed."),
+        click.option("--planner", metavar="NAME", help="Another planner of offsets than the runtime's."),
+        click.option("--reorder", is_flag=True, help="Run the nodes in the best order found."),
+        click.option("--patch", metavar="auto|TENSOR:4x4", help="Run the nodes up to TENSOR in patches."),
+    )
+    for option in reversed(added):
+        command = option(command)
+    return command
+
+
+@click.command("whatif", cls=InOrder)
+@click.argument("model", nargs=-1)
+@what_ifs
+@click.option(f"--{STEPS}", multiple=True, metavar="FILE", help="What-ifs in YAML, made where this option stands.")
+@click.option("--save", metavar="PATH", help="Save the model after the last step.")
+@model_options
+@device_options
+@click.option("--details", is_flag=True, help="Every tensor and group a step was about, and all that it left.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list of --details.")
+@document_options(FORMATS)
+def command(
+    model: tuple[str, ...],
+    dim: tuple[str, ...],
+    shape: tuple[str, ...],
+    operators: tuple[str, ...],
+    save: str | None,
+    details: bool,
+    top: int | None,
+    forms: tuple[str, ...],
+    as_json: bool,
+    output: str | None,
+    ordered: tuple[tuple[str, str], ...],
+    **options: Any,
+) -> int:
+    """What becomes of each MODEL: the figures as given, and after each step, in the order the steps are given.
+
+    \b
+    effaudit whatif sample:ic --fold bn --prune channels=30% --quantize int8
+    effaudit whatif sample:ic --quantize int8 --device cortex-m7 --save small.onnx
+    """
+    wanted = formats(forms, as_json, output, FORMATS)
+    sizes, names = given(dim, shape, model), models(model)
+    read = (*names, *items(operators), *items(options["device"]), *options[STEPS])
+    check((*(path for _, path in wanted), save), read)
+    if save is not None and len(names) > 1:
+        raise UsageError("--save: one model at a time")
+    steps = steps_of(ordered)
+    if not steps:
+        raise UsageError("what if? name a step, such as --fold bn, --prune channels=30% or --quantize int8")
+    from effaudit.before_after.model import document
+    from effaudit.render.before_after import render
+    from effaudit.tables.table import Shown
+
+    asked, own = asked_of(**options), definitions(operators)
+
+    def made(name: str, sizes: Given) -> ModelSteps:
+        import msgspec
+
+        from effaudit.audited import examine
+        from effaudit.before_after.model import before_after
+
+        found, last = before_after(examine(name, sizes, own), steps, asked)
+        if save is None:
+            return found
+        _saved(last.raw, save)
+        return msgspec.structs.replace(found, saved=save)
+
+    found, code = each(names, sizes, made)
+    shown = Shown(("details",) if details else (), top, width=width())
+    for form, path in wanted if found else ():
+        emit(render(form, document(found), shown), path)
+    return code
+
+
+def steps_of(ordered: Sequence[tuple[str, str]]) -> tuple[Step, ...]:
+    """The steps, those of a file where its option stands. Raises UsageError."""
+    from effaudit.whatif import parse
+    from effaudit.whatif.steps import read_steps
+
+    steps: list[Step] = []
+    for name, text in ordered:
+        if name == STEPS:
+            steps += read_steps(text)
+        elif name in WHATIFS:
+            steps.append(parse(name, text))
+    return tuple(steps)
+
+
+def asked_of(**options: Any) -> StepsAsked:
+    """On which devices, under which runtime and limits. Raises UsageError."""
+    import msgspec
+
+    from effaudit.before_after.asked import StepsAsked
+    from effaudit.cli.fitting import UNASKED, asked, chosen_devices
+
+    (fit,) = asked(**{key: options.get(key, value) for key, value in UNASKED.items() if key != "quantize"}, quantize=())
+    devices = chosen_devices(options["device"], every=False, kinds=()) if options["device"] else {}
+    if not devices:
+        alone = ("reserve", "max_latency", "max_energy", "min_throughput")
+        if limits := [f"--{name.replace('_', '-')}" for name in alone if options[name]]:
+            raise UsageError(f"{limits[0]}: holds a device to it; name one with --device")
+    called = {device.name: name for name, device in devices.items()}
+    made = StepsAsked(tuple(devices.values()), msgspec.structs.replace(fit, called=called))
+    made.check()
+    return made
+
+
+def _saved(graph: Graph, path: str) -> None:
+    """Writes the model and says so. Raises UsageError for what cannot be written."""
+    from effaudit.before_after.model import missing_of
+    from effaudit.save import save_model
+
+    why = missing_of(graph)
+    save_model(graph, path, weightless=why is not None)
+    without = f", without its weights: {printable(why, 200)}" if why else ""
+    click.echo(f"effaudit: saved {printable(path, None)}{without}", err=True)

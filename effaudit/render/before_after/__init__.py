@@ -1,0 +1,16 @@
+"""What-ifs -> text, one file per format, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+from effaudit.before_after.types import WhatIfDocument
+from effaudit.tables.table import Shown
+
+
+def render(form: str, document: WhatIfDocument, shown: Shown) -> Iterator[str]:
+    """The document in a format, in pieces."""
+    module = importlib.import_module(f"effaudit.render.before_after.{form}")
+    pieces: Iterator[str] = module.render(document, shown)
+    return pieces
