@@ -36,6 +36,10 @@ class Draft:
         """These nodes stand where the node `i` stood; none: it is removed."""
         self._nodes[i] = nodes
 
+    def more(self, *nodes: Node) -> None:
+        """These nodes stand behind all others."""
+        self._nodes.append(nodes)
+
     def at(self, i: int) -> tuple[Node, ...]:
         """What stands where the node `i` stood."""
         return self._nodes[i]

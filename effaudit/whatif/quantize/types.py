@@ -67,7 +67,8 @@ class Rule(msgspec.Struct, frozen=True):
     """How one node is stored. `weights` and `activations` are types of elements ("int8", "int3", "float8e4m3fn", "nf4",
     "float16"), "" where they stay as they are; `activations` may be "dynamic": 8 bits, found at run time.
 
-    `group` is the number of elements that share a scale where `granularity` is "block". `percentile` is the share of
+    `group` is the number of elements that share a scale where `granularity` is "block". Activations of a static type are
+    affine, as onnxruntime has them, unless `symmetric_activations`. `percentile` is the share of
     the elements, in percent, inside the range where `clip` is "percentile". `form` is "" where the choice is free.
     `symmetric` speaks of weights.
     """
@@ -187,6 +188,7 @@ def rule_of(arguments: Arguments) -> Rule:
         granularity=granularity,
         group=group,
         symmetric=_symmetric(arguments, weights),
+        symmetric_activations=arguments.mode == SYMMETRIC,
         clip=clip,
         percentile=percentile,
         form=arguments.format or "",
