@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from effaudit.errors import UsageError
 from effaudit.graph import ENCODINGS, STRING, Constant
 from effaudit.save.message import Elements, Message
@@ -39,6 +41,7 @@ class Storage:
 
     def tensor(self, constant: Constant) -> Message:
         """The TensorProto. Raises UsageError where its elements cannot be had."""
+        constant = _whole(constant)
         message = Message()
         for dim in constant.shape:
             message.number(1, dim)
@@ -89,6 +92,13 @@ class Storage:
             )
         for text in texts:
             message.text(6, text)
+
+
+def _whole(constant: Constant) -> Constant:
+    """With the bytes of every element: a what-if may count those of a format that leaves zeros out, which no file
+    holds."""
+    size = constant.encoding.nbytes(constant.numel)
+    return constant if constant.encoding is STRING or size == constant.nbytes else replace(constant, nbytes=size)
 
 
 def lacking(constant: Constant) -> str:

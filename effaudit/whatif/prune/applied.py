@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 TABLE: Final = "sparse weights"
+_SAID: Final[Mapping[str, str]] = {
+    "dense": "dense",
+    "bitmap": "as values and a bitmap",
+    "csr": "as CSR",
+    "compressed": "as kept values with their indices",
+    "bsr": "as blocks (BSR)",
+    "smallest": "in the smallest format of each",
+}
 
 
 class Zeroing(msgspec.Struct, frozen=True):
@@ -38,10 +46,12 @@ class Zeroing(msgspec.Struct, frozen=True):
 
 class Way(msgspec.Struct, frozen=True):
     """How weights were zeroed: `pattern` (N, M) or `tile` (rows, columns) where there is one; `most` is the largest
-    share of the squared magnitude that it may take, `retrain` the reason why it needs training again, "" where not."""
+    share of the squared magnitude that it may take, `zeros` how many elements go of all weights together where that
+    alone is known, `retrain` the reason why it needs training again, "" where not."""
 
     written: str
     most: Fraction
+    zeros: int | None = None
     pattern: tuple[int, int] | None = None
     tile: tuple[int, int] | None = None
     retrain: str = ""
@@ -235,10 +245,12 @@ def _notes(outcomes: Sequence[Outcome], way: Way, stored: str) -> Iterable[str]:
     if len(zeros) == len(outcomes):
         had = f", of which {sum(before):,} were zero before" if len(before) == len(outcomes) else ""
         yield f"{sum(zeros):,} of the {numel:,} weights in {len(outcomes)} tensors are zero{had}"
+    elif way.zeros is not None:
+        yield f"{way.zeros:,} of the {numel:,} weights are zero; their elements would tell which"
     if len(before) < len(outcomes):
         yield (
             "weights are missing: zeros are counted as if none was zero before, and the saliency removed is not known; "
-            f"it is at most {float(way.most):.4%}, as the smallest go"
+            f"it is at most {100 * float(way.most):.4g} %, as the smallest go"
         )
     yield from _sizes_said(outcomes, stored)
     if not stored:
@@ -252,12 +264,12 @@ def _sizes_said(outcomes: Sequence[Outcome], stored: str) -> Iterable[str]:
     for name in storage.Sizes.__struct_fields__:
         sizes = [getattr(outcome.sizes, name) for outcome in outcomes]
         if all(size is not None for size in sizes):
-            said.append(f"{sum(sizes):,} B {'as blocks' if name == 'bsr' else name}")
+            said.append(f"{sum(sizes):,} B {_SAID[name]}")
     yield f"these weights take {', '.join(said)}"
     if stored:
         larger = sum(_stored_size(outcome, stored) > outcome.sizes.dense for outcome in outcomes)
         but = f"; {larger} of them larger than dense" if larger else ""
         yield (
-            f"weight bytes count these tensors as {stored}{but}. ONNX Runtime stores and computes them dense: a saved "
+            f"weight bytes count these tensors {_SAID[stored]}{but}. ONNX Runtime stores and computes them dense: a saved "
             "file holds every zero, and MACs and bytes moved stay those of the dense model"
         )

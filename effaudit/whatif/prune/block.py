@@ -13,7 +13,7 @@ from effaudit.audited import Audited
 from effaudit.whatif.constants import elements
 from effaudit.whatif.prune.applied import Way, Zeroing, applied, chosen, never, tiled
 from effaudit.whatif.prune.arguments import OPTION, percent
-from effaudit.whatif.prune.sparsity import counted
+from effaudit.whatif.prune.sparsity import bound, counted
 from effaudit.whatif.prune.targets import Weight, weights_of
 from effaudit.whatif.types import Change
 
@@ -50,7 +50,9 @@ def rewrite(
     reason = (
         f"whole blocks of {tile[0]}x{tile[1]} are gone, {percent(share)} of them; they are chosen to be trained again"
     )
-    return applied(audited, zeroings, blocked, Way(written, share, tile=tile, retrain=reason if share else ""), storage)
+    totals = [blocks_in(weight, tile) for weight in weights]
+    most = bound(share, totals if per_layer else [sum(totals)])
+    return applied(audited, zeroings, blocked, Way(written, most, tile=tile, retrain=reason if share else ""), storage)
 
 
 def blocks_in(weight: Weight, tile: tuple[int, int]) -> int:

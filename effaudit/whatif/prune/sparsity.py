@@ -52,7 +52,15 @@ def rewrite(
     reason = ""
     if share > MOST_UNTRAINED:
         reason = f"{percent(share)} of the weights are gone; above 50 % accuracy is not kept without training again"
-    return applied(audited, zeroings, blocked, Way(written, share, retrain=reason), storage)
+    numels = [weight.constant.numel for weight in weights]
+    most = bound(share, numels if per_layer else [sum(numels)])
+    way = Way(written, most, zeros=counted(share, sum(numels)), retrain=reason)
+    return applied(audited, zeroings, blocked, way, storage)
+
+
+def bound(share: Fraction, totals: Iterable[int]) -> Fraction:
+    """The largest share of a sum of squares that its smallest terms can be, chosen apart from each of `totals`."""
+    return max(Fraction(counted(share, total), total) for total in totals)
 
 
 def counted(share: Fraction, total: int) -> int:
