@@ -48,6 +48,8 @@ def _step(one: dict[str, Any], file: str, place: str) -> Step:
         said = f"{printable(repr(name), 60)} is no what-if: expected one of {', '.join(NAMES)}"
         raise UsageError(f"{file}: {place}: {said}{did_you_mean(name, NAMES)}")
     place = f"{place}.{name}"
+    if not isinstance(written, str | dict):
+        raise UsageError(f"{file}: {place}: expected the text of its option, or its arguments as keys and values")
     try:
         return parse(name, written if isinstance(written, str) else _text(name, written))
     except msgspec.ValidationError as error:
