@@ -13,7 +13,7 @@ from effaudit import __version__
 from effaudit.audited import Audited
 from effaudit.before_after.asked import StepsAsked
 from effaudit.before_after.device import on_device
-from effaudit.before_after.types import SCHEMA, ModelSteps, StepMemory, StepReport, WhatIfDocument
+from effaudit.before_after.types import SCHEMA, ModelSteps, StepMemory, StepRow, WhatIfDocument
 from effaudit.errors import EffauditError, UsageError
 from effaudit.fit.patching import patched
 from effaudit.graph import Constant, Graph
@@ -65,15 +65,16 @@ def _made(audited: Audited, steps: Sequence[Step]) -> Iterator[tuple[Step | None
         try:
             change, audited = apply(audited, step)
         except EffauditError as error:
-            raise UsageError(f"{audited.name}: step {number} ({text(step)}): {error}") from None
+            said = str(error).removeprefix(f"{audited.name}: ")
+            raise UsageError(f"{audited.name}: step {number} ({text(step)}): {said}") from None
         yield step, change, audited
 
 
-def _row(step: Step | None, change: Change, audited: Audited, asked: StepsAsked) -> StepReport:
+def _row(step: Step | None, change: Change, audited: Audited, asked: StepsAsked) -> StepRow:
     values = audited.symbolic.values
     placed = [on_device(audited, device, asked.fit) for device in asked.devices]
     made = placed[0][1].planned if placed else planned(audited.graph, asked.plan())
-    return StepReport(
+    return StepRow(
         whatif=None if step is None else step.name,
         arguments={} if step is None else arguments_of(step),
         option="" if step is None else option_of(step),

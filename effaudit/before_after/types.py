@@ -53,7 +53,7 @@ class StepOnDevice(msgspec.Struct, frozen=True):
     why: str | None
 
 
-class StepReport(msgspec.Struct, frozen=True):
+class StepRow(msgspec.Struct, frozen=True):
     """The model after a what-if; the first is the model as given, and has no `whatif`. `option` is the words of the
     command line that ask for the step. `totals` are those of a report. `loss` stands for what the network may have lost
     in this step, 0 to 1, and `retrain` is true where nobody would ship the result without training it again. `blocked`
@@ -85,7 +85,7 @@ class ModelSteps(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
     missing: str | None
     saved: str | None
-    steps: tuple[StepReport, ...]
+    steps: tuple[StepRow, ...]
 
 
 class WhatIfDocument(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from effaudit.before_after.types import ModelSteps, StepOnDevice, StepReport, WhatIfDocument
+from effaudit.before_after.types import ModelSteps, StepOnDevice, StepRow, WhatIfDocument
 from effaudit.tables.table import (
     BYTES,
     COUNT,
@@ -57,7 +57,7 @@ _EXACTLY: Final = (
 )
 
 
-def figures(step: StepReport) -> tuple[Cell, ...]:
+def figures(step: StepRow) -> tuple[Cell, ...]:
     """The cells of FIGURES."""
     t, m = step.totals, step.memory
     return (
@@ -94,7 +94,7 @@ def every_step(document: WhatIfDocument) -> Table:
     return Table("steps", "what-ifs", _EXACTLY, rows)
 
 
-def _whole(step: StepReport) -> tuple[Cell, ...]:
+def _whole(step: StepRow) -> tuple[Cell, ...]:
     t = step.totals
     return (
         *figures(step),
@@ -135,13 +135,13 @@ WORST: Final = {
 }
 
 
-def details(step: StepReport) -> tuple[Table, ...]:
+def details(step: StepRow) -> tuple[Table, ...]:
     """What a step did to every tensor or group: a table for each kind of row, the worst first where there is one."""
     names = dict.fromkeys(detail.table for detail in step.details)
     return tuple(_detailed(step, name) for name in names)
 
 
-def _detailed(step: StepReport, name: str) -> Table:
+def _detailed(step: StepRow, name: str) -> Table:
     found = [detail for detail in step.details if detail.table == name]
     keys = list(found[0].figures)
     worst = next((key for key in WORST if key in keys), None)
@@ -203,7 +203,7 @@ def every_detail(document: WhatIfDocument) -> Table:
 BLOCKED: Final = (Column("group", "left as it was", width=20), Column("reason", "because", width=30))
 
 
-def blocked(step: StepReport) -> Table:
+def blocked(step: StepRow) -> Table:
     """What a step had to leave as it was."""
     return Table("blocked", "blocked", BLOCKED, lambda: ((one.group, one.reason) for one in step.blocked))
 

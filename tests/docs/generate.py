@@ -10,6 +10,7 @@ from pathlib import Path
 from effaudit.explain import formulas
 from tests.corpus.score import folder
 from tests.render import goldens
+from tests.render.before_after import goldens as whatif_goldens
 from tests.render.fit import goldens as fit_goldens
 
 from . import console, devices, figures, operators, runtimes, structs, validation
@@ -20,6 +21,7 @@ FORMULAS = console.ROOT / "docs" / "formulas.md"
 JSON = console.ROOT / "docs" / "json.md"
 JSON_MEMORY = console.ROOT / "docs" / "json-memory.md"
 JSON_FIT = console.ROOT / "docs" / "json-fit.md"
+JSON_WHATIF = console.ROOT / "docs" / "json-whatif.md"
 RUNTIMES = console.ROOT / "docs" / "runtimes.md"
 DEVICES = console.ROOT / "docs" / "devices.md"
 EXPLAIN = console.ROOT / "docs" / "explain.md"
@@ -33,6 +35,7 @@ def main() -> None:
     _write(JSON, filled(JSON.read_text(encoding="utf-8"), {"views": structs.sections()}))
     _write(JSON_MEMORY, filled(JSON_MEMORY.read_text(encoding="utf-8"), {"memory": structs.memory_sections()}))
     _write(JSON_FIT, filled(JSON_FIT.read_text(encoding="utf-8"), {"fit": structs.fit_sections()}))
+    _write(JSON_WHATIF, filled(JSON_WHATIF.read_text(encoding="utf-8"), {"whatif": structs.whatif_sections()}))
     _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
     _write(RUNTIMES, filled(RUNTIMES.read_text(encoding="utf-8"), {"runtimes": runtimes.sections()}))
     _write(DEVICES, filled(DEVICES.read_text(encoding="utf-8"), devices.parts()))
@@ -43,6 +46,7 @@ def main() -> None:
         _write(VALIDATION, filled(VALIDATION.read_text(encoding="utf-8"), validation.tables(corpus)))
     goldens.main()
     fit_goldens.main()
+    whatif_goldens.main()
     for page in console.pages():
         _write(page, console.renewed(page.read_text(encoding="utf-8")))
 

@@ -12,6 +12,7 @@ import msgspec
 
 import effaudit.memory.types as memory_types
 import effaudit.report.types as report_types
+from effaudit.before_after.types import WhatIfDocument
 from effaudit.fit.types import FitDocument
 from effaudit.fit.view import DeviceView
 from effaudit.memory.kernels import KernelReport
@@ -93,6 +94,11 @@ def fit_sections() -> str:
     """One section per struct of the document of `effaudit fit`, and of what a report says of a device."""
     seen: list[type] = []
     return "\n\n".join(_section(kind) for root in (FitDocument, DeviceView) for kind in structs(root, seen))
+
+
+def whatif_sections() -> str:
+    """One section per struct of the document of `effaudit whatif`."""
+    return "\n\n".join(map(_section, structs(WhatIfDocument, [])))
 
 
 def _section(kind: type) -> str:

@@ -22,7 +22,19 @@ from effaudit.views.weights.findings import RULES as OF_WEIGHTS
 from tests.corpus.score import folder
 
 from . import console, devices, figures, operators, runtimes, structs, validation
-from .generate import DEVICES, EXPLAIN, FORMULAS, JSON, JSON_FIT, JSON_MEMORY, OPERATORS, RUNTIMES, VALIDATION, filled
+from .generate import (
+    DEVICES,
+    EXPLAIN,
+    FORMULAS,
+    JSON,
+    JSON_FIT,
+    JSON_MEMORY,
+    JSON_WHATIF,
+    OPERATORS,
+    RUNTIMES,
+    VALIDATION,
+    filled,
+)
 
 CORPUS = folder()
 PAGES = {str(path.relative_to(console.ROOT)): path.read_text(encoding="utf-8") for path in console.pages()}
@@ -53,6 +65,7 @@ def test_formulas_views_and_figures_are_up_to_date() -> None:
         (JSON, {"views": structs.sections()}),
         (JSON_MEMORY, {"memory": structs.memory_sections()}),
         (JSON_FIT, {"fit": structs.fit_sections()}),
+        (JSON_WHATIF, {"whatif": structs.whatif_sections()}),
         (EXPLAIN, {"figures": figures.table()}),
         (RUNTIMES, {"runtimes": runtimes.sections()}),
         (DEVICES, devices.parts()),

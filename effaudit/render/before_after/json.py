@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from effaudit.before_after.types import StepReport, WhatIfDocument
+from effaudit.before_after.types import StepRow, WhatIfDocument
 from effaudit.render.json import encode
 from effaudit.tables.table import Shown
 
@@ -29,7 +29,7 @@ def render(document: WhatIfDocument, shown: Shown) -> Iterator[str]:
     yield "]}\n"
 
 
-def _fields(step: StepReport) -> Iterator[str]:
+def _fields(step: StepRow) -> Iterator[str]:
     for i, field in enumerate(step.__struct_fields__):
         value = getattr(step, field)
         yield ("" if i == 0 else ",\n") + f'"{field}": '

@@ -159,12 +159,14 @@ def _details(model: ModelSteps, shown: Shown) -> Iterator[str]:
 def _several(document: WhatIfDocument, shown: Shown) -> Iterator[str]:
     """A row for each step of each model."""
     models = document.models
-    yield f"{document.counting}   {len(models)} models, {how(models[0])}\n"
+    yield from (f"{line}\n" for line in wrapped("", f"{len(models)} models {how(models[0])}   {document.counting}"))
     for number, step in enumerate(models[0].steps[1:], 1):
         yield f"{printable(called(number, step), shown.width)}\n"
     judged = bool(models[0].steps[0].devices)
     device = (Column("verdict", "verdict", width=12), Column("time", "time", "s", spare=True)) if judged else ()
-    columns = (Column("model", "model", width=20), Column("step", "step", TEXT, 8), *FIGURES, *device)
+    spare = ("ops", "moved_bytes", "live_bytes", "params") if judged else ("ops", "moved_bytes")
+    numbers = (msgspec.structs.replace(column, spare=column.key in spare) for column in FIGURES)
+    columns = (Column("model", "model", width=20), Column("step", "step", TEXT, 8), *numbers, *device)
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         for model in models:

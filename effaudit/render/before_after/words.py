@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from effaudit.before_after.types import ModelSteps, StepReport
+from effaudit.before_after.types import ModelSteps, StepRow
 from effaudit.printable import printable
 from effaudit.render.cells import text
 from effaudit.render.fit.words import BRIEF, brief
@@ -31,13 +31,13 @@ def ratio(before: Cell, after: Cell) -> str:
     return f"x{found:.3g}"
 
 
-def losing(step: StepReport) -> str:
+def losing(step: StepRow) -> str:
     """What the step may cost in accuracy, as far as a rewrite can tell; "" where nothing."""
     words = [f"loss {step.loss:.2g}"] if step.loss else []
     return ", ".join([*words, *(["re-train"] if step.retrain else [])])
 
 
-def called(number: int, step: StepReport) -> str:
+def called(number: int, step: StepRow) -> str:
     """The step by its number and its option."""
     return printable(f"{number}  {step.option}", None) if number else GIVEN
 
@@ -47,7 +47,7 @@ def how(model: ModelSteps) -> str:
     runtime = model.steps[0].memory.runtime
     placed = model.steps[0].devices
     title = "as written" if runtime == DEFAULT else f"as {find(runtime).title} runs it ({runtime})"
-    return f"{title}, on {placed[0].device}" if placed else title
+    return f"{title}, on {printable(placed[0].device, 60)}" if placed else title
 
 
 def placed(model: ModelSteps) -> Table:
@@ -75,7 +75,7 @@ def unknown(model: ModelSteps) -> list[str]:
     return list(reasons)
 
 
-def worst(step: StepReport, most: int) -> list[tuple[str, list[str]]]:
+def worst(step: StepRow, most: int) -> list[tuple[str, list[str]]]:
     """Of every table of details that has a worst, the first rows: (its name, "name figure value")."""
     found = []
     for table in details(step):
