@@ -4,7 +4,8 @@ EffauditError                 one line for a person; exit code 2 unless a subcla
 ├── LoadError                 a file that cannot be read as a model
 ├── UsageError                an option or argument that makes no sense
 │   └── UnknownName           a dim or input that the model does not have
-└── LimitError                a documented bound was passed (nodes, nesting, skeleton size)
+├── LimitError                a documented bound was passed (nodes, nesting, skeleton size)
+└── RunError                  a model that does not run: refused, crashed, too slow, too large
 Undecided                     not an error: a comparison of symbolic dims that their ranges do not settle
 """
 
@@ -35,6 +36,10 @@ class UnknownName(UsageError):
 
 class LimitError(EffauditError):
     """A documented bound was passed."""
+
+
+class RunError(EffauditError):
+    """A model did not run: ONNX Runtime is missing, refused it, crashed, or passed a limit."""
 
 
 class Undecided(Exception):
