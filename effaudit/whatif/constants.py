@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Final
 
@@ -93,3 +93,19 @@ def tensor(graph: Graph, name: str, makers: Mapping[str, Node]) -> Constant | No
         return None
     held = node.attrs.get("value")
     return held if isinstance(held, Constant) else None
+
+
+def computed(
+    sources: Sequence[Constant],
+    compute: Callable[..., np.ndarray],
+    *,
+    name: str,
+    shape: tuple[int, ...],
+    encoding: Encoding,
+) -> Constant:
+    """A constant whose elements are computed from several others' when they are read; a header where one has none."""
+    from effaudit.load.values import values
+
+    why = next((reason for source in sources if (reason := missing(source))), "")
+    read = None if why else lambda: compute(*(values(source) for source in sources)).reshape(shape)
+    return sized(Constant(name, encoding, shape, "initializer", 0, 0, missing=why, read=read), shape, encoding)
