@@ -72,7 +72,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     @property
     def way(self) -> str:
         """The field that says how it prunes. Raises UsageError where none does, or several do."""
-        found = [way for way in _BESIDE if getattr(self, way) not in (None, "", {}, False)]
+        found = [way for way in _BESIDE if getattr(self, way) != (False if way == "dead" else _default(way))]
         if sorted(found) == ["block", "sparsity"]:
             return "block"
         if len(found) != 1 or found == ["block"]:
