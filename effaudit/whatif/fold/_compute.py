@@ -178,7 +178,8 @@ def _sliced(held: np.ndarray, cuts: Sequence[tuple[int, int, int, int]]) -> np.n
     where = [slice(None)] * held.ndim
     for axis, start, end, step in cuts:
         where[axis] = slice(start, end, step)
-    return held[tuple(where)]
+    cut: np.ndarray = held[tuple(where)]
+    return cut
 
 
 def _quantized(model: Model, node: Node, sources: Sequence[Constant], encoding: Encoding) -> Compute:
@@ -199,6 +200,7 @@ def _quantized(model: Model, node: Node, sources: Sequence[Constant], encoding: 
         offset = 0 if zero is None else zero.astype(np.float64).reshape(along if zero.size > 1 else ())
         with np.errstate(all="ignore"):
             levels = np.rint(held / scale.reshape(along if scale.size > 1 else ())) + offset
-        return np.clip(np.nan_to_num(levels), low, high).astype(encoding.dtype)
+        clipped: np.ndarray = np.clip(np.nan_to_num(levels), low, high).astype(encoding.dtype)
+        return clipped
 
     return made

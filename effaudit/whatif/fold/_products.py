@@ -151,7 +151,7 @@ class Fold(msgspec.Struct, frozen=True):
                 replace(node, inputs=(source, name), outputs=(between,)),
                 Node(label, "", "Add", (between, bias), (out,), {}),
             )
-        inputs = (source, name)
+        inputs: tuple[str, ...] = (source, name)
         if self.into.bias is not None:
             inputs += (_put(model, self.into.i, node.inputs[2], self._bias(), f"{self.into.bias.name}.folded"),)
         elif self._shifts:
@@ -200,8 +200,10 @@ class Fold(msgspec.Struct, frozen=True):
             bias = bias + values(self.into.bias).astype(np.float64).reshape(-1) * self.into.factor
         if self.ahead is None:
             scale, shift = composed(self.behind, weight.outputs)
-            return bias * scale + shift
-        return bias + self._read_shift()
+            made: np.ndarray = bias * scale + shift
+        else:
+            made = bias + self._read_shift()
+        return made
 
     def _read_shift(self) -> np.ndarray:
         """What the shift of a norm ahead adds to each output."""

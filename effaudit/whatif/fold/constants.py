@@ -58,7 +58,7 @@ class _Walk:
         self.results: dict[str, _Result] = {}
         self.folded: set[int] = set()
         self.refused: list[tuple[Node, str]] = []
-        self.kept: set[str] = set()  # dequantized or widened weights, and what is made of them
+        self.stuck: set[str] = set()  # what could be computed ahead and is not, and what is made of that
         self.added = 0
 
     def visit(self, i: int, node: Node) -> None:
@@ -76,7 +76,10 @@ class _Walk:
                 raise Refused("it makes an output of the model")
             self._bounded(found)
         except Refused as refusal:
-            if not varies:
+            if varies:
+                return
+            self.stuck.update(names)
+            if str(refusal):  # what reads something stuck is not listed again
                 self.refused.append((node, str(refusal)))
             return
         self.results.update(found)
@@ -107,7 +110,7 @@ class _Walk:
         if len(names) != 1 or None in sources[:1]:
             return {}
         held = [one for one in sources if one is not None]
-        made = self._made(node, [one and one.constant for one in sources])
+        made = self._made(node, [None if one is None else one.constant for one in sources])
         depth = 1 + max((one.depth for one in held), default=0)
         roots = sum(one.roots for one in held)
         if made.nbytes <= SMALL and not missing(made):
@@ -133,18 +136,16 @@ class _Walk:
 
     def _keeps_small(self, node: Node) -> None:
         """Raises Refused for what stores weights small."""
-        if any(name in self.kept for name in node.inputs):
-            self.kept.update(node.outputs)
-            raise Refused("it is made of weights that are stored small")
+        if any(name in self.stuck for name in node.inputs):
+            raise Refused("")
         source = self._source(node.inputs[0]) if node.inputs else None
         made = self.model.encoding(node.outputs[0])
         if is_dequantize(node):
-            self.kept.update(node.outputs)
             raise Refused("it keeps its weights small: computed ahead they would be stored as floating numbers")
-        if node.op == "Cast" and source is not None and made is not None and source.constant.nbytes > SMALL:
-            if made.bits > source.constant.encoding.bits:
-                self.kept.update(node.outputs)
-                raise Refused("it keeps its weights small: computed ahead they would be stored in a wider type")
+        if node.op != "Cast" or source is None or made is None or source.constant.nbytes <= SMALL:
+            return
+        if made.bits > source.constant.encoding.bits:
+            raise Refused("it keeps its weights small: computed ahead they would be stored in a wider type")
 
     def _source(self, name: str) -> _Result | None:
         """The constant that an input is; None for one that is not known."""

@@ -1,5 +1,5 @@
-"""Nodes that change nothing: Identity, Dropout that does not train, casts to the type there is, reshapes and slices that
-leave the shape, additions of 0 and products with 1. Only what is proven, for every size that the file admits.
+"""Nodes that change nothing: Identity, Dropout that does not train, casts to the type there is, reshapes and slices
+that leave the shape, additions of 0 and products with 1. Only what is proven, for every size that the file admits.
 
 Their readers read what they read. What makes an output of the model, or what a body captures, keeps its name: the node
 before writes it, where nothing else needs that one's own name.

@@ -91,7 +91,7 @@ class _Walk:
     def _around(self, i: int, node: Node, chain: _Chain) -> None:
         """The nodes between move the integers; the last of them writes what the QuantizeLinear did."""
         draft, nodes = self.model.draft, self.model.raw.nodes
-        source, domain = self._integers(chain.back), chain.back.domain
+        source = self._integers(chain.back)
         for at in chain.moves:
             move = nodes[at]
             last = at == chain.moves[-1]
@@ -101,7 +101,6 @@ class _Walk:
                 inputs = tuple(self._integers(nodes[self.model.wiring.maker[name]]) for name in move.inputs)
             draft.put(at, replace(move, inputs=inputs, outputs=(out,)))
             source = out
-        assert domain is not None
         self.used.update(chain.moves)
         draft.put(i)
 
@@ -109,7 +108,6 @@ class _Walk:
         """The way back from a QuantizeLinear to a DequantizeLinear; where there is one that does not do, why."""
         model, name = self.model, node.inputs[0]
         moves: list[int] = []
-        reader = node
         shared = False
         while (at := model.wiring.maker.get(name)) is not None:
             before = model.raw.nodes[at]
@@ -120,7 +118,7 @@ class _Walk:
                 break
             shared = shared or model.wiring.only_reader(name) is None
             moves.append(at)
-            reader, name = before, before.inputs[0]
+            name = before.inputs[0]
         return None, ""
 
     def _moves(self, node: Node) -> bool:
