@@ -33,13 +33,14 @@ _SAID: Final[Mapping[str, str]] = {
 
 
 class Zeroing(msgspec.Struct, frozen=True):
-    """What is zeroed in one weight: `mask` of its elements is True there (not called where they are missing).
+    """What is zeroed in one weight: `mask` of its elements is True there; None where elements are missing that would
+    tell.
 
     `zeros` is how many that is, `kept_blocks` how many blocks stay, None where only the elements tell.
     """
 
     weight: Weight
-    mask: Callable[[np.ndarray], np.ndarray]
+    mask: Callable[[np.ndarray], np.ndarray] | None
     zeros: int | None
     kept_blocks: int | None = None
 
@@ -76,25 +77,14 @@ def chosen(
     *,
     per_layer: bool,
 ) -> list[Zeroing]:
-    """What goes: by `smallest` of all weights together or of each; `unread` says what is known of a weight
-    without elements from its own share. Raises UsageError where weights with and without elements would have to be
-    compared."""
-    bare = [weight for weight in weights if missing(weight.constant)]
+    """What goes: by `smallest` of all weights together or of each. `unread` says what is known of a weight without
+    elements from its own share; where weights are compared with each other and one has none, nothing is known of any.
+    """
     if per_layer or len(weights) == 1:
         return [unread(w) if missing(w.constant) else smallest((w,))[0] for w in weights]
-    if len(bare) == len(weights):
-        return [Zeroing(weight, never, None) for weight in weights]
-    if bare:
-        raise UsageError(
-            f"{OPTION}: weights are compared with each other, and {bare[0].name!r} has no elements: "
-            f"{missing(bare[0].constant)}; scope=layer compares those of one tensor only"
-        )
+    if any(missing(weight.constant) for weight in weights):
+        return [Zeroing(weight, None, None) for weight in weights]
     return smallest(weights)
-
-
-def never(array: np.ndarray) -> np.ndarray:
-    """The mask of a weight that has no elements."""
-    raise AssertionError("a weight without elements was read")
 
 
 def applied(
@@ -108,7 +98,7 @@ def applied(
         outcome = _outcome(zeroing, way)
         outcomes.append(outcome)
         size = _stored_size(outcome, stored)
-        new = derived(constant, _zeroed(zeroing.mask), shape=constant.shape)
+        new = derived(constant, _zeroed(zeroing.mask), shape=constant.shape) if zeroing.mask else constant
         draft.exchange(constant.name, replace(new, nbytes=size))
     return Change(
         graph=draft.graph(f"{OPTION} {way.written}"),
@@ -131,7 +121,7 @@ def _zeroed(mask: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], 
 
 def _outcome(zeroing: Zeroing, way: Way) -> Outcome:
     weight = zeroing.weight
-    if missing(weight.constant):
+    if zeroing.mask is None or missing(weight.constant):
         sizes = sizes_of(weight, way, zeroing.zeros, zeroing.kept_blocks)
         return Outcome(weight, None, zeroing.zeros, zeroing.kept_blocks, None, None, sizes)
     import numpy as np
@@ -193,10 +183,9 @@ def _stored_size(outcome: Outcome, stored: str) -> int:
         return constant.nbytes
     found: int | None = getattr(sizes, sizes.smallest if stored == "smallest" else stored)
     if found is None or (stored == "smallest" and outcome.zeros is None):
-        why = missing(constant) or "not known"
         raise UsageError(
-            f"{OPTION} storage={stored}: how many zeros {constant.name!r} gets depends on its elements: {why}; "
-            "scope=layer tells without them"
+            f"{OPTION} storage={stored}: how many zeros {constant.name!r} gets depends on elements of this model that "
+            "are missing; scope=layer tells without them"
         )
     return found
 
@@ -249,7 +238,8 @@ def _notes(outcomes: Sequence[Outcome], way: Way, stored: str) -> Iterable[str]:
         yield f"{way.zeros:,} of the {numel:,} weights are zero; their elements would tell which"
     if len(before) < len(outcomes):
         yield (
-            "weights are missing: zeros are counted as if none was zero before, and the saliency removed is not known; "
+            f"weights of {len(outcomes) - len(before)} tensors are not known: zeros are counted as if none of them was "
+            "zero before, and the saliency removed is not known; "
             f"it is at most {100 * float(way.most):.4g} %, as the smallest go"
         )
     yield from _sizes_said(outcomes, stored)

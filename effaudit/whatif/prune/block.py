@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from effaudit.audited import Audited
 from effaudit.whatif.constants import elements
-from effaudit.whatif.prune.applied import Way, Zeroing, applied, chosen, never, tiled
+from effaudit.whatif.prune.applied import Way, Zeroing, applied, chosen, tiled
 from effaudit.whatif.prune.arguments import OPTION, percent
 from effaudit.whatif.prune.sparsity import bound, counted
 from effaudit.whatif.prune.targets import Weight, weights_of
@@ -66,7 +66,7 @@ def _unread(weight: Weight, tile: tuple[int, int], share: Fraction) -> Zeroing:
     gone = counted(share, total)
     whole = weight.matrix.rows % tile[0] == 0 == weight.matrix.columns % tile[1]
     zeros = gone * tile[0] * tile[1] if whole or not gone else weight.constant.numel if gone == total else None
-    return Zeroing(weight, never, zeros, total - gone)
+    return Zeroing(weight, None, zeros, total - gone)
 
 
 def _smallest(weights: Sequence[Weight], tile: tuple[int, int], share: Fraction) -> list[Zeroing]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from effaudit.audited import Audited
 from effaudit.load.values import blocks
-from effaudit.whatif.prune.applied import Way, Zeroing, applied, chosen, never
+from effaudit.whatif.prune.applied import Way, Zeroing, applied, chosen
 from effaudit.whatif.prune.arguments import percent
 from effaudit.whatif.prune.targets import Weight, weights_of
 from effaudit.whatif.types import Change
@@ -46,7 +46,7 @@ def rewrite(
         return _smallest(some, share)
 
     def unread(weight: Weight) -> Zeroing:
-        return Zeroing(weight, never, counted(share, weight.constant.numel))
+        return Zeroing(weight, None, counted(share, weight.constant.numel))
 
     zeroings = chosen(weights, smallest, unread, per_layer=per_layer)
     reason = ""
