@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, Final
 
@@ -99,7 +99,7 @@ def _model(graph: Graph, origin: Graph, file: File | None, storage: Storage) -> 
     if not file:
         message.text(2, "effaudit")
     message.message(_GRAPH, writer.graph(graph, place))
-    _opsets(message, graph)
+    _opsets(message, graph, origin, [whole for number, _, whole, _ in fields if number == _OPSET])
     functions = (field for field in fields if field[0] == _FUNCTION)
     for (key, function), field in zip(origin.functions.items(), functions, strict=False):
         if file and key in graph.functions:
@@ -107,15 +107,24 @@ def _model(graph: Graph, origin: Graph, file: File | None, storage: Storage) -> 
     return message
 
 
-def _opsets(message: Message, graph: Graph) -> None:
+def _opsets(message: Message, graph: Graph, origin: Graph, fields: Sequence[Span]) -> None:
     """The opset imports; a domain that a rewrite brought in without one has its first version."""
-    used = {node.domain for part in nested((graph,)) for node in part.nodes}
-    called = {domain for domain, _, _ in graph.functions}
-    for domain, version in {**dict.fromkeys(sorted(used - called), 1), **graph.opsets}.items():
+    known = {*(_domains(origin) if fields else ()), *graph.opsets, *(domain for domain, _, _ in graph.functions)}
+    new = _domains(graph) - known
+    opsets = {**graph.opsets, **dict.fromkeys(sorted(new), 1)}
+    if fields and opsets == origin.opsets:
+        message.copy(*fields)
+        return
+    for domain, version in opsets.items():
         entry = Message()
-        entry.text(1, domain)
+        if domain:
+            entry.text(1, domain)
         entry.number(2, version)
         message.message(_OPSET, entry)
+
+
+def _domains(graph: Graph) -> set[str]:
+    return {node.domain for part in nested((graph,)) for node in part.nodes}
 
 
 def _write(goal: str, model: Message, storage: Storage, file: File | None, mode: int) -> None:
