@@ -15,8 +15,8 @@ from effaudit.elements import value_of
 from effaudit.graph import SEQUENCE, Graph, Node, Value
 from effaudit.ops._call import INVALID
 
-GRAPH_INPUT: Final = "it is an axis of a graph input"
-GRAPH_OUTPUT: Final = "it is an axis of a graph output"
+GRAPH_INPUT: Final = "it is an axis of the graph input {!r}"
+GRAPH_OUTPUT: Final = "it is an axis of the graph output {!r}"
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -61,9 +61,9 @@ class _Walk:
 
     def run(self) -> Coupling:
         for name in self.graph.inputs:
-            self._fix(name, GRAPH_INPUT)
+            self._fix(name, GRAPH_INPUT.format(name))
         for name in self.graph.outputs:
-            self._fix(name, GRAPH_OUTPUT)
+            self._fix(name, GRAPH_OUTPUT.format(name))
         for i, node in enumerate(self.graph.nodes):
             if not _is_constant(node):
                 self._node(i, node)

@@ -16,6 +16,8 @@ from typing import Final, TypeAlias
 
 OPEN: Final = -1  # the size of an axis whose length is not a number
 MAX_COPIES: Final = 64  # the most equal parts a product is laid out in, where a cut goes through one of them
+MAX_DEPTH: Final = 100
+DEEP: Final = "parts of it overlap"
 FACTOR, SUM, PRODUCT = "factor", "sum", "product"
 
 
@@ -113,8 +115,9 @@ def block(term: Term, why: str) -> None:
         leaf.blocked = leaf.blocked or why
 
 
-def unify(a: Term, b: Term) -> None:
-    """The two are one axis. Blocks both where their structures cannot be brought together."""
+def unify(a: Term, b: Term, depth: int = 0) -> None:
+    """The two are one axis. Blocks both where their structures cannot be brought together; `depth` counts how far
+    parts were taken apart (overlapping windows of one axis would go down to its elements)."""
     a, b = root(a), root(b)
     if a is b:
         return
@@ -126,7 +129,12 @@ def unify(a: Term, b: Term) -> None:
         return  # broadcast over: nothing is coupled
     elif FACTOR in (a.form, b.form):
         _bind(*((a, b) if a.form == FACTOR else (b, a)))
-    elif not _matched(a, b):
+    elif all(leaf.blocked for term in (a, b) for leaf in leaves(term)):
+        return  # both keep their lengths whatever they are made of
+    elif depth > MAX_DEPTH:
+        block(a, DEEP)
+        block(b, DEEP)
+    elif not _matched(a, b, depth + 1):
         why = f"{a!r} and {b!r} are cut in ways that do not fit"
         block(a, why)
         block(b, why)
@@ -140,15 +148,15 @@ def _bind(factor: Term, term: Term) -> None:
     factor.same = term
 
 
-def _matched(a: Term, b: Term) -> bool:
+def _matched(a: Term, b: Term, depth: int) -> bool:
     if a.form == b.form == SUM:
-        return _aligned(pieces(a), pieces(b))
+        return _aligned(pieces(a), pieces(b), depth)
     if a.form == b.form == PRODUCT:
-        return _refined(factors(a), factors(b))
-    return _distributed(*((a, b) if a.form == SUM else (b, a)))
+        return _refined(factors(a), factors(b), depth)
+    return _distributed(*((a, b) if a.form == SUM else (b, a)), depth)
 
 
-def _aligned(left: list[Term], right: list[Term]) -> bool:
+def _aligned(left: list[Term], right: list[Term], depth: int) -> bool:
     """Unifies two sums at their common boundaries, cutting pieces where only one side has one."""
     while left and right:
         a, b = left.pop(0), right.pop(0)
@@ -164,7 +172,7 @@ def _aligned(left: list[Term], right: list[Term]) -> bool:
                 return False
             b, rest = found
             right.insert(0, rest)
-        unify(a, b)
+        unify(a, b, depth)
     return True
 
 
@@ -203,38 +211,38 @@ def _laid_out(term: Term) -> bool:
     return True
 
 
-def _refined(left: list[Term], right: list[Term]) -> bool:
+def _refined(left: list[Term], right: list[Term], depth: int) -> bool:
     """Unifies two products, dividing factors until both have the same lengths in order."""
     while left and right:
         a, b = left.pop(0), right.pop(0)
         if a.size > b.size:
-            found = _divided(a, b.size)
+            found = _divided(a, b.size, depth)
             if found is None:
                 return False
             a, rest = found
             left.insert(0, rest)
         elif b.size > a.size:
-            found = _divided(b, a.size)
+            found = _divided(b, a.size, depth)
             if found is None:
                 return False
             b, rest = found
             right.insert(0, rest)
-        unify(a, b)
+        unify(a, b, depth)
         # what was unified may have been refined on the way
         left, right = [f for t in left for f in factors(t)], [f for t in right for f in factors(t)]
     return True
 
 
-def _divided(term: Term, outer: int) -> tuple[Term, Term] | None:
+def _divided(term: Term, outer: int, depth: int) -> tuple[Term, Term] | None:
     """The term as a product of `outer` and what is left; None where the length does not divide."""
     if term.size % outer:
         return None
     first, rest = Term(outer), Term(term.size // outer)
-    unify(term, product((first, rest)))
+    unify(term, product((first, rest)), depth)
     return first, rest
 
 
-def _distributed(one: Term, other: Term) -> bool:
+def _distributed(one: Term, other: Term, depth: int) -> bool:
     """Unifies a sum with a product: whole inner parts in every piece of the sum, or the outermost factor laid out."""
     found, parts = factors(other), pieces(one)
     ends = [0]
@@ -244,11 +252,11 @@ def _distributed(one: Term, other: Term) -> bool:
         inner = prod(factor.size for factor in found[i:])
         if all(end % inner == 0 for end in ends):
             counts = [Term(part.size // inner) for part in parts]
-            unify(product(found[:i]), total(counts))
+            unify(product(found[:i]), total(counts), depth)
             for part, count in zip(parts, counts, strict=True):
-                unify(part, product((count, *found[i:])))
+                unify(part, product((count, *found[i:])), depth)
             return True
-    return _laid_out(other) and _aligned(pieces(one), pieces(other))
+    return _laid_out(other) and _aligned(pieces(one), pieces(other), depth)
 
 
 def kept_of(term: Term, kept: Kept) -> list[int] | None:

@@ -10,10 +10,11 @@ MICROSOFT = "com.microsoft"
 
 @couples(
     *"Abs Neg Floor Ceil Round Sign Reciprocal Sqrt Exp Log Erf Not BitwiseNot IsNaN IsInf Sin Cos Tan".split(),
-    *"Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Add Sub Mul Div Mod Pow And Or Xor BitwiseAnd BitwiseOr BitwiseXor".split(),
-    *"BitShift Equal Greater GreaterOrEqual Less LessOrEqual Sum Max Min Mean Where Cast CastLike BitCast Identity".split(),
-    *"Relu LeakyRelu ThresholdedRelu Sigmoid HardSigmoid Tanh Elu Selu Celu Softplus Softsign HardSwish Mish".split(),
-    *"Gelu Swish Shrink PRelu Clip Dropout ParametricSoftplus ScaledTanh Bernoulli".split(),
+    *"Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Add Sub Mul Div Mod Pow And Or Xor BitwiseAnd BitwiseOr".split(),
+    *"BitwiseXor BitShift Equal Greater GreaterOrEqual Less LessOrEqual Sum Max Min Mean Where Cast".split(),
+    *"CastLike BitCast Identity Relu LeakyRelu ThresholdedRelu Sigmoid HardSigmoid Tanh Elu Selu Celu".split(),
+    *"Softplus Softsign HardSwish Mish Gelu Swish Shrink PRelu Clip Dropout ParametricSoftplus".split(),
+    *"ScaledTanh Bernoulli".split(),
 )
 @couples("Gelu", "FastGelu", "QuickGelu", "BiasGelu", "BiasDropout", "BiasAdd", "ScaledSiLU", domain=MICROSOFT)
 def elementwise(call: Call) -> None:
