@@ -63,6 +63,7 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy":
 @click.option("--energy", is_flag=True, help="Every basis of the energy, and its parts.")
 @click.option("--fallback", is_flag=True, help="Every node that leaves the accelerator, and why.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="At most N rows of each list.")
+@click.option("--suggest", is_flag=True, help="Search the smallest change after which it fits.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever the verdict.")
 @document_options(FORMATS)
 def command(
@@ -71,6 +72,7 @@ def command(
     shape: tuple[str, ...],
     operators: tuple[str, ...],
     top: int | None,
+    suggest: bool,
     exit_zero: bool,
     forms: tuple[str, ...],
     as_json: bool,
@@ -84,6 +86,7 @@ def command(
 
     \b
     effaudit fit sample:vww-int8 --device cortex-m7
+    effaudit fit sample:vww --device cortex-m4 --suggest
     effaudit fit sample:decoder-7b --device h100 --batch-size 4 --context 32768
     """
     wanted = formats(forms, as_json, output, FORMATS)
@@ -99,12 +102,25 @@ def command(
     made = [msgspec.structs.replace(one, called=called) for one in asked(**options)]
     sizes, own = given(dim, shape, model), definitions(operators)
     document = audit_all(runs, tuple(devices.values()), made, sizes, own, _completed)
+    if suggest:
+        from effaudit.cli.suggesting import with_suggestions
+
+        said = _said({"--dim": dim, "--shape": shape, "--operators": operators}, options)
+        document = with_suggestions(document, tuple(devices.values()), made, sizes, own, said)
     from effaudit.render.fit import render
     from effaudit.tables.table import Shown
 
     for form, path in wanted:
         emit(render(form, document, Shown(lists, top, width=width())), path)
     return 0 if exit_zero else document.exit_code
+
+
+def _said(repeatable: Mapping[str, tuple[str, ...]], options: Mapping[str, Any]) -> list[str]:
+    """The words of the command line that say what is audited and within what limits."""
+    words = [word for option, values in repeatable.items() for value in values for word in (option, value)]
+    for name in ("max_latency", "max_energy", "min_throughput"):
+        words += [] if options[name] is None else [f"--{name.replace('_', '-')}", options[name]]
+    return words
 
 
 def _completed(dims: Mapping[str, int]) -> str:

@@ -166,13 +166,43 @@ class Bottleneck(msgspec.Struct, frozen=True):
     text: str
 
 
+class Suggestion(msgspec.Struct, frozen=True):
+    """A change after which the model fits. `steps` are the what-ifs, `options` how it then has to run (an order,
+    patches, a planner: these change no number), `command` the words of the command line that shows it. `loss` stands
+    for what the network may have lost, 0 to 1 (`effaudit.whatif.types.Change`), `retrain` says that nobody would ship
+    it without training. Bytes, MACs and seconds are those of the changed model; None is unknown."""
+
+    steps: tuple[str, ...]
+    options: tuple[str, ...]
+    command: tuple[str, ...]
+    loss: float
+    retrain: bool
+    params: int
+    weight_bytes: int
+    macs: int | None
+    arena_bytes: int | None
+    latency_s: float | None
+    notes: tuple[str, ...]
+
+
+class Suggestions(msgspec.Struct, frozen=True):
+    """The change that loses least, and the changes that no other beats in loss, weights, arena and MACs at once, from
+    the least loss to the most. `tried` is how many were really made and judged; `why` says why there is none."""
+
+    smallest: Suggestion | None
+    front: tuple[Suggestion, ...]
+    tried: int
+    why: str
+
+
 class FitReport(msgspec.Struct, frozen=True):
     """One model on one device. `options` are the words of the command line that ask for the same device, runtime,
     element type, plan and reserve again; the sizes that go with them are `given`. `times` is how often a pipeline runs
     it. `bottleneck` is what decides. One run makes `per_run` of
     what `counts` says: "inferences" (the batch) or "tokens" (of all sequences). `latency_s` and `energy_j` are of one
     run, `throughput_per_s` counts inferences or tokens. `proof` is why it cannot fit, None where that is not proven.
-    `notes`: what explains the figures first, then the runtime, then the device."""
+    `notes`: what explains the figures first, then the runtime, then the device. `suggestions` are there where they were
+    asked for and it does not fit."""
 
     model: str
     times: int
@@ -205,6 +235,7 @@ class FitReport(msgspec.Struct, frozen=True):
     knobs: tuple[Knob, ...]
     rewrites: tuple[str, ...]
     notes: tuple[str, ...]
+    suggestions: Suggestions | None = None
 
 
 class Pipeline(msgspec.Struct, frozen=True):

@@ -16,13 +16,14 @@ from effaudit.checks import results
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import subject_of
+from effaudit.fit.types import Suggestion, Suggestions
 from effaudit.search.moves import quantized, shrunk, thinned
 from effaudit.search.tried import Made, Tried, judged, with_step
-from effaudit.search.types import Suggestion, Suggestions
 from effaudit.whatif import text
 from effaudit.whatif.types import Step
 
 MOST: Final = 5  # of the front that are shown
+MANY: Final = 60  # about as many changes as are tried at the most
 
 
 def suggest(

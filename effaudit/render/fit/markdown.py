@@ -15,6 +15,7 @@ from effaudit.render.fit.pipeline import parts
 from effaudit.render.fit.screen import memory, operators, sign
 from effaudit.render.fit.serving import lines as serving_lines
 from effaudit.render.fit.speed import roof, shares
+from effaudit.render.fit.suggestions import command, what
 from effaudit.render.fit.words import VERDICTS, decides, estimate, how, limit, limit_name, limited, measured, span
 from effaudit.render.markdown import escape, rows
 from effaudit.tables.fit import LISTS
@@ -85,13 +86,26 @@ def _one(report: FitReport) -> Iterator[str]:
     if report.knobs:
         yield "\nClosest knobs:\n\n"
         yield from (_knob(report, knob) for knob in report.knobs[:KNOBS])
-    settled, command = settle(report)
+    yield from _suggestions(report)
+    settled, ready = settle(report)
     if settled:
-        yield f"\nTo settle what is not known: {escape(settled)}{f': {escape(command)}' if command else ''}\n"
+        yield f"\nTo settle what is not known: {escape(settled)}{f': {escape(ready)}' if ready else ''}\n"
     if report.notes:
         yield f"\n<details><summary>{len(report.notes)} notes</summary>\n\n"
         yield from (f"- {escape(note)}\n" for note in report.notes)
         yield "\n</details>\n"
+
+
+def _suggestions(report: FitReport) -> Iterator[str]:
+    found = report.suggestions
+    if found is None:
+        return
+    if not found.front:
+        yield f"\nNothing that was tried fits ({found.tried:,} changes): {escape(found.why)}\n"
+        return
+    yield f"\nChanges after which it fits, the one that loses least first ({found.tried:,} tried):\n\n"
+    for one in found.front:
+        yield f"- {escape(what(one))}\n\n  ```sh\n  {command(one)}\n  ```\n"
 
 
 def _batches(report: FitReport) -> Iterator[str]:

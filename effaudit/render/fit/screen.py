@@ -17,6 +17,7 @@ from effaudit.render.fit.knobs import knobs
 from effaudit.render.fit.missing import settle
 from effaudit.render.fit.serving import lines as serving_lines
 from effaudit.render.fit.speed import speed
+from effaudit.render.fit.suggestions import suggestions
 from effaudit.render.fit.words import (
     VERDICTS,
     decides,
@@ -70,7 +71,7 @@ def screen(report: FitReport, *, more: bool) -> list[str]:
         lines = _lines(report, level)
         if len(lines) <= HEIGHT - NEXT:
             break
-    return [*lines, *([] if more else _next(report))]
+    return [*lines, *suggestions(report.suggestions), *([] if more else _next(report))]
 
 
 def _lines(report: FitReport, level: _Level) -> list[str]:

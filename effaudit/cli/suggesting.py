@@ -1,0 +1,57 @@
+"""`effaudit fit --suggest`: what would make a model fit, with a sign of life while it is searched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from effaudit.device.types import Device
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.subject import deployed
+from effaudit.fit.types import FitDocument, FitReport
+from effaudit.load import Given, read
+from effaudit.search.suggest import MANY, suggest
+
+
+def with_suggestions(
+    document: FitDocument,
+    devices: Sequence[Device],
+    asked: Sequence[FitAsked],
+    given: Given,
+    operators: Mapping[tuple[str, str], Any] | None,
+    sizes: Sequence[str],
+) -> FitDocument:
+    """The document with suggestions for every model that does not fit as it is. `sizes` are the words of the command
+    line that give sizes and operators, `asked` holds what was asked once, without an element type."""
+    known = {device.name: device for device in devices}
+
+    def suggested(report: FitReport) -> FitReport:
+        if report.status == "fits" or report.serving is not None or report.quantize is not None:
+            return report
+        device, one = known[report.device], asked[0]
+        audited, _ = deployed(read(report.model, operators), given, device, one.batches[0] if one.batches else None)
+        words = ("effaudit", "whatif", report.model, *report.options, *sizes)
+        with _bar(f"{report.model} on {device.name}") as tell:
+            return msgspec.structs.replace(report, suggestions=suggest(audited, device, one, words, tell))
+
+    return msgspec.structs.replace(document, verdicts=tuple(map(suggested, document.verdicts)))
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where that is a terminal. How many changes will be tried is not known ahead: it is the
+    most there can be."""
+    if not sys.stderr.isatty():
+        yield lambda tried: None
+        return
+    with click.progressbar(length=MANY, label=label[-40:], file=sys.stderr, show_pos=True) as bar:
+
+        def tell(tried: int) -> None:
+            bar.update(min(tried, MANY) - bar.pos)
+
+        yield tell
