@@ -42,6 +42,9 @@ class Storage:
     def tensor(self, constant: Constant) -> Message:
         """The TensorProto. Raises UsageError where its elements cannot be had."""
         constant = _whole(constant)
+        if constant.encoding not in CODES:
+            why = constant.missing or f"ONNX has no type {constant.encoding.dtype}"
+            raise UsageError(f"tensor {constant.name!r} cannot be saved: {why}")
         message = Message()
         for dim in constant.shape:
             message.number(1, dim)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from msgspec.structs import replace
+
 from effaudit.errors import UsageError
 from effaudit.graph import Node
 from effaudit.nearest import did_you_mean
@@ -31,7 +33,9 @@ def rules_of(nodes: Sequence[Node], arguments: Arguments) -> tuple[Rule, ...]:
         _known(pattern, labels)
     found = []
     for label in labels:
-        rule = next((rule for pattern, rule in table.items() if matches(label, pattern)), own)
+        rule = next((replace(rule, named=True) for pattern, rule in table.items() if matches(label, pattern)), own)
+        if arguments.nodes:
+            rule = replace(rule, named=True)
         if arguments.nodes and not matches(label, arguments.nodes):
             rule = AS_IT_IS
         if arguments.skip and matches(label, arguments.skip):

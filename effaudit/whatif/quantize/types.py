@@ -67,10 +67,10 @@ class Rule(msgspec.Struct, frozen=True):
     """How one node is stored. `weights` and `activations` are types of elements ("int8", "int3", "float8e4m3fn", "nf4",
     "float16"), "" where they stay as they are; `activations` may be "dynamic": 8 bits, found at run time.
 
-    `group` is the number of elements that share a scale where `granularity` is "block". Activations of a static type are
-    affine, as onnxruntime has them, unless `symmetric_activations`. `percentile` is the share of
-    the elements, in percent, inside the range where `clip` is "percentile". `form` is "" where the choice is free.
-    `symmetric` speaks of weights.
+    `group` is the number of elements that share a scale where `granularity` is "block". Activations of a static type
+    are affine, as onnxruntime has them, unless `symmetric_activations`. `percentile` is the share of the elements,
+    in percent, inside the range where `clip` is "percentile". `form` is "" where the choice is free. `symmetric` speaks
+    of weights. `named` is True where a pattern chose the node.
     """
 
     weights: str
@@ -82,6 +82,7 @@ class Rule(msgspec.Struct, frozen=True):
     percentile: float = 99.9
     form: str = ""
     symmetric_activations: bool = False
+    named: bool = False
 
     @property
     def static(self) -> bool:
@@ -193,6 +194,7 @@ def rule_of(arguments: Arguments) -> Rule:
         percentile=percentile,
         form=arguments.format or "",
     )
+    _agree(found, arguments.scheme)
     if found.form == "nbits" and (found.static or activations == DYNAMIC):
         raise UsageError(f"{OPTION} {arguments.scheme}: format=nbits stores weights only; add weights-only")
     if found.form == "qoperator" and not found.static:
@@ -200,6 +202,19 @@ def rule_of(arguments: Arguments) -> Rule:
     if weights in HALVES and (arguments.group or arguments.granularity or arguments.mode):
         raise UsageError(f"{OPTION} {arguments.scheme}: floats of 16 bits have no scale, so no granularity and no mode")
     return found
+
+
+def _agree(rule: Rule, scheme: str) -> None:
+    """Raises UsageError for types of weights and activations that nothing multiplies."""
+    if rule.activations == DYNAMIC and (rule.weights not in ("int8", "uint8") or rule.granularity == BLOCK):
+        raise UsageError(
+            f"{OPTION} {scheme}: activations quantized at run time go with weights of 8 bits, per tensor or per channel"
+        )
+    if (rule.weights in HALVES or rule.activations in HALVES) and rule.activations not in ("", rule.weights):
+        half = rule.weights if rule.weights in HALVES else rule.activations
+        raise UsageError(
+            f"{OPTION} {scheme}: {half} is a step of its own: {OPTION} with the weights first, then {OPTION} {half}"
+        )
 
 
 def stored(scheme: str, text: str) -> tuple[str, str]:
