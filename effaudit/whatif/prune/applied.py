@@ -260,6 +260,6 @@ def _sizes_said(outcomes: Sequence[Outcome], stored: str) -> Iterable[str]:
         larger = sum(_stored_size(outcome, stored) > outcome.sizes.dense for outcome in outcomes)
         but = f"; {larger} of them larger than dense" if larger else ""
         yield (
-            f"weight bytes count these tensors {_SAID[stored]}{but}. ONNX Runtime stores and computes them dense: a "
-            "saved file holds every zero, and MACs and bytes moved stay those of the dense model"
+            f"weight bytes count these tensors {_SAID[stored]}{but}, until a later step rewrites them. ONNX Runtime "
+            "stores and computes them dense: a saved file holds every zero, MACs and bytes moved stay as they were"
         )
