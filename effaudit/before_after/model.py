@@ -48,7 +48,7 @@ def before_after(
     """
     rows, last = [], audited
     for number, (step, change, made) in enumerate(_made(audited, steps)):
-        rows.append(_row(step, change, made, asked))
+        rows.append(row_of(step, change, made, asked))
         last = made
         each(number + 1)
     given: dict[str, dict[str, Any]] = {
@@ -70,7 +70,8 @@ def _made(audited: Audited, steps: Sequence[Step]) -> Iterator[tuple[Step | None
         yield step, change, audited
 
 
-def _row(step: Step | None, change: Change, audited: Audited, asked: StepsAsked) -> StepRow:
+def row_of(step: Step | None, change: Change, audited: Audited, asked: StepsAsked = NOTHING_ASKED) -> StepRow:
+    """The figures of a model after a step (None: as given). Raises UsageError for what a device does not have."""
     values = audited.symbolic.values
     placed = [on_device(audited, device, asked.fit) for device in asked.devices]
     made = placed[0][1].planned if placed else planned(audited.graph, asked.plan())
@@ -118,7 +119,7 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
     arena = made.arena if patch is None else Quantity(patch.patched_bytes, patch.patched_bytes)
     return StepMemory(
         runtime=made.runtime.name,
-        planner=made.asked.planner or made.runtime.planner,
+        planner=made.asked.planner or made.runtime.planner if made.plan is None else made.plan.planner,
         sum_bytes=live.sum_bytes.value,
         max_in_out_bytes=live.max_in_out_bytes.value,
         live_bytes=live.live_bytes.value,
@@ -127,7 +128,7 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
         inplace_bounds=live.inplace_bytes.bounds,
         arena_bytes=arena.value,
         arena_bounds=arena.bounds,
-        floor_bytes=made.need.least.floor,
+        floor_bytes=made.plan.floor if made.plan is not None and made.need.exact else made.need.least.floor,
         peak_node=steps[peak.step].label if peak is not None and peak.step < len(steps) else None,
         live_set=() if peak is None else tuple(LiveTensor(name, size) for name, size in peak.alive),
         why=live.live_bytes.why or arena.why or None,

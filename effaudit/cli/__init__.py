@@ -15,9 +15,10 @@ COMMANDS: Final = {
     "explain": "Where a number comes from: formulas with their numbers put in.",
     "fit": "Whether it fits a device, how fast it runs there, and what it takes.",
     "whatif": "What becomes of it quantized, pruned, folded: every figure before and after.",
+    "sweep": "Every combination of sizes, what-ifs and devices: a row each.",
     "devices": "The devices there are, what is known of each, and profiles of your own.",
 }
-SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit", "whatif"), "Set up": ("devices",)}
+SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit", "whatif", "sweep"), "Set up": ("devices",)}
 DEBUG: Final = "--debug"
 
 

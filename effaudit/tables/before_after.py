@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from effaudit.before_after.types import ModelSteps, StepOnDevice, StepRow, WhatIfDocument
+from effaudit.before_after.types import ModelSteps, StepMemory, StepOnDevice, StepRow, WhatIfDocument
+from effaudit.report import Totals
 from effaudit.tables.table import (
     BYTES,
     COUNT,
@@ -59,7 +60,11 @@ _EXACTLY: Final = (
 
 def figures(step: StepRow) -> tuple[Cell, ...]:
     """The cells of FIGURES."""
-    t, m = step.totals, step.memory
+    return figures_of(step.totals, step.memory)
+
+
+def figures_of(t: Totals, m: StepMemory) -> tuple[Cell, ...]:
+    """The cells of FIGURES."""
     return (
         t.params,
         t.weight_bytes,
