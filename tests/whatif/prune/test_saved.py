@@ -65,6 +65,23 @@ def test_zeros_alone_change_no_figure(tmp_path: Path) -> None:
         assert any("neither the dense size nor the MACs" in note for note in change.notes)
 
 
+def test_zeros_stay_zero_when_quantized(tmp_path: Path) -> None:
+    """The stack of two, saved: the codes of what was pruned are the zero point's."""
+    _, thinned = pruned(saved(model(), tmp_path), "2:4,storage=compressed")
+    _, small = apply(thinned, parse("quantize", "int8,weights-only"))
+    save_model(small.raw, tmp_path / "small.onnx")
+    assert np.isfinite(run(tmp_path / "small.onnx")[0]).all()
+    before, checked = arrays(thinned.raw), []
+    for tensor in onnx.load(tmp_path / "small.onnx").graph.initializer:
+        name = tensor.name.removesuffix("_quantized")
+        if name in before and tensor.data_type == onnx.TensorProto.INT8:
+            codes = numpy_helper.to_array(tensor)
+            assert codes.shape == before[name].shape
+            assert not codes[before[name] == 0].any()
+            checked.append(name)
+    assert len(checked) >= 6 and "conv" in checked and "transB" in checked
+
+
 def test_sizes_are_those_of_the_matrices(tmp_path: Path) -> None:
     """Of every weight, in every format, as stored by hand."""
     change, audited = pruned(saved(model(), tmp_path), "2:4,storage=smallest")
