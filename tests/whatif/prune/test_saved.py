@@ -143,6 +143,19 @@ def test_structure_alone_tells_sizes(written: str, tmp_path: Path) -> None:
     assert change.blocked == expected.blocked
 
 
+def test_blocks_that_stay_are_told_by_structure_alone(tmp_path: Path) -> None:
+    """Bytes of blocks are exact; the zeros are too where no block lies at an edge."""
+    path = saved(model(), tmp_path)
+    (tmp_path / "bare").mkdir()
+    without = bare(saved(model(), tmp_path / "bare"))
+    written = "block=2x3,sparsity=40%,scope=layer,storage=bsr"
+    for one, other in zip(asked(without, written)[0].details, pruned(path, written)[0].details, strict=True):
+        assert one.figures["stored_bytes"] == other.figures["stored_bytes"] == other.figures["bsr_bytes"]
+        (rows, _), tall, wide = grid(one.name), 2, 3
+        whole = len(rows) % tall == 0 == len(rows[0]) % wide
+        assert one.figures["zeros_after"] == (other.figures["zeros_after"] if whole else None)
+
+
 def test_what_structure_does_not_tell(tmp_path: Path) -> None:
     without = bare(saved(model(), tmp_path))
     change, _ = asked(without, "sparsity=50%")
