@@ -19,7 +19,7 @@ from effaudit.run.dtypes import FED
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_BYTES: Final = 1 << 31  # of one array whose size the graph leaves open
+MAX_BYTES: Final = 1 << 28  # of one array whose size the graph leaves open: a few kilobytes of a zip hold terabytes
 _HEADER: Final = 1 << 16  # bytes of a header that are looked at; numpy writes a few hundred
 _SUFFIX: Final = ".npy"
 

@@ -108,4 +108,5 @@ def lacking(constant: Constant) -> str:
     """Why a tensor has no elements; "" where it has."""
     if constant.missing or constant.numel == 0 or constant.read is not None:
         return constant.missing
-    return "" if constant.raw is not None or constant.payload is not None else "it has no data"
+    held = constant.raw is not None or constant.payload is not None or constant.strings is not None
+    return "" if held else "it has no data"

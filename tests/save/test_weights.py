@@ -168,8 +168,7 @@ def test_a_large_model_has_its_weights_beside_it(tmp_path: Path, place: str) -> 
 
 
 def test_more_than_2_gb(tmp_path: Path) -> None:
-    """A hole of 3 GB as the model's weights, which become a hole again in the file beside the new one: only the last
-    page of them is really written. Its header is small and quick to read."""
+    """Lengths are known before anything is read: 3 GB of weights are seen not to fit, and go beside the model."""
     huge = (3 << 30) // 4
     path = written(tmp_path / "model.onnx", parse(NEG))
     graph = read(path)
