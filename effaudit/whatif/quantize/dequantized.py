@@ -17,7 +17,7 @@ from effaudit.whatif.quantize.sites import Site
 from effaudit.whatif.quantize.stored import Stored, store, unsaved
 from effaudit.whatif.quantize.types import BLOCK, HALVES, PER_CHANNEL, Rule
 
-_SINCE: Final = {  # the opset from which DequantizeLinear takes a type
+SINCE: Final = {  # the opset from which DequantizeLinear takes a type
     "int8": 10,
     "uint8": 10,
     "float8e4m3fn": 19,
@@ -30,11 +30,11 @@ _SINCE: Final = {  # the opset from which DequantizeLinear takes a type
     "int2": 25,
     "uint2": 25,
 }
-_PER_AXIS: Final = 13
-_FLOAT16_SCALES: Final = 19
-_BLOCKED: Final = 21
+PER_AXIS: Final = 13
+FLOAT16_SCALES: Final = 19
+BLOCKED: Final = 21
 _CAST: Final = {"float16": 6, "bfloat16": 13}
-_CONTRIB: Final = frozenset("int8 uint8 int16 uint16 int4 uint4".split())  # what onnxruntime's own operator takes
+CONTRIB: Final = frozenset("int8 uint8 int16 uint16 int4 uint4".split())  # what onnxruntime's own operator takes
 _FLOAT_CODES: Final = {"float32": 1, "float16": 10}  # TensorProto.DataType
 
 
@@ -75,10 +75,10 @@ def _needed(constant: Constant, rule: Rule, where: Layout) -> int:
     """The opset from which the standard operators can read the weight."""
     if rule.weights in HALVES:
         return _CAST[rule.weights]
-    needed = _SINCE[rule.weights]
+    needed = SINCE[rule.weights]
     if where.axis is not None:
-        needed = max(needed, _BLOCKED if where.group else _PER_AXIS)
-    return max(needed, _FLOAT16_SCALES) if constant.encoding is FLOAT16 else needed
+        needed = max(needed, BLOCKED if where.group else PER_AXIS)
+    return max(needed, FLOAT16_SCALES) if constant.encoding is FLOAT16 else needed
 
 
 def _domain(draft: Draft, constant: Constant, rule: Rule, where: Layout) -> str | None:
@@ -91,7 +91,7 @@ def _domain(draft: Draft, constant: Constant, rule: Rule, where: Layout) -> str 
     needed = _needed(constant, rule, where)
     if draft.opsets.get("", 1) >= needed:
         return ""
-    if rule.weights in _CONTRIB and not where.group:
+    if rule.weights in CONTRIB and not where.group:
         draft.opsets.setdefault(MICROSOFT, 1)
         return MICROSOFT
     if raised(draft.raw, needed):

@@ -87,7 +87,9 @@ class Error(msgspec.Struct, frozen=True):
     @property
     def sqnr_db(self) -> float | None:
         """Signal to noise, 10 log10(signal/noise); None where there is no noise, or nothing but."""
-        return 10 * math.log10(self.signal / self.noise) if self.noise > 0 and self.signal > 0 else None
+        if not (0 < self.noise < math.inf and self.signal > 0):
+            return None
+        return 10 * (math.log10(self.signal) - math.log10(self.noise))
 
     def __add__(self, other: Error) -> Error:
         return Error(
@@ -225,7 +227,8 @@ def decode(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray, to: Grid) -> 
         units = codes
     else:
         units = (codes.astype(np.int32) - zero[:, None]).astype(np.float32)
-    found: np.ndarray = units * scale[:, None]
+    with np.errstate(over="ignore"):  # the largest float32, as masks hold it, may come back as infinity
+        found: np.ndarray = units * scale[:, None]
     return found
 
 

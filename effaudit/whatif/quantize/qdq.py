@@ -10,45 +10,66 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from effaudit.audited import Audited
-from effaudit.graph import FLOAT16, Constant, Encoding, Graph, Node
+from effaudit.errors import UsageError
+from effaudit.graph import FLOAT16, Constant, Graph, Node
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize.coding import (
     Scale,
     Span,
     bias_of,
-    codes,
-    least_for,
-    of_constant,
+    least_scale,
+    like_activation,
     of_range,
     scale_constant,
+    weight_of,
     zero_constant,
 )
+from effaudit.whatif.quantize.dequantized import BLOCKED, CONTRIB, FLOAT16_SCALES, PER_AXIS, SINCE
 from effaudit.whatif.quantize.marks import ACTIVATION, WEIGHT, Bias, Floats, Mark, Marks
+from effaudit.whatif.quantize.opsets import raised
 from effaudit.whatif.quantize.order import breadth_first
-from effaudit.whatif.quantize.types import Rule, bits_of
+from effaudit.whatif.quantize.stored import Stored, unsaved
+from effaudit.whatif.quantize.types import BLOCK, PER_CHANNEL, Rule
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _Q: Final = "QuantizeLinear"
 _DQ: Final = "DequantizeLinear"
+SOFTMAX: Final = (0.0, 1.0)  # the range of its results
 COMPUTES: Final = frozenset(  # they requantize: each may read and write tensors of another type than its neighbours
     "Conv ConvTranspose Gemm MatMul InstanceNormalization LayerNormalization BatchNormalization Relu Clip Where Add Mul"
     " Concat Softmax Sigmoid LeakyRelu GlobalAveragePool ArgMax CumSum EmbedLayerNormalization".split()
 )
 
 
-class Written(msgspec.Struct, frozen=True):
-    """The rewritten graph, and by name the scales of its activations and weights."""
+class Weight(msgspec.Struct, frozen=True):
+    """A constant in integers: a WEIGHT or one of ONES, and the rule whose `weights` it is stored in."""
+
+    kind: str
+    constant: Constant
+    rule: Rule
+    made: Stored
+
+
+class Quantized(msgspec.Struct, frozen=True):
+    """The rewritten graph, and by name its activations and weights in integers. `shares` says of an activation whose
+    scale it has, where that is another's; `removed` counts the nodes whose work a scale does; `kept` are tensors that
+    stay as they are, and why."""
 
     graph: Graph
     activations: Mapping[str, Scale]
-    weights: Mapping[str, Scale]
-    kept: Sequence[tuple[str, str]] = ()  # tensors that stay as they are, and why
+    weights: Mapping[str, Weight]
+    shares: Mapping[str, str] = {}
+    removed: int = 0
+    kept: Sequence[tuple[str, str]] = ()
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -59,20 +80,45 @@ class Pair(msgspec.Struct, frozen=True):
     value: Scale
 
 
-def domain_of(dtype: str, real: Encoding, opset: int, *, axis: bool = False) -> str:
-    """The domain whose QuantizeLinear and DequantizeLinear take a type at an opset: that of ONNX where it does.
+def domain_of(draft: Draft, scale: Scale) -> str:
+    """The domain whose QuantizeLinear and DequantizeLinear take a scale, the opset of the draft raised where it must
+    be: com.microsoft's own take narrow integers at any opset.
 
-    https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html; before, those of com.microsoft take them.
+    Raises UsageError where neither does.
     """
-    need = 13 if axis else 10
-    if real == FLOAT16 or dtype.startswith("float8"):
-        need = 19
-    if bits_of(dtype) > 8 or bits_of(dtype) < 8:
-        need = 21 if dtype != "int32" else need
-    return "" if opset >= need else MICROSOFT
+    dtype = scale.dtype
+    if unsaved(dtype):
+        return ""
+    needed = SINCE[dtype]
+    if scale.axis is not None:
+        needed = max(needed, BLOCKED if scale.group else PER_AXIS)
+    if scale.real == FLOAT16:
+        needed = max(needed, FLOAT16_SCALES)
+    if draft.opsets.get("", 1) >= needed:
+        return ""
+    if dtype in CONTRIB and not scale.group:
+        draft.opsets.setdefault(MICROSOFT, 1)
+        return MICROSOFT
+    if why := raised(draft.raw, needed):
+        raise UsageError(f"{draft.raw.source.path}: --quantize: {dtype}: {why}; convert the model to that opset first")
+    draft.opsets[""] = needed
+    return ""
 
 
-def write(audited: Audited, rules: Sequence[Rule], found: Marks, spans: Mapping[str, Span]) -> Written:
+def beside(rule: Rule, constant: Constant, axis: int | None) -> Rule:
+    """The rule of a weight beside activations: several scales are symmetric, as kernels take one zero point; blocks run
+    along the rows of a matrix, and of any other tensor each channel has its scale."""
+    if rule.granularity == BLOCK and len(constant.shape) != 2:
+        rule = replace(rule, granularity=PER_CHANNEL, group=0)
+    return replace(rule, symmetric=True) if axis is not None else rule
+
+
+def inner(mark: Mark) -> int | None:
+    """The axis of a matrix that is summed over."""
+    return None if mark.axis is None else 1 - mark.axis
+
+
+def write(audited: Audited, rules: Sequence[Rule], found: Marks, spans: Mapping[str, Span]) -> Quantized:
     """The graph with what is marked quantized; `spans` are the ranges of the marked activations that share no scale."""
     return _Writer(audited, rules, found, spans).run()
 
@@ -83,17 +129,16 @@ class _Writer:
         self.floats = Floats(audited.raw, audited.graph.values)
         self.nodes = audited.raw.nodes
         self.outputs = set(audited.raw.outputs)
-        self.opset = audited.raw.opsets.get("", 1)
         self.rules, self.found, self.spans = rules, found, spans
         self.added: list[Node] = []
         self.pairs: dict[tuple[str, str], Pair] = {}  # (tensor, type or "" for its own) -> its scale
         self.read: dict[tuple[str, str], str] = {}  # the same -> what its readers read
         self.biases: dict[tuple[int, int], str] = {}  # (node, place) -> the bias it reads there
         self.writes: dict[str, str] = {}  # graph output -> what its node writes instead
-        self.weights: dict[str, Scale] = {}
+        self.weights: dict[str, Weight] = {}
         self.kept: list[tuple[str, str]] = []
 
-    def run(self) -> Written:
+    def run(self) -> Quantized:
         marked = self.found.tensors
         for name, mark in marked.items():
             if mark.kind != ACTIVATION:
@@ -108,7 +153,14 @@ class _Writer:
             for (name, dtype), pair in self.pairs.items()
             if not dtype and marked[name].kind == ACTIVATION
         }
-        return Written(self._graph(), activations, self.weights, self.kept)
+        return Quantized(
+            graph=self._graph(),
+            activations=activations,
+            weights=self.weights,
+            shares={name: self._root(name) for name in activations if marked[name].like},
+            removed=len(self.found.removed),
+            kept=self.kept,
+        )
 
     # ---- activations
     def _scale(self, name: str, i: int) -> Scale:
@@ -175,29 +227,34 @@ class _Writer:
     # ---- constants
     def _constant(self, name: str, mark: Mark) -> None:
         """A constant in integers, dequantized once for all its readers."""
-        constant = self.floats.constant(name)
+        constant, rule = self.floats.constant(name), self.rules[mark.node]
         assert constant is not None
-        scale = self._weight(name, mark, constant) if mark.kind == WEIGHT else self._like_activation(mark, constant)
-        stored = self.draft.add(f"{name}_quantized", codes(constant, scale))
+        if mark.kind == WEIGHT:
+            rule = beside(rule, constant, mark.axis)
+            made, scale = weight_of(constant, rule, channels=mark.axis, inner=inner(mark), bias=self._room(name, rule))
+        else:
+            made, scale = like_activation(constant, rule)
+        stored = self.draft.add(f"{name}_quantized", made.codes)
         pair = self._pair(name, scale, name)
         back = self.draft.fresh(f"{name}_DequantizeLinear_Output")
         self._emit(_DQ, name, (stored, pair.scale, pair.zero), back, scale)
-        self.pairs[name, ""], self.read[name, ""], self.weights[name] = pair, back, scale
+        self.pairs[name, ""], self.read[name, ""] = pair, back
+        self.weights[name] = Weight(mark.kind, constant, replace(rule, weights=scale.dtype), made)
 
-    def _like_activation(self, mark: Mark, constant: Constant) -> Scale:
-        rule = self.rules[mark.node]
-        whole = replace(rule, clip="minmax")  # every element of an addend counts: there are no outliers to leave out
-        return of_constant(constant, whole, rule.activations, symmetric=rule.symmetric_activations)
+    def _room(self, name: str, rule: Rule) -> np.ndarray | None:
+        """The least scales that the biases beside a weight need."""
+        import numpy as np
 
-    def _weight(self, name: str, mark: Mark, constant: Constant) -> Scale:
-        rule = self.rules[mark.node]
-        symmetric = rule.symmetric or mark.axis is not None
-        least = []
-        for bias in self.found.biases if symmetric else ():
+        found = []
+        for bias in self.found.biases if rule.symmetric else ():
             held = self.floats.constant(bias.name)
-            if bias.weight == name and held is not None and type(self.spans.get(bias.input)) is tuple:
-                least.append(least_for(held, self._scale(bias.input, bias.node)))
-        return of_constant(constant, rule, rule.weights, axis=mark.axis, symmetric=symmetric, least=least)
+            if bias.weight == name and held is not None and bias.input in self.spans:
+                found.append(least_scale(held, self._scale(bias.input, bias.node)))
+        known = [one for one in found if one is not None]
+        if not known:
+            return None
+        same = {one.shape for one in known}
+        return np.max(known, axis=0) if len(same) == 1 else np.array([max(one.max(initial=0.0) for one in known)])
 
     def _bias(self, bias: Bias) -> None:
         """A bias in int32, one for each node that reads it: its scale is that of the node's input and weight."""
@@ -208,7 +265,7 @@ class _Writer:
         if source is None or weight is None or weight.value.grid.levels or source[0].value.grid.levels:
             self.kept.append((bias.name, "a bias keeps its type where its node's input or weight is no integer"))
             return
-        if weight.value.axis is not None and constant.shape != (weight.value.channels,):
+        if weight.value.shape and constant.shape != weight.value.shape:
             self.kept.append((bias.name, "a bias that is not one number per channel keeps its type"))
             return
         made = bias_of(constant, source[0].value, weight.value)
@@ -217,9 +274,10 @@ class _Writer:
         zero = self.draft.add(f"{bias.name}_quantized_zero_point", made.zero)
         back = self.draft.fresh(f"{bias.name}_DequantizeLinear_Output")
         many = made.zero.shape != ()
-        domain = domain_of("int32", made.scale.encoding, self.opset, axis=many)
         attrs = {"axis": 0} if many else {}
-        self._node(Node(f"{bias.name}_{_DQ}", domain, _DQ, (stored, scale, zero), (back,), attrs))
+        # onnxruntime's own operator takes int32 as it takes int8.
+        domain = domain_of(self.draft, Scale("int8", made.scale.encoding, weight.value.find, axis=0 if many else None))
+        self.added.append(Node(f"{bias.name}_{_DQ}", domain, _DQ, (stored, scale, zero), (back,), attrs))
         self.biases[bias.node, bias.place] = back
 
     # ---- nodes
@@ -229,14 +287,8 @@ class _Writer:
         self._emit(_DQ, name, (stored, pair.scale, pair.zero), back, pair.value)
 
     def _emit(self, op: str, name: str, inputs: tuple[str, ...], output: str, scale: Scale) -> None:
-        attrs = {} if scale.axis is None else {"axis": scale.axis}
-        domain = domain_of(scale.dtype, scale.real, self.opset, axis=scale.axis is not None)
-        self._node(Node(f"{name}_{op}", domain, op, inputs, (output,), attrs))
-
-    def _node(self, node: Node) -> None:
-        if node.domain:
-            self.draft.opsets.setdefault(node.domain, 1)
-        self.added.append(node)
+        domain = domain_of(self.draft, scale)
+        self.added.append(Node(f"{name}_{op}", domain, op, inputs, (output,), scale.attrs))
 
     def _graph(self) -> Graph:
         made = [self._rewired(i, node) for i, node in enumerate(self.nodes)]
