@@ -10,21 +10,25 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#dy
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from effaudit.errors import UsageError
 from effaudit.graph import FLOAT, Constant, Node
-from effaudit.whatif.constants import derived, literal
+from effaudit.ops._registry import MICROSOFT
+from effaudit.whatif.constants import derived, literal, sized
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize.opsets import raised
-from effaudit.whatif.quantize.rows import layout
+from effaudit.whatif.quantize.rows import Layout, layout
 from effaudit.whatif.quantize.sites import Site, sites
 from effaudit.whatif.quantize.stored import store
 from effaudit.whatif.quantize.types import DYNAMIC, PER_TENSOR, Rule
 from effaudit.whatif.quantize.written import Written
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SINCE: Final = 11  # DynamicQuantizeLinear
 _TO_FLOAT: Final = {"to": 1}
@@ -75,7 +79,9 @@ class _Writer:
             self._gather(i)
         elif node.op == "Transpose" and node.inputs[0] in self.known:
             self._moved(i, self.known[node.inputs[0]])
-        elif node.op in ("LSTM", "GRU", "RNN", "ConvTranspose"):
+        elif node.op == "LSTM":
+            self._lstm(i, rule)
+        elif node.op in ("GRU", "RNN", "ConvTranspose"):
             self._refuse(i, f"{node.op} is not written in a dynamic form")
 
     def finish(self) -> None:
@@ -195,6 +201,43 @@ class _Writer:
             Node(name and f"{name}_output_scale_mul", "", "Mul", (floats, scales), (output,), {}),
         )
 
+    def _lstm(self, i: int, rule: Rule) -> None:
+        """DynamicQuantizeLSTM, whose weights lie input-major, with a scale per direction or per row of the gates:
+        https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.DynamicQuantizeLSTM"""
+        node, draft = self.draft.raw.nodes[i], self.draft
+        held = [draft.constant(name) for name in node.inputs[1:3]]
+        if node.attrs.get("layout", 0) or any(one is None or one.encoding is not FLOAT for one in held):
+            self._refuse(i, "an LSTM whose weights are computed, or batch-major, is not written in a dynamic form")
+            return
+        stored = []
+        for place, constant in enumerate(held, 1):
+            assert constant is not None
+            directions, gates, inputs = constant.shape
+            turned = derived(constant, _input_major, shape=(directions, inputs, gates))
+            made = self._recurrent(Site(i, place, constant, None, None), turned, rule)
+            stored.append(made)
+        optional = [*node.inputs[3:8], *[""] * (8 - len(node.inputs))]
+        scales = [name for one in stored for name in (one.scale, one.zero)]
+        read = (node.inputs[0], *(one.codes for one in stored), *optional, *scales)
+        attrs = {key: value for key, value in node.attrs.items() if key != "layout"}
+        name = node.name and f"{node.name}_quant"
+        draft.put(i, Node(name, MICROSOFT, "DynamicQuantizeLSTM", read, node.outputs, attrs))
+        draft.opsets.setdefault(MICROSOFT, 1)
+
+    def _recurrent(self, site: Site, turned: Constant, rule: Rule) -> Codes:
+        """The weights of all directions: one scale each, or one per column along their inputs."""
+        directions, inputs, gates = turned.shape
+        each = Layout(turned.shape, 0) if rule.granularity == PER_TENSOR else Layout(turned.shape, 1, inputs)
+        made = store(turned, rule, each)
+        assert made.scale is not None and made.zero is not None
+        if each.group:
+            shape = (directions, gates)
+            scale, zero = (sized(one, shape, one.encoding) for one in (made.scale, made.zero))
+            made = replace(made, scale=scale, zero=zero)
+        self.written.add(site, rule, made)
+        assert made.scale is not None and made.zero is not None
+        return Codes(*(self.draft.add(one.name, one) for one in (made.codes, made.scale, made.zero)))
+
     def _gather(self, i: int) -> None:
         """A table in 8 bits: what is looked up stays so."""
         node = self.draft.raw.nodes[i]
@@ -215,3 +258,8 @@ class _Writer:
         self.known[output] = Codes(codes, source.scale, source.zero)
         self.owed[output] = i
         self.draft.put(i, replace(node, inputs=(source.codes, *node.inputs[1:]), outputs=(codes, *node.outputs[1:])))
+
+
+def _input_major(weights: np.ndarray) -> np.ndarray:
+    """(directions, inputs, gates) of (directions, gates, inputs)."""
+    return weights.transpose(0, 2, 1)

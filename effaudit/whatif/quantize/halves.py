@@ -55,7 +55,8 @@ def write(draft: Draft, rules: Sequence[Rule], written: Written) -> None:
 
 
 class _Writer:
-    """`half` maps a tensor to its name in 16 bits; `floats` are the tensors that something reads in float32."""
+    """`half` maps a tensor to its name in 16 bits; `floats` are the tensors that something reads in float32;
+    `given` those of them that only the user of the model does, and `last` the Casts to these."""
 
     def __init__(self, draft: Draft, rules: Sequence[Rule], written: Written, dtype: str) -> None:
         self.draft = draft
@@ -66,12 +67,17 @@ class _Writer:
         self.chosen = [
             rule.activations in HALVES and self._takes(node) for node, rule in zip(draft.raw.nodes, rules, strict=True)
         ]
-        self.floats = self._floats()
+        needed = self._floats()
+        self.given = {*draft.raw.outputs} - needed
+        self.floats = needed | self.given
+        self.last: list[Node] = []
 
     def run(self) -> None:
         for i, chosen in enumerate(self.chosen):
             if chosen:
                 self._node(i)
+        end = len(self.chosen) - 1  # the outputs of the model are not held in float32 earlier than they must be
+        self.draft.put(end, *self.draft.at(end), *self.last)
 
     def _is_float(self, name: str) -> bool:
         value = self.draft.values.get(name)
@@ -96,8 +102,8 @@ class _Writer:
         return any(map(self._is_float, names))
 
     def _floats(self) -> set[str]:
-        """What the model gives, bodies and operators in float32 read."""
-        found = {*self.draft.raw.outputs}
+        """What bodies and operators in float32 read."""
+        found: set[str] = set()
         for i, node in enumerate(self.draft.raw.nodes):
             found.update(name for body in node.bodies.values() for name in body.captured)
             if not self.chosen[i]:
@@ -126,7 +132,9 @@ class _Writer:
             if name and self._is_float(name):
                 kept = name not in self.floats
                 self.half[name] = name if kept else self.draft.fresh(f"{name}_{self.dtype}")
-                if not kept:
+                if name in self.given:
+                    self.last.append(self._cast(self.half[name], name, _FLOAT))
+                elif not kept:
                     after.append(self._cast(self.half[name], name, _FLOAT))
             outputs.append(self.half.get(name, name) if name else "")
         attrs = node.attrs

@@ -147,4 +147,5 @@ def granularity(made: Stored) -> str:
         return ""
     if made.where.axis is None:
         return PER_TENSOR
-    return f"{BLOCK} {made.where.group}" if made.where.group else PER_CHANNEL
+    several = 0 < made.where.group < made.where.shape[made.where.axis]
+    return f"{BLOCK} {made.where.group}" if several else PER_CHANNEL

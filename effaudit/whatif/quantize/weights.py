@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.graph import Node
 from effaudit.weights import PARAM
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize import dequantized, products
+from effaudit.whatif.quantize.order import breadth_first
 from effaudit.whatif.quantize.sites import FLOATS, RECURRENT, Site, sites
 from effaudit.whatif.quantize.types import DYNAMIC, HALVES, Rule, bits_of
 from effaudit.whatif.quantize.written import Written
@@ -39,8 +42,11 @@ def rewrite(audited: Audited, rules: Sequence[Rule], *history: str) -> Change:
     if not written.done:
         raise UsageError(_nothing(audited.name, written))
     _others(audited, written)
+    graph = draft.graph(*history)
+    if any(rule.activations == DYNAMIC or rule.form == "nbits" for rule in rules):  # as its own file would be
+        graph = replace(graph, nodes=breadth_first(graph.nodes, (*graph.inputs, *graph.constants)))
     return Change(
-        draft.graph(*history),
+        graph,
         notes=tuple(_notes(written, rules)),
         blocked=tuple(Blocked(name, why) for name, why in written.blocked.items()),
         details=tuple(written.details),
