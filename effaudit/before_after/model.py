@@ -65,7 +65,7 @@ def _made(audited: Audited, steps: Sequence[Step]) -> Iterator[tuple[Step | None
         try:
             change, audited = apply(audited, step)
         except EffauditError as error:
-            said = str(error).removeprefix(f"{audited.name}: ")
+            said = str(error).removeprefix(f"{audited.name}: ").removeprefix(f"--{step.name}: ")
             raise UsageError(f"{audited.name}: step {number} ({text(step)}): {said}") from None
         yield step, change, audited
 

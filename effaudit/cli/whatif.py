@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "markdown", "csv")
 # what-if -> (what its option takes, its help)
 WHATIFS = {
-    "bind": ("NAME=N,...", "Other sizes of inputs: batch=4, seq=512, image=160x160, cache=2048."),
-    "fold": ("WHAT,...", "What is computed for nothing: bn, constants, identity, duplicates, qdq; all."),
-    "prune": ("WHAT=SHARE,...", "Channels, heads or single weights away: channels=30%, weights=50%, 2:4."),
-    "quantize": ("SPEC,...", "Weights and activations in fewer bits: int8, w4, dynamic, fp16."),
+    "bind": ("NAME=N,...", "Other sizes of inputs: batch=4, seq=512, x=1x3x160x160."),
+    "fold": ("KIND,...", "What nobody needs to compute: bn, constants, identity, duplicates, qdq; all."),
+    "prune": ("SPEC,...", "Channels or weights away: channels=30%, sparsity=50%, 2:4, block=4x1, dead."),
+    "quantize": ("SPEC,...", "Fewer bits: int8, w8a16, int4, nf4, dynamic, fp16, with what goes beside it."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])

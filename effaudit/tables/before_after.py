@@ -128,16 +128,8 @@ def _placed(placed: StepOnDevice | None) -> tuple[Cell, ...]:
 
 
 # figure of a detail -> whether its largest is the worst; the first that a table has is the one to look at
-WORST: Final = {
-    "sqnr_db": False,
-    "nsr": True,
-    "mse": True,
-    "saliency_share": True,
-    "error": True,
-    "max_error": True,
-    "pruned_share": True,
-    "share": True,
-}
+WORST: Final = {"sqnr_db": False, "saliency_removed": True, "max_error": True, "error": True, "mse": True}
+_FIRST: Final = 2  # columns of figures that no screen leaves out
 
 
 def details(step: StepRow) -> tuple[Table, ...]:
@@ -147,22 +139,28 @@ def details(step: StepRow) -> tuple[Table, ...]:
 
 
 def _detailed(step: StepRow, name: str) -> Table:
+    """The worst figure stands first, then numbers, then words."""
     found = [detail for detail in step.details if detail.table == name]
-    keys = list(found[0].figures)
-    worst = next((key for key in WORST if key in keys), None)
-    made = [(detail.name, *(detail.figures.get(key) for key in keys)) for detail in found]
+    worst = next((key for key in WORST if key in found[0].figures), None)
     if worst is not None:
-        at = keys.index(worst) + 1
-        made.sort(key=lambda row: _badness(row[at], largest=WORST[worst]))
-    kinds = [_kind(key, [row[i] for row in made]) for i, key in enumerate(keys, 1)]
+        found.sort(key=lambda detail: _badness(detail.figures.get(worst), largest=WORST[worst]))
+    cells = {key: [detail.figures.get(key) for detail in found] for key in found[0].figures}
+    kinds = {key: _kind(key, several) for key, several in cells.items()}
+    keys = sorted(cells, key=lambda key: (key != worst, kinds[key] == TEXT))
     columns = (
-        Column("name", "name", width=16),
-        *(
-            Column(key, key.removesuffix("_bytes").replace("_", " "), kind, width=6, spare=i > 2)
-            for i, (key, kind) in enumerate(zip(keys, kinds, strict=True))
-        ),
+        Column("name", "name", width=28),
+        *(Column(key, _title(key), kinds[key], width=8, spare=i >= _FIRST) for i, key in enumerate(keys)),
     )
-    return Table(name, name, columns, lambda: iter(made), part=name)
+
+    def rows() -> Iterator[tuple[Cell, ...]]:
+        for i, detail in enumerate(found):
+            yield (detail.name, *(NONE if (cell := cells[key][i]) in (None, "") else cell for key in keys))
+
+    return Table(name, name, columns, rows, part=name)
+
+
+def _title(key: str) -> str:
+    return key.removesuffix("_bytes").replace("_db", " (dB)").replace("_", " ")
 
 
 def _badness(cell: Cell, *, largest: bool) -> tuple[int, float]:
@@ -179,7 +177,7 @@ def _kind(key: str, cells: Sequence[Cell]) -> str:
         return TEXT
     if key.endswith("bytes"):
         return BYTES
-    if key.endswith("share"):
+    if key.endswith(("share", "_removed", "sparsity", "_break_even")):
         return SHARE
     return EXACT if known and all(isinstance(cell, int) for cell in known) else RATIO
 

@@ -148,7 +148,7 @@ def test_the_screen_fits(run: Run) -> None:
 def test_what_is_left_and_what_is_worst(run: Run) -> None:
     found = run.text("sample:ic", "--bind", "batch=1,blocked=7,details=5")
     assert "step 1 left 7 as it was: group 0: it stays; group 1: it stays; 5 more" in found
-    assert "weight 4 sqnr db 36" in found and "weight 0" not in found
+    assert "weight 4 sqnr (dB) 36" in found and "weight 0" not in found
     more = run.text("sample:ic", "--bind", "batch=1,blocked=7,details=5", "--details", "--top", "2")
     assert "group 1" in more and "group 2" not in more
     assert "weight 3" in more and "weight 2 " not in more.split("tensors")[-1]

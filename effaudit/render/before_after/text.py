@@ -37,35 +37,43 @@ def render(document: WhatIfDocument, shown: Shown) -> Iterator[str]:
 
 
 def _screen(model: ModelSteps, counting: str, shown: Shown) -> list[str]:
-    """At most 40 lines: with many steps fewer changes, then fewer notes, then fewer steps."""
+    """At most 40 lines: with many steps fewer changes, notes and steps. With details, all notes."""
+    said = _said(model)
     lines: list[str] = []
-    for level in _LEVELS:
-        lines = _lines(model, counting, shown.width, *level)
-        if len(lines) <= HEIGHT - NEXT:
+    for changes, most in _LEVELS:
+        lines = [*_head(model, counting, shown.width), *_figures(model, shown.width, most, changes=changes)]
+        if shown.tables or len(lines) + min(len(said), NOTES) + 1 <= HEIGHT - NEXT:
             break
-    if len(lines) > HEIGHT - NEXT:
-        lines = [*lines[: HEIGHT - NEXT - 1], "...    more in -f json"]
+    room = len(said) if shown.tables else HEIGHT - NEXT - len(lines) - 1
+    lines += ["", *(said if len(said) <= room else _cut(said, room - 1))] if said and room > 1 else []
     return [*lines, *([] if shown.tables else _next(model))]
 
 
-# (whether each step shows its change or only the last, notes, steps), the most talkative first
-_LEVELS: Final = ((True, 12, 99), (True, 4, 99), (False, 4, 99), (False, 1, 99), (False, 1, 8), (False, 0, 5))
+# (whether each step shows its change or only the last, the most steps), the most talkative first
+_LEVELS: Final = ((True, 99), (False, 99), (False, 8), (False, 5))
+NOTES: Final = 5  # lines of notes that go before the change of each step
 
 
-def _lines(model: ModelSteps, counting: str, width: int, changes: bool, notes: int, most: int) -> list[str]:
+def _cut(said: list[str], room: int) -> list[str]:
+    """As many whole notes as there is room for, and how many are left out."""
+    while room and said[room].startswith(" "):  # in the middle of a note
+        room -= 1
+    more = sum(not line.startswith(" ") for line in said[room:])
+    return [*said[:room], f"note   {more} more notes: --details"]
+
+
+def _head(model: ModelSteps, counting: str, width: int) -> list[str]:
     first = model.steps[0]
     count = len(model.steps) - 1
     path, rest = printable(model.path, None), f"after {count} what-if{'s' if count != 1 else ''}   {counting}"
     lines = [f"{path}   {rest}"] if len(path) + len(rest) + 3 <= width else [path, f"       {rest}"]
     lines += interface(first.inputs, first.outputs, first.dims)
-    lines += wrapped("memory ", how(model))
-    lines += ["", *(cut(line, width) for line in _table(model, width, most, changes=changes))]
-    lines += [cut(line, width) for line in _on_devices(model, width, most)]
-    said = _said(model)
-    lines += ["", *said[:notes]] if said and notes else []
-    if len(said) > notes:
-        lines.append(f"note   {len(said) - notes} more lines of notes; --details, or -f json")
-    return lines
+    return [*lines, *wrapped("memory ", how(model)), ""]
+
+
+def _figures(model: ModelSteps, width: int, most: int, *, changes: bool) -> Iterator[str]:
+    yield from (cut(line, width) for line in _table(model, width, most, changes=changes))
+    yield from (cut(line, width) for line in _on_devices(model, width, most))
 
 
 def _shown(model: ModelSteps, most: int) -> list[int]:
@@ -141,7 +149,7 @@ def _said(model: ModelSteps) -> list[str]:
         for note in step.notes:
             lines += wrapped("note   ", f"step {number}: {printable(note, 400)}")
     if any(step.blocked or step.details for step in model.steps):
-        lines += ["       all of it: --details"]
+        lines.append("all    every group and tensor: --details")
     return lines
 
 
