@@ -35,7 +35,7 @@ def with_suggestions(
             return report
         device, one = known[report.device], asked[0]
         audited, _ = deployed(read(report.model, operators), given, device, one.batches[0] if one.batches else None)
-        words = ("effaudit", "whatif", report.model, *report.options, *sizes)
+        words = (report.model, *report.options, *sizes)
         with _bar(f"{report.model} on {device.name}") as tell:
             return msgspec.structs.replace(report, suggestions=suggest(audited, device, one, words, tell))
 

@@ -27,9 +27,9 @@ MANY: Final = 60  # about as many changes as are tried at the most
 
 
 def suggest(
-    audited: Audited, device: Device, asked: FitAsked, command: Sequence[str], tell: Callable[[int], None]
+    audited: Audited, device: Device, asked: FitAsked, words: Sequence[str], tell: Callable[[int], None]
 ) -> Suggestions:
-    """What would make the model fit. `command` are the words of the command line before the steps, `tell` hears how
+    """What would make the model fit. `words` name the model, the device and all that is asked of it, `tell` hears how
     many changes were tried so far. Raises UsageError for what the device does not have."""
     before = results(subject_of(audited, device, asked))
     failed = frozenset(one.check for one in before if one.status == "fail")
@@ -38,12 +38,12 @@ def suggest(
         search.staircase(types)
     fitting = sorted((one for one in search.tried.values() if one.fits), key=_order)
     front = [one for one in fitting if not any(_beats(other, one) for other in fitting)]
-    shown = tuple(_suggestion(one, command) for one in front[:MOST])
+    shown = tuple(_suggestion(one, words) for one in front[:MOST])
     return Suggestions(shown[0] if shown else None, shown, len(search.tried), "" if shown else search.why)
 
 
 class _Search:
-    """What was made and judged so far, by the steps; nothing is made twice."""
+    """What was made and judged so far, by the text of its steps; nothing is made twice."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class _Search:
         tell: Callable[[int], None],
     ) -> None:
         self.device, self.asked, self.failed, self.tell = device, asked, failed, tell
-        self.made: dict[tuple[Step, ...], Made | str] = {(): Made(audited)}
-        self.tried: dict[tuple[Step, ...], Tried] = {}
+        self.made: dict[tuple[str, ...], Made | str] = {(): Made(audited)}
+        self.tried: dict[tuple[str, ...], Tried] = {}
         self.why = ""
         self.sizes, self.widths = shrunk(audited), thinned(audited)
 
@@ -85,21 +85,23 @@ class _Search:
 
     def _fits(self, size: int, width: int, types: tuple[Step, ...]) -> bool:
         steps = (*self.sizes[size], *self.widths[width], *types)
-        if steps not in self.tried:
+        key = tuple(map(text, steps))
+        if key not in self.tried:
             made = self._make(steps)
             if isinstance(made, str):
                 self.why = made
                 return False
-            self.tried[steps] = judged(made, self.device, self.asked, self.failed)
-            self.why = self.tried[steps].why or self.why
+            self.tried[key] = judged(made, self.device, self.asked, self.failed)
+            self.why = self.tried[key].why or self.why
             self.tell(len(self.tried))
-        return self.tried[steps].fits
+        return self.tried[key].fits
 
     def _make(self, steps: tuple[Step, ...]) -> Made | str:
-        if steps not in self.made:
+        key = tuple(map(text, steps))
+        if key not in self.made:
             shorter = self._make(steps[:-1])
-            self.made[steps] = shorter if isinstance(shorter, str) else with_step(shorter, steps[-1])
-        return self.made[steps]
+            self.made[key] = shorter if isinstance(shorter, str) else with_step(shorter, steps[-1])
+        return self.made[key]
 
 
 def _order(one: Tried) -> tuple[float, int, int]:
@@ -120,13 +122,13 @@ def _figures(one: Tried) -> tuple[float, ...]:
     return one.loss, one.weight_bytes, one.macs or 0, one.arena_bytes or 0
 
 
-def _suggestion(one: Tried, command: Sequence[str]) -> Suggestion:
+def _suggestion(one: Tried, words: Sequence[str]) -> Suggestion:
     steps = tuple(text(step) for step in one.made.steps)
-    words = [word for step in one.made.steps for word in text(step).split(" ", 1)]
+    options = [word for step in steps for word in step.split(" ", 1)]
     return Suggestion(
         steps=steps,
         options=one.options,
-        command=(*command, *words, *one.options),
+        command=("effaudit", "whatif" if steps else "fit", *words, *options, *one.options),
         loss=one.loss,
         retrain=one.made.retrain,
         params=one.params,

@@ -1,0 +1,129 @@
+"""The smallest change that fits: against every change there is, and through the command line it prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from effaudit.audited import Audited, examine
+from effaudit.checks import results
+from effaudit.device.types import Device
+from effaudit.fit.asked import FitAsked
+from effaudit.fit.subject import subject_of
+from effaudit.search import moves
+from effaudit.search.moves import quantized, shrunk, thinned
+from effaudit.search.suggest import suggest
+from effaudit.search.tried import Made, Tried, judged, with_step
+from tests.cli.test_report import run
+from tests.profiles import KIB, MIB, board, device, written
+
+PEAKS = {"int8": {"dense_op_per_s": 1e9}, "float32": {"dense_flop_per_s": 1e8}}
+INT8 = {"name": "cpu", "kind": "scalar", "peaks": PEAKS}
+BOARDS = {
+    "256 KiB": (1 * MIB, 256 * KIB),
+    "fewer channels and int8": (160 * KIB, 64 * KIB),
+    "smaller images and int8": (300 * KIB, 24 * KIB),
+}
+
+
+def made_for(flash: int, sram: int) -> dict[str, Any]:
+    """The profile of a board that computes in int8 and float32."""
+    return board(flash, sram, rules="tflm", engines=[INT8])
+
+
+@pytest.fixture(scope="module")
+def vww() -> Audited:
+    return examine("sample:vww")
+
+
+def every(audited: Audited, on: Device, failed: frozenset[str]) -> list[Tried]:
+    """Every change of the grid, whatever the search would leave out."""
+    made: list[Made] = []
+    for size, width in product(shrunk(audited), thinned(audited)):
+        start = Made(audited)
+        for step in (*size, *width):
+            following = with_step(start, step)
+            assert isinstance(following, Made), following
+            start = following
+        made.append(start)
+    found = []
+    for start, types in product(made, quantized(audited, on)):
+        last: Made | str = start
+        for step in types:
+            assert isinstance(last, Made)
+            last = with_step(last, step)
+        assert isinstance(last, Made), last
+        found.append(judged(last, on, FitAsked(), failed))
+    return found
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_nothing_that_fits_loses_less(name: str, vww: Audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "CHANNELS", (30, 50, 80))
+    monkeypatch.setattr(moves, "SCALES", ((3, 4), (1, 2)))
+    on = device(tmp_path, made_for(*BOARDS[name]))
+    heard: list[int] = []
+    found = suggest(vww, on, FitAsked(), ("model.onnx",), heard.append)
+    failed = frozenset(r.check for r in results(subject_of(vww, on, FitAsked())) if r.status == "fail")
+    assert failed
+    fitting = [one for one in every(vww, on, failed) if one.fits]
+    assert found.smallest is not None and fitting
+    assert found.smallest.loss == pytest.approx(min(one.loss for one in fitting))
+    assert heard == sorted(heard) and heard[-1] == found.tried
+    losses = [one.loss for one in found.front]
+    assert losses == sorted(losses) and found.front[0] == found.smallest
+    for one, other in product(found.front, found.front):
+        figures = [(s.loss, s.weight_bytes, s.macs, s.arena_bytes) for s in (one, other)]
+        assert one is other or any(a < b for a, b in zip(*figures, strict=True)), "one is beaten by another"
+
+
+def test_nothing_fits_a_board_without_room(vww: Audited, tmp_path: Path) -> None:
+    found = suggest(vww, device(tmp_path, made_for(2 * KIB, 2 * KIB)), FitAsked(), ("model.onnx",), lambda tried: None)
+    assert found.smallest is None and not found.front
+    assert found.why and found.tried
+
+
+def suggestions(*arguments: str, code: int = 1) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    done = run("fit", *arguments, "--suggest", "--json")
+    assert done.returncode == code, done.stderr.decode()
+    (verdict,) = json.loads(done.stdout)["verdicts"]
+    return verdict, verdict["suggestions"]["front"]
+
+
+def judge(command: list[str]) -> str:
+    """The verdict of the command line that was printed, after its last step."""
+    assert command[0] == "effaudit"
+    done = run(*command[1:], "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(done.stdout)
+    if command[1] == "fit":
+        return str(found["verdicts"][0]["status"])
+    return str(found["models"][0]["steps"][-1]["devices"][0]["status"])
+
+
+def test_a_float_network_is_made_to_fit_256_kib(tmp_path: Path) -> None:
+    """MobileNetV1-0.25 at 96 in float32."""
+    profile = written(tmp_path, made_for(MIB, 256 * KIB))
+    verdict, front = suggestions("sample:vww", "--device", str(profile))
+    assert verdict["status"] in ("does-not-fit", "fits-with")
+    assert front
+    for one in front:
+        assert judge(one["command"]) == "fits", shlex.join(one["command"])
+
+
+def test_mobilenetv2_on_a_cortex_m7() -> None:
+    """It cannot fit as it is, which is proven; the printed command makes it fit."""
+    verdict, front = suggestions("sample:mobilenetv2", "--device", "cortex-m7")
+    assert verdict["status"] == "does-not-fit" and verdict["proof"]
+    assert judge(front[0]["command"]) == "fits", shlex.join(front[0]["command"])
+
+
+def test_what_fits_needs_no_suggestion() -> None:
+    done = run("fit", "sample:vww-int8", "--device", "cortex-m7", "--suggest", "--json")
+    (verdict,) = json.loads(done.stdout)["verdicts"]
+    assert done.returncode == 0 and verdict["suggestions"] is None
