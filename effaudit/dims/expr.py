@@ -165,6 +165,8 @@ class Expr:
         if not isinstance(other, Expr):
             if type(other) not in _OPERANDS:
                 return NotImplemented
+            if other == 1:  # the start of every product of a shape
+                return self
             return make({m: c * other for m, c in self.terms.items()}) if other else 0
         if len(self.terms) * len(other.terms) > MAX_TERMS * 4 or _unwieldy(self) or _unwieldy(other):
             raise Undecided("the expression is too large")
@@ -252,9 +254,8 @@ def make(terms: dict[Monomial, Number]) -> Dim:
         return 0
     if len(terms) == 1 and () in terms:
         return whole(terms[()])  # type: ignore[return-value]
-    for coef in terms.values():
-        if type(coef) is not int:
-            return Expr({m: whole(c) for m, c in terms.items()})
+    if Fraction in map(type, terms.values()):
+        return Expr({m: whole(c) for m, c in terms.items()})
     return Expr(terms)
 
 

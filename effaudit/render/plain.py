@@ -93,10 +93,20 @@ def _widths(columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], total: in
     if excess < 0 and len(rows) == LOOK_AHEAD:  # rows to come may be wider
         wanted[0] -= excess
     for limits in (least, narrow):
-        while excess > 0:
-            wide = [i for i, width in enumerate(wanted) if width > limits[i]]
-            if not wide:
-                break
-            wanted[max(wide, key=wanted.__getitem__)] -= 1
-            excess -= 1
+        excess -= _give_way(wanted, limits, excess)
     return wanted
+
+
+def _give_way(widths: list[int], limits: list[int], excess: int) -> int:
+    """Narrows the widest column by one, the first of several, until `excess` is gone or all are at their limits; how
+    much that was. In strides: a name may be a megabyte long."""
+    left = excess
+    while left > 0 and (above := [i for i, width in enumerate(widths) if width > limits[i]]):
+        top = max(widths[i] for i in above)
+        widest = [i for i in above if widths[i] == top]
+        stop = max(*(limits[i] for i in widest), *(widths[i] for i in above if widths[i] < top), 0)
+        stride = min(top - stop, left // len(widest))
+        for i in widest if stride else widest[:left]:
+            widths[i] -= stride or 1
+        left -= stride * len(widest) or left
+    return excess - left

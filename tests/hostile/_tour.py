@@ -1,4 +1,4 @@
-"""Runs several command lines and one call of the Python API in one process; started on its own by tour.py.
+"""Runs several command lines and one call of the Python API in one process, a child of a server.
 
 Arguments: the model, the file that takes the steps as JSON (a list of {arguments, code, seconds, stdout, stderr}, the
 last one being the HTML of a notebook), as JSON the commands with their options, and how many nodes are explained
@@ -70,7 +70,3 @@ def notebook(model: str) -> dict[str, object]:
     start = time.process_time()
     html = effaudit.audit(model, views=VIEWS, group_by=["op", "scope"])._repr_html_()
     return step(["_repr_html_"], 0, start, html, "")
-
-
-if __name__ == "__main__":
-    main()

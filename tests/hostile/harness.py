@@ -8,37 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from tests.processes.outcome import SPAWN, Outcome
+from tests.processes.server import COMMAND, Server
 
 SECONDS = 20.0  # a guard against hangs on a slow, busy machine, not a benchmark; 200,000 nodes take 5 s on an idle one
 PEAK_BYTES = 300_000_000
 PATIENCE = 2 * SECONDS  # killed after this, having waited for something that does not come
 
 ZEROS = 1 << 30  # what an endless pipe gives before it ends after all
-SPAWN = Path(__file__).with_name("_spawn.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    code: int  # negative: the signal it died of
-    seconds: float
-    busy: float  # seconds of processor time
-    peak_bytes: int
-    hung: bool
-    stdout: bytes
-    stderr: bytes
-
-    def __str__(self) -> str:
-        ends = (f"{name}: {tail(data)}" for name, data in (("stdout", self.stdout), ("stderr", self.stderr)))
-        state = "killed as hung" if self.hung else f"exit {self.code}"
-        took = f"{self.seconds:.2f} s ({self.busy:.2f} busy), peak {self.peak_bytes / 1e6:.0f} MB"
-        return "\n".join([f"{state} after {took}", *ends])
-
-
-def tail(data: bytes, length: int = 800) -> str:
-    return f"{len(data)} bytes, ...{data[-length:]!r}" if len(data) > length else repr(data)
 
 
 def report(
@@ -54,6 +34,12 @@ def report(
     with feed(path, stdin) as source:
         env = surroundings(folder) | (environment or {})
         return run(command, folder=folder, env=env, source=source, stdin=stdin)
+
+
+def forked(server: Server, path: Path | str, *options: str, folder: Path) -> Outcome:
+    """As `report`, but that the interpreter has started and imported before."""
+    words = ("report", str(path), *options)
+    return server.run(COMMAND, *words, folder=folder, environment=surroundings(folder), patience=PATIENCE)
 
 
 def run(

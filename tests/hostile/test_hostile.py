@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from tests.processes.outcome import Outcome
+from tests.processes.server import Server
+
 from .case import JSON, NODES, TEXT, Case, written
 from .generators import CASES
 from .generators.names import HOSTILE, everywhere
-from .harness import PEAK_BYTES, SECONDS, Outcome, report
+from .harness import PEAK_BYTES, SECONDS, forked, report
 from .wire import plain
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4 to measure one child")
@@ -29,12 +32,16 @@ LONGEST_LINE = 1_000  # characters of an error besides the path
 LONGEST_PAGE = 1 << 16  # bytes of a report in text: a screen, whatever the names in it
 
 Run = tuple[Case, tuple[str, ...]]
-RUNS: list[Run] = [(case, options) for case in CASES for options in case.runs]
 
 
 def label(run: Run) -> str:
     case, options = run
     return case.id + "".join(options).replace("--", "@")
+
+
+RUNS: list[Run] = [(case, options) for case in CASES for options in case.runs]
+# The others are forked from a process with the package imported: what an import does, these show as well as all.
+STARTED = {label(run) for run in RUNS[::8]}
 
 
 @pytest.fixture
@@ -110,7 +117,7 @@ def known(shape: Any) -> bool:
 
 
 @pytest.mark.parametrize("run", RUNS, ids=label)
-def test_bad_input(run: Run, folder: Path) -> None:
+def test_bad_input(run: Run, server: Server, folder: Path) -> None:
     case, options = run
     try:
         path = case.make(folder)
@@ -118,7 +125,10 @@ def test_bad_input(run: Run, folder: Path) -> None:
         if refusal.errno in (errno.EILSEQ, errno.EPERM):
             pytest.skip("the file system has no such names or files")
         raise
-    outcome = report(path, *options, folder=folder, stdin=case.stdin)
+    if case.stdin != "none" or label(run) in STARTED:
+        outcome = report(path, *options, folder=folder, stdin=case.stdin)
+    else:
+        outcome = forked(server, path, *options, folder=folder)
     check_manners(outcome)
     expected = {"error": (2,), "report": (0,), "either": (0, 2)}[case.expect]
     assert outcome.code in expected, f"expected {case.expect}\n{outcome}"
@@ -137,11 +147,11 @@ def test_nothing_is_marked_in_a_model_without_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["colour", "title", "newlines", "bidi", "c1", "markup"])
-def test_names_are_printed_harmless_in_every_format(kind: str, tmp_path: Path) -> None:
+def test_names_are_printed_harmless_in_every_format(kind: str, server: Server, tmp_path: Path) -> None:
     name = HOSTILE[kind]
     assert isinstance(name, str)
     path = written(everywhere(name))(tmp_path)
-    outcomes = {form: report(path, "-f", form, "--nodes", folder=tmp_path) for form in ("text", "csv", "json")}
+    outcomes = {form: forked(server, path, "-f", form, "--nodes", folder=tmp_path) for form in ("text", "csv", "json")}
     for outcome in outcomes.values():
         check_manners(outcome)
         assert outcome.code == 0, str(outcome)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from effaudit.views.weights.inspect import MAX_TENSORS
+from tests.processes.server import Server
 
 from . import harmless
 from .case import Case, written
@@ -30,7 +31,7 @@ FEW_NODES = "names/"  # what is large there are the names
 WIDE_SECONDS = 2 * SECONDS  # for all views of such a file: several passes over its 20,000 nodes
 WIDE_BYTES = 500_000_000
 # A tenth of each goes through everything; all of it through `report` alone, in test_hostile.
-WHOLE = frozenset(case.id for case in largest())
+WHOLE = frozenset(("files/8-million-fields", *(case.id for case in largest())))
 # Not devices, not files of 3 GB; a file's own name stands in every format.
 TOURED = [
     case
@@ -82,20 +83,20 @@ def check(found: Tour, seconds: float = SECONDS, peak: int = PEAK_BYTES) -> None
 
 
 @pytest.mark.parametrize("case", TOURED, ids=lambda case: case.id)
-def test_bad_input_through_everything(case: Case, folder: Path) -> None:
+def test_bad_input_through_everything(case: Case, server: Server, folder: Path) -> None:
     path = made(case, folder)
     large = path.is_file() and path.stat().st_size > LARGE and not case.id.startswith(FEW_NODES)
     if large:
-        check(wide(path, folder), WIDE_SECONDS, WIDE_BYTES)
+        check(wide(server, path, folder), WIDE_SECONDS, WIDE_BYTES)
         return
-    found = tour(path, folder)
+    found = tour(server, path, folder)
     check(found)
     assert found.steps[0].code or set(found.documents) >= {*NAMES, "html", *PLANS}
 
 
-def test_a_model_without_faults_goes_all_the_way(tmp_path: Path) -> None:
+def test_a_model_without_faults_goes_all_the_way(server: Server, tmp_path: Path) -> None:
     """Else the runs above might all stop at their first step."""
-    found = tour(written(plain())(tmp_path), tmp_path)
+    found = tour(server, written(plain())(tmp_path), tmp_path)
     check(found)
     assert [step.code for step in found.steps] == [0] * len(found.steps)
     names = [*["report"] * 3, *["memory"] * 5, *["explain"] * 5, "_repr_html_"]
@@ -103,34 +104,34 @@ def test_a_model_without_faults_goes_all_the_way(tmp_path: Path) -> None:
     assert all(document.strip() for document in found.documents.values())
 
 
-def entry(case: str, folder: Path) -> dict[str, Any]:
+def entry(server: Server, case: str, folder: Path) -> dict[str, Any]:
     """The model's entry in the JSON document of a case."""
     (found,) = (one for one in CASES if one.id == case)
-    (model,) = json.loads(tour(found.make(folder), folder).documents["json"])["models"]
+    (model,) = json.loads(tour(server, found.make(folder), folder).documents["json"])["models"]
     return dict(model)
 
 
-def test_a_count_past_every_float_is_unknown_and_at_least_that(tmp_path: Path) -> None:
-    totals = entry("figures/loops-in-60-functions", tmp_path)["totals"]
+def test_a_count_past_every_float_is_unknown_and_at_least_that(server: Server, tmp_path: Path) -> None:
+    totals = entry(server, "figures/loops-in-60-functions", tmp_path)["totals"]
     assert totals["macs"] is None
     assert totals["macs_bounds"] == [2**900, None]
     assert "2^900" in totals["why"]
 
 
-def test_a_long_name_of_a_dim_is_cut_and_stays_one_dim(tmp_path: Path) -> None:
-    model = entry("figures/dim-of-100000-letters-in-1000-nodes", tmp_path)
+def test_a_long_name_of_a_dim_is_cut_and_stays_one_dim(server: Server, tmp_path: Path) -> None:
+    model = entry(server, "figures/dim-of-100000-letters-in-1000-nodes", tmp_path)
     (name,) = model["dims"]
     assert name.startswith("dddd") and len(name) < 1_000
     assert {node["outputs"][0]["shape"][0] for node in model["nodes"]} == {name}
 
 
-def test_long_reasons_are_cut(tmp_path: Path) -> None:
-    nodes = entry("figures/reason-of-100000-letters-in-1000-nodes", tmp_path)["nodes"]
+def test_long_reasons_are_cut(server: Server, tmp_path: Path) -> None:
+    nodes = entry(server, "figures/reason-of-100000-letters-in-1000-nodes", tmp_path)["nodes"]
     assert max(len(node["unpriced"]) for node in nodes[1:]) < 1_000
 
 
-def test_reasons_from_within_calls_are_cut(tmp_path: Path) -> None:
-    (node,) = entry("figures/names-of-50000-letters-in-60-calls", tmp_path)["nodes"]
+def test_reasons_from_within_calls_are_cut(server: Server, tmp_path: Path) -> None:
+    (node,) = entry(server, "figures/names-of-50000-letters-in-60-calls", tmp_path)["nodes"]
     assert 100 < len(node["unpriced"]) < 1_000
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .harness import Outcome, run, surroundings
+from tests.processes.outcome import Outcome
+from tests.processes.server import Server
 
-TOUR = Path(__file__).with_name("_tour.py")
+from .harness import surroundings
+
+TOUR = f"{__package__}._tour:main"
 PATIENCE = 120.0  # for all steps together; what each may take is asserted later
 GROUPS = "op,kind,scope,dtype,shape,kernel,depth,part"
 VIEWS = ("--transformer", "--movement", "--receptive-field", "--winograd", "--weights")
@@ -39,8 +41,13 @@ class Tour:
     documents: Mapping[str, str]  # format -> text; "html" is the one of a notebook
 
 
-def tour(path: Path, folder: Path) -> Tour:
+def tour(server: Server, path: Path, folder: Path) -> Tour:
     """Every view in every format, tables as CSV, explanations and the HTML of a notebook."""
+    return _tour(server, *planned(path, folder), folder)
+
+
+def planned(path: Path, folder: Path) -> tuple[list[str], Mapping[str, Path]]:
+    """The arguments of such a tour, and the files it writes: format -> path."""
     files = {form: _folder(folder) / f"report.{ending}" for form, ending in NAMES.items()}
     formats = [word for form, file in files.items() for word in ("-f", f"{form}={file}")]
     sheets = {f"csv {table}": _folder(folder) / f"{table}.csv" for table in TABLES}
@@ -57,14 +64,14 @@ def tour(path: Path, folder: Path) -> Tour:
         ["memory", "--effort", "low", "-f", f"svg={sheets['svg memory']}"],
         ["memory", "--emit-plan", "c", "--effort", "low"],
     ]
-    return _tour(path, folder, commands, files | sheets | plans, nodes=2)
+    return _arguments(path, folder, commands, nodes=2), files | sheets | plans
 
 
-def wide(path: Path, folder: Path) -> Tour:
+def wide(server: Server, path: Path, folder: Path) -> Tour:
     """Every view as text, and one explanation: of a model too large to list its nodes over and over."""
     file = _folder(folder) / "report.txt"
     commands = [["report", *VIEWS, "--against", "1G", "-f", f"text={file}"], ["memory", "--effort", "low"]]
-    return _tour(path, folder, commands, {"text": file}, nodes=0)
+    return _tour(server, _arguments(path, folder, commands, nodes=0), {"text": file}, folder)
 
 
 def _folder(folder: Path) -> Path:
@@ -73,10 +80,17 @@ def _folder(folder: Path) -> Path:
     return made
 
 
-def _tour(path: Path, folder: Path, reports: Sequence[Sequence[str]], files: Mapping[str, Path], nodes: int) -> Tour:
-    result = _folder(folder) / "steps.json"
-    command = [sys.executable, str(TOUR), str(path), str(result), json.dumps(reports), str(nodes)]
-    outcome = run(command, folder=folder, env=surroundings(folder), patience=PATIENCE)
+def _arguments(path: Path, folder: Path, commands: Sequence[Sequence[str]], nodes: int) -> list[str]:
+    return [str(path), str(_steps(folder)), json.dumps(commands), str(nodes)]
+
+
+def _steps(folder: Path) -> Path:
+    return _folder(folder) / "steps.json"
+
+
+def _tour(server: Server, arguments: Sequence[str], files: Mapping[str, Path], folder: Path) -> Tour:
+    outcome = server.run(TOUR, *arguments, folder=folder, environment=surroundings(folder), patience=PATIENCE)
+    result = _steps(folder)
     if not result.exists():
         return Tour(outcome, (), {})
     steps = tuple(Step(**found) for found in json.loads(result.read_text(encoding="utf-8"))["steps"])
