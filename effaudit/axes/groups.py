@@ -54,7 +54,7 @@ def groups(graph: Graph, found: Coupling) -> tuple[Group, ...]:
         for leaf in dict.fromkeys(leaves(producer.made)):
             if leaf.size > 1:
                 made.setdefault(leaf, []).append(producer)
-    others = _left_alone(found, made)
+    others, within = _left_alone(found, made)
     members: dict[Term, dict[Member, None]] = {leaf: {} for leaf in made}
     for name, axes in tensors(found):
         for axis, term in enumerate(axes):
@@ -76,15 +76,16 @@ def groups(graph: Graph, found: Coupling) -> tuple[Group, ...]:
                 leaf.blocked or others.get(leaf, ""),
                 leaf,
                 tuple(producers),
-                not leaf.blocked and leaf in others and others[leaf] != TWICE,
+                leaf in within,
             )
         )
     return tuple(result)
 
 
-def _left_alone(found: Coupling, made: Iterable[Term]) -> dict[Term, str]:
+def _left_alone(found: Coupling, made: Iterable[Term]) -> tuple[dict[Term, str], set[Term]]:
     """Of the factors of one axis a single one is pruned, so that asking for half of the channels takes half of them:
-    the outermost that may (whole heads, whole groups), but for a shuffle, whose outermost are its groups."""
+    the outermost that may (whole heads, whole groups), but for a shuffle, whose outermost are its groups. Returns the
+    reasons of the others, and all factors, blocked ones too, beside one that may go."""
     candidates = {leaf for leaf in made if not leaf.blocked}
     several = list(dict.fromkeys(_products(every_axis(found))))
     order: dict[tuple[Term, Term], int] = {}
@@ -93,6 +94,7 @@ def _left_alone(found: Coupling, made: Iterable[Term]) -> dict[Term, str]:
         for pair in pairwise(parts):
             order.setdefault((root(pair[0]), root(pair[1])), position)
     alone: dict[Term, str] = {}
+    within: set[Term] = set()
     for term in several:
         parts = factors(term)
         sets = [dict.fromkeys(leaf for leaf in leaves(part) if leaf in candidates) for part in parts]
@@ -103,10 +105,12 @@ def _left_alone(found: Coupling, made: Iterable[Term]) -> dict[Term, str]:
                 chosen = free or None
             for leaf in free - (chosen or set()):
                 alone[leaf] = f"{_sizes(parts)}: another factor of the axis goes instead"
+        if chosen:
+            within.update(leaf for part in parts for leaf in leaves(part) if leaf not in chosen)
         for leaf in chosen or ():
             if sum(leaf in found for found in sets) > 1:
                 alone[leaf] = TWICE
-    return alone
+    return alone, {leaf for leaf in within if leaf.blocked or leaf in alone}
 
 
 def _by_preference(parts: list[Term], order: dict[tuple[Term, Term], int]) -> list[int]:

@@ -56,13 +56,12 @@ def convolved(call: Call, data: int, weight: int, bias: int | None) -> None:
 
 
 def spatial(call: Call, x: Axes, y: Axes, kernel: Axes) -> None:
-    """Axes a window slides over keep their lengths; those it does not mix pass through."""
+    """Axes a window slides over keep their lengths, but for those that come out as long as they went in, whatever their
+    length: a window over channels is no reason to keep them all."""
     call.fix(kernel, "it is an axis of a kernel")
-    rank = len(x)
-    strides, pads = call.attr("strides", (1,) * rank), call.attr("pads", (0,) * 2 * rank)
-    for i, (a, b) in enumerate(zip(x, y, strict=True)):
-        plain = kernel[i].size == 1 and strides[i] == 1 and not pads[i] and not pads[i + rank]
-        if plain and call.attr("auto_pad", "NOTSET") in ("NOTSET", "VALID"):
+    strides = call.attr("strides", (1,) * len(x))
+    for a, b, stride in zip(x, y, strides, strict=True):
+        if stride == 1 and a.size == b.size:
             unify(a, b)
         else:
             call.fix((a, b), SPATIAL)

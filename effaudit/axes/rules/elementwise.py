@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from effaudit.axes._registry import couples
 from effaudit.axes.call import Call
+from effaudit.axes.terms import Term, product, unify
 
 MICROSOFT = "com.microsoft"
 
@@ -66,6 +67,8 @@ def quantize(call: Call) -> None:
             for a, b in zip(scale, x, strict=True):
                 if a.size == b.size:
                     call.broadcast((a,), (b,))
+                elif a.size > 1 and b.size % a.size == 0:
+                    unify(b, product((a, Term(b.size // a.size, blocked="its scales are per block"))))
                 elif a.size != 1:
                     call.fix((a, b), "its scales are per block")
 

@@ -73,20 +73,27 @@ def qgemm(call: Call) -> None:
 @couples("MatMulNBits", domain=MICROSOFT)
 def matmul_nbits(call: Call) -> None:
     """https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftmatmulnbits"""
+    if call.has(4):
+        raise Unsuited("MatMulNBits with a group index has no coupling rule")
     x, w, y = call.axes(0), call.axes(1), call.out()
-    call.fix(x[-1:], "its weights are packed in blocks")
+    why = "its weights are packed in blocks"
     call.same(x[:-1], y[:-1])
     unify(w[0], y[-1])
-    call.fix(w[1:], "its weights are packed in blocks")
+    call.fix(w[2:], why)
+    count, size = w[1], call.attr("block_size")
+    if call.has(3) or x[-1].size != count.size * size:  # zero points of several blocks share a byte
+        call.fix((x[-1], count), why)
+    else:
+        unify(x[-1], product((count, Term(size, blocked=why))))
+        call.follows("K", x[-1])
     for slot in (2, 3):  # per block: [N, blocks] or the same in one axis
         held = call.axes(slot)
         if held and held[0].size == w[0].size:
             unify(held[0], w[0])
+            call.same(held[1:], (count,)) if slot == 2 else call.fix(held[1:], why)
         elif held:
-            unify(held[0], product((w[0], Term(held[0].size // w[0].size, blocked="it counts blocks of weights"))))
-        call.fix(held[1:], "its weights are packed in blocks")
-    if call.has(4):
-        raise Unsuited("MatMulNBits with a group index has no coupling rule")
+            packed = count if slot == 2 else Term(held[0].size // w[0].size, blocked=why)
+            unify(held[0], product((w[0], packed)))
     call.vector(5, w[0])
     call.follows("N", w[0])
     call.made_by(1, w[0])

@@ -118,9 +118,8 @@ def _wanted(audited: Audited, every: Sequence[Group], channels: Channels) -> lis
     for pattern in (*channels.only, *channels.skip):
         if not any(_matches(group, (pattern,)) for group in every):
             names = [name for group in every for name in (group.name, *group.producers)]
-            raise UsageError(
-                f"{audited.name}: {OPTION}: no group of channels has a name like {pattern!r}{did_you_mean(pattern, names)}"
-            )
+            hint = did_you_mean(pattern, names)
+            raise UsageError(f"{audited.name}: {OPTION}: no group of channels has a name like {pattern!r}{hint}")
     meant = [g for g in free if not channels.only or _matches(g, channels.only)]
     return [g for g in meant if not _matches(g, channels.skip)]
 
@@ -224,9 +223,8 @@ def _change(graph: Graph, every: Sequence[Group], chosen: Sequence[Choice], refu
     lost = sum(c.removed * float((c.saliency**2).sum()) for c in chosen)
     notes = [f"{before - after:,} of {before:,} channels in {len(chosen)} groups are gone"]
     if blocked:
-        notes.append(
-            f"{len(names)} of {len(whole)} groups keep their channels: {held:,} of {total:,} ({100 * held / total:.1f} %)"
-        )
+        part = f"{held:,} of {total:,} ({100 * held / total:.1f} %)" if total else "none"
+        notes.append(f"{len(names)} of {len(whole)} groups keep their channels: {part}")
     instead = sum(group.instead for group in every)
     if instead:
         notes.append(f"{instead} groups are parts of others that go whole, as elements of heads are")

@@ -3,16 +3,16 @@ Gather. They follow the axes they speak of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from effaudit.audited import Audited
-from effaudit.axes.call import Amount, Edit, Indices, Length, Position
+from effaudit.axes.call import Amount, Edit, Indices, Length
 from effaudit.axes.terms import Kept
 from effaudit.elements import value_of
-from effaudit.graph import INT64, Encoding, Node, Value
+from effaudit.graph import INT64, Node, Value
 from effaudit.whatif.constants import literal
 from effaudit.whatif.draft import Draft
 
@@ -22,10 +22,12 @@ Entry = int | None  # a number whatever is fed, or one that depends on it
 
 
 class Settings:
-    """Edits the settings of nodes for the positions that stay on each axis."""
+    """Edits the settings of nodes for the positions that stay on each axis; `touched` are the nodes with a pruned
+    axis."""
 
-    def __init__(self, audited: Audited, draft: Draft, kept: Kept) -> None:
+    def __init__(self, audited: Audited, draft: Draft, kept: Kept, touched: Collection[int]) -> None:
         self.audited = audited
+        self.touched = touched
         self.draft = draft
         self.kept = kept
 
@@ -35,7 +37,7 @@ class Settings:
         if isinstance(where, str):
             return self._attribute(node, where, edit)
         if where < len(node.inputs) and node.inputs[where]:
-            name = self._input(node.inputs[where], edit.amounts)
+            name = self._input(node.inputs[where], edit.amounts, touched=edit.node in self.touched)
             if name == node.inputs[where]:
                 return node
             return replace(node, inputs=tuple(name if i == where else x for i, x in enumerate(node.inputs)))
@@ -63,7 +65,7 @@ class Settings:
         attrs = {name: value for name, value in node.attrs.items() if name != "num_outputs"}
         if isinstance(edit.where, str):
             return replace(node, attrs={**attrs, edit.where: tuple(sizes)})
-        name = self._made(f"{node.outputs[0]}_split", sizes, (len(sizes),), INT64)
+        name = self._made(f"{node.outputs[0]}_split", sizes, Value(INT64, (len(sizes),)))
         return replace(node, inputs=(node.inputs[0], name), attrs=attrs)
 
     # ---- lists of sizes that are tensors
@@ -75,7 +77,7 @@ class Settings:
             return None if constant is None else value_of(constant)
         return found
 
-    def _input(self, name: str, amounts: Sequence[Amount] | Indices) -> str:
+    def _input(self, name: str, amounts: Sequence[Amount] | Indices, *, touched: bool) -> str:
         """The tensor to read instead of one that holds lengths; the same where it need not, or cannot, be changed."""
         value = self._value(name)
         if value is None or value.shape is None or value.data is None:
@@ -85,9 +87,9 @@ class Settings:
             return self._indices(name, value, entries, amounts)
         if len(entries) != len(amounts):
             return name
-        new = self._entries(entries, amounts)
-        if new == entries and None not in entries:
-            return name
+        if None not in entries and touched and self.draft.constant(name) is None:
+            # computed from other lengths, which may change where this one does not
+            return self._made(name, self._entries(entries, amounts), value)
         return self._patched(name, entries, amounts)
 
     def _indices(self, name: str, value: Value, entries: Sequence[Entry], amounts: Indices) -> str:
@@ -95,7 +97,7 @@ class Settings:
         new = amounts.new(whole, self.kept)
         if len(whole) < len(entries) or new == tuple(whole):
             return name
-        return self._made(name, new, (len(new),) if value.shape else (), value.encoding)
+        return self._made(name, new, value)
 
     def _entries(self, entries: Sequence[Any], amounts: Sequence[Amount] | Indices) -> tuple[Any, ...]:
         assert not isinstance(amounts, Indices)
@@ -116,7 +118,7 @@ class Settings:
         if None not in entries:
             if new == tuple(entries) or value is None:
                 return name
-            return self._made(name, new, value.shape or (), value.encoding)  # type: ignore[arg-type]
+            return self._made(name, new, value)
         node = self.draft.makers.get(name)
         if node is None or node.domain or len(node.outputs) != 1:
             return name
@@ -147,10 +149,11 @@ class Settings:
         for slot, name in enumerate(node.inputs):
             value = self._value(name)
             known = None if value is None else value.data
-            if value is not None and known is not None and len(known) == 1 and isinstance(known[0], int):
-                if known[0] * new % old == 0 and new != old:
-                    made = self._made(name, (known[0] * new // old,), value.shape or (), value.encoding)  # type: ignore[arg-type]
-                    return tuple(made if i == slot else x for i, x in enumerate(node.inputs))
+            if value is None or known is None or len(known) != 1 or not isinstance(known[0], int) or new == old:
+                continue
+            if known[0] * new % old == 0:
+                made = self._made(name, (known[0] * new // old,), value)
+                return tuple(made if i == slot else x for i, x in enumerate(node.inputs))
         return node.inputs
 
     def _rebuilt(self, node: Node, inputs: Sequence[str]) -> str:
@@ -163,8 +166,9 @@ class Settings:
         self.draft.put(i, made, *self.draft.at(i))
         return output
 
-    def _made(self, like: str, entries: Sequence[Any], shape: Sequence[int], encoding: Encoding) -> str:
+    def _made(self, like: str, entries: Sequence[Any], value: Value) -> str:
+        """A tensor of these entries, of the type of a value: a number where that is one, else a list."""
         import numpy as np
 
-        array = np.array(entries, dtype=encoding.dtype).reshape(tuple(shape))
+        array = np.array(entries, dtype=value.encoding.dtype).reshape((len(entries),) if value.shape else ())
         return self.draft.add(like, literal(like, array))

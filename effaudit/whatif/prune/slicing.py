@@ -3,13 +3,11 @@ setting that states a length follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from effaudit.audited import Audited
-from effaudit.axes.call import Edit
 from effaudit.axes.couple import Coupling
 from effaudit.axes.terms import Axes, Kept, kept_of
 from effaudit.dataflow import reads
@@ -39,7 +37,7 @@ def sliced(audited: Audited, found: Coupling, kept: Kept) -> Draft:
     nodes: dict[int, Node] = {}
     _shared(audited, found, kept, draft)
     _vectors(audited, found, kept, draft, nodes)
-    _settings(audited, found.edits, kept, draft, nodes)
+    _settings(audited, found, kept, draft, nodes)
     for i, node in nodes.items():
         draft.put(i, *draft.at(i)[:-1], node)  # what makes its sizes stands before it
     _without_dead(audited, draft)
@@ -78,9 +76,11 @@ def _vectors(audited: Audited, found: Coupling, kept: Kept, draft: Draft, nodes:
                 nodes[i] = with_input(nodes.get(i, audited.raw.nodes[i]), slot, added)
 
 
-def _settings(audited: Audited, edits: Sequence[Edit], kept: Kept, draft: Draft, nodes: dict[int, Node]) -> None:
-    settings = Settings(audited, draft, kept)
-    for edit in edits:
+def _settings(audited: Audited, found: Coupling, kept: Kept, draft: Draft, nodes: dict[int, Node]) -> None:
+    pruned = {name for name, axes in found.axes.items() if any(cuts_of(axes, kept))}
+    touched = {i for i, n in enumerate(audited.raw.nodes) if not pruned.isdisjoint((*n.inputs, *n.outputs))}
+    settings = Settings(audited, draft, kept, touched)
+    for edit in found.edits:
         node = nodes.get(edit.node, audited.raw.nodes[edit.node])
         changed = settings.followed(node, edit)
         if changed is not node:
@@ -134,4 +134,3 @@ def _without_dead(audited: Audited, draft: Draft) -> None:
                 needed.update(reads(node) if not audited.flow.live[i] else ())
     for i, node in gone:
         draft.put(i, *(one for one in draft.at(i) if one is not node))
-

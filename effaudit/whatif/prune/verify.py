@@ -48,7 +48,9 @@ def _wrong(axes: Axes, kept: Kept, old: Value, new: Value | None) -> str:
         return ""
     if new.shape is None:
         return "" if old.shape is None else new.why or "its shape is not known any more"
-    wanted = tuple(dim if term.size == OPEN else length(term, kept) for term, dim in zip(axes, old.shape or (), strict=True))
+    wanted = tuple(
+        dim if term.size == OPEN else length(term, kept) for term, dim in zip(axes, old.shape or (), strict=True)
+    )
     if len(new.shape) != len(wanted):
         return f"its rank becomes {len(new.shape)}"
     if all(isinstance(w, int) and w == n for w, n in zip(wanted, new.shape, strict=True) if isinstance(w, int)):
@@ -64,7 +66,9 @@ def _open(axes: Axes, kept: Kept, old: Value, new: Value | None) -> str:
         return "its shape is not known any more"
     for term, before, after in zip(axes, old.shape, new.shape, strict=True):
         fed_before, fed_after = _fed(before), _fed(after)
-        same = fed_before == fed_after if term.size == OPEN or _full(term, kept) else bool(fed_before) == bool(fed_after)
+        same = (
+            fed_before == fed_after if term.size == OPEN or _full(term, kept) else bool(fed_before) == bool(fed_after)
+        )
         if not same:
             return f"its shape becomes {_text(new)} where it was {_text(old)}"
     return ""
