@@ -12,11 +12,11 @@ from effaudit.graph import Graph, Source
 from effaudit.load.binding import NOTHING_GIVEN, Given
 from effaudit.load.convert import convert
 from effaudit.load.files import open_model
-from effaudit.load.shapes import infer
+from effaudit.load.shapes import infer, infer_adapted
 from effaudit.load.skeleton import read_skeleton
 from effaudit.load.tensors import Home
 
-__all__ = ["NOTHING_GIVEN", "Given", "infer", "load", "read"]
+__all__ = ["NOTHING_GIVEN", "Given", "infer", "infer_adapted", "load", "read"]
 
 
 def read(name: str | os.PathLike[str], operators: Mapping[tuple[str, str], Any] | None = None) -> Graph:

@@ -8,8 +8,8 @@ shapes a file states for intermediate tensors, except for operators nobody has a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,7 @@ FEW_TERMS: Final = 16  # a dim of more is a long one
 MAX_CALL_DEPTH: Final = 64
 MAX_DIM: Final = 2**63 - 1
 MAX_WHY: Final = 600  # characters of a reason: it goes with every tensor that follows
+Adapt: TypeAlias = Callable[[Node, dict[str, Value]], Node]
 TAKES_BODIES: Final = frozenset(("If", "Loop", "Scan", "SequenceMap", "FlexAttention"))
 
 
@@ -43,6 +44,19 @@ def infer(graph: Graph, given: Given = NOTHING_GIVEN) -> Graph:
     """
     inputs, infos = bind(graph, given)
     engine = _Engine(graph, {*infos})
+    nodes, values = engine.run(graph, inputs, None)
+    infos.update(engine.infos)
+    return msgspec.structs.replace(graph, nodes=nodes, values=values, dims=infos)
+
+
+def infer_adapted(graph: Graph, given: Given, adapt: Adapt) -> Graph:
+    """`infer` of a graph whose own nodes `adapt` may exchange as they are reached: it gets a node and what is known of
+    every tensor before it, to which it adds the constants that only the exchanged node reads.
+
+    Raises as `infer`, and what `adapt` raises.
+    """
+    inputs, infos = bind(graph, given)
+    engine = _Adapting(graph, {*infos}, adapt)
     nodes, values = engine.run(graph, inputs, None)
     infos.update(engine.infos)
     return msgspec.structs.replace(graph, nodes=nodes, values=values, dims=infos)
@@ -243,6 +257,18 @@ class _Engine:
         )
         nodes, values = self.run(body, given, None)
         return msgspec.structs.replace(body, nodes=nodes, values=values)
+
+
+class _Adapting(_Engine):
+    """Lets a function exchange the nodes of the outermost graph."""
+
+    def __init__(self, graph: Graph, taken: set[str], adapt: Adapt) -> None:
+        super().__init__(graph, taken)
+        self.top = graph
+        self.adapt = adapt
+
+    def _node(self, node: Node, values: Scope, graph: Graph) -> Node:
+        return super()._node(self.adapt(node, values) if graph is self.top else node, values, graph)
 
 
 def substitute(node: Node, attrs: Mapping[str, Any], missing: set[str] = frozenset()) -> Node:  # type: ignore[assignment]

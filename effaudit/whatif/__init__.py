@@ -9,6 +9,7 @@ from typing import Final, cast
 from effaudit.audited import Audited, examined
 from effaudit.errors import UsageError
 from effaudit.nearest import did_you_mean
+from effaudit.whatif.given import still_open
 from effaudit.whatif.types import Change, Step, WhatIf
 
 __all__ = ["NAMES", "apply", "find", "parse", "text"]
@@ -36,4 +37,4 @@ def text(step: Step) -> str:
 def apply(audited: Audited, step: Step) -> tuple[Change, Audited]:
     """The change a step makes to a model, and the changed model through every stage. Raises UsageError, LoadError."""
     change = find(step.name).rewrite(audited, step.arguments)
-    return change, examined(change.graph, audited.given)
+    return change, examined(change.graph, still_open(audited.given, change.graph))
