@@ -22,7 +22,7 @@ from tests.device.profiles import BOARD, GPU, changed, written
 from tests.device.structs import fact_keys
 
 from .in_process import Done, invoke
-from .test_report import run
+from .process import run
 
 
 @pytest.fixture(autouse=True)

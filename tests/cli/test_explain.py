@@ -11,7 +11,8 @@ import pytest
 from effaudit.load.files import sample_folder
 from tests.operators.models import DENSE, HEAD, node, save, zeros
 
-from .test_report import error, run
+from .process import run
+from .test_report import error
 
 
 def out(*arguments: str) -> str:

@@ -17,7 +17,8 @@ from tests.examples.graphs import FLOAT16
 from tests.fit.models import MIB, million, open_batch, saved, unknown_operator
 from tests.profiles import accelerator, board, written
 
-from .test_report import error, run
+from .process import run
+from .test_report import error
 
 SAMPLES = Path(sample_folder())
 PROMISED = "model device status runtime findings memory latency_s energy_j rows"

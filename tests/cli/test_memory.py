@@ -18,7 +18,8 @@ import pytest
 from effaudit.load.files import sample_folder, sample_names
 from effaudit.runtimes import names
 
-from .test_report import error, run
+from .process import run
+from .test_report import error
 
 SAMPLES = Path(sample_folder())
 FIGURES = """sum_bytes max_in_out_bytes live_bytes inplace_bytes best_order_bytes arena_bytes scratch_bytes

@@ -13,7 +13,8 @@ import pytest
 
 from effaudit.load.files import sample_folder, sample_names
 
-from .test_report import document, error, run
+from .process import run
+from .test_report import document, error
 
 
 def table(*arguments: str) -> list[dict[str, str]]:
