@@ -27,7 +27,7 @@ INT8 = {"name": "cpu", "kind": "scalar", "peaks": PEAKS}
 BOARDS = {
     "256 KiB": (1 * MIB, 256 * KIB),
     "fewer channels and int8": (160 * KIB, 64 * KIB),
-    "smaller images and int8": (300 * KIB, 24 * KIB),
+    "smaller images and int8": (300 * KIB, 40 * KIB),
 }
 
 
