@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -99,14 +100,14 @@ def option_of(step: Step) -> str:
 
 
 def arguments_of(step: Step) -> dict[str, Any]:
-    """The arguments as plain values, a share as the text of its ratio."""
+    """The arguments as plain values, as a file of steps has them; a share in percent."""
     found: dict[str, Any] = msgspec.to_builtins(step.arguments, enc_hook=_plain)
     return found
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Fraction):
-        return str(value)
+        return f"{(Decimal(100 * value.numerator) / value.denominator).normalize():f}%"
     if isinstance(value, Mapping):
         return dict(value)
     raise NotImplementedError(type(value).__name__)

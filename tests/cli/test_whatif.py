@@ -349,6 +349,47 @@ def test_a_file_of_steps_that_is_wrong(run: Run, tmp_path: Path, text: str, said
     assert said in line
 
 
+# Texts that a what-if refuses, before or after it has seen the model. (sample:ic has one input of fixed shape, no batch
+# norms, and weights.)
+REFUSED = {
+    "bind": """ = batch batch= =4 batch=0 batch=-1 batch=x batch=1e3 batch=4,batch=5 nothing=4 input=1x3 input=1x3x0x32
+        input=axb input[9]=3 input[x]=3 batch=99999999999999999999999 \x00=1 input=1x4x32x32""",
+    "fold": "x bn,bn all,bn bn=1 bn,,qdq BN bnn ,",
+    "prune": """x channels channels= channels=101% channels=-1% channels=x channels=1/3 channels=30%,sparsity=30% 0:4
+        4:4 2: 2:4:6 99999:99999 block=4x1 block=0x1,sparsity=50% indices=nothing:0 indices=:0 dead,channels=3%
+        channels=30%,criterion=bn channels=30%,round=0 channels=30%,only=nothing sparsity=50%,storage=zip""",
+    "quantize": """x int1 int17 fp7 int8,int4 int8,group=0 int8,clip=foo int8,nodes=nothing int8,table=nothing.yaml
+        int8,calibrate=nothing int8,format=foo int8,per-tensor,per-channel int8,seed=-1 float int8,activations=foo""",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in REFUSED.items() for text in texts.split()])
+def test_what_a_real_what_if_refuses(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str
+) -> None:
+    """On the command line and in a file of steps: one line, that names the step."""
+    done = invoke(capsys, monkeypatch, "whatif", "sample:ic", f"--{name}", text)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert f"--{name}" in line
+    file = file_of(tmp_path, json.dumps({"schema": "effaudit.steps/1", "steps": [{name: text}]}))
+    done = invoke(capsys, monkeypatch, "whatif", "sample:ic", "--steps", file)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert f"$.steps[0].{name}" in done.err or "step 1" in done.err
+
+
+def test_arguments_of_the_document_make_the_same_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    steps = ("--bind", "input=2x3x32x32", "--prune", "channels=12.5%,criterion=l2", "--fold", "identity,bn")
+    done = invoke(capsys, monkeypatch, "whatif", "sample:ic", *steps, "--json")
+    (model,) = json.loads(done.out)["models"]
+    written_out = [{step["whatif"]: step["arguments"]} for step in model["steps"][1:]]
+    file = file_of(tmp_path, json.dumps({"schema": "effaudit.steps/1", "steps": written_out}))
+    again = invoke(capsys, monkeypatch, "whatif", "sample:ic", "--steps", file, "--json")
+    assert again.out == done.out
+
+
 def test_a_broken_model(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes((SAMPLES / "ic.onnx").read_bytes()[:5000])

@@ -19,6 +19,7 @@ from effaudit.memory.kernels import KernelReport
 from effaudit.memory.sequences import CacheReport, ScoresReport
 from effaudit.memory.training import TrainingReport
 from effaudit.plan.patches import Parts
+from effaudit.search.sweep.types import SweepDocument
 from effaudit.serving.types import BatchRow as ServingBatchRow
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
@@ -99,6 +100,11 @@ def fit_sections() -> str:
 def whatif_sections() -> str:
     """One section per struct of the document of `effaudit whatif`."""
     return "\n\n".join(map(_section, structs(WhatIfDocument, [])))
+
+
+def sweep_sections() -> str:
+    """One section per struct of the document of `effaudit sweep`, as far down as a what-if's."""
+    return "\n\n".join(map(_section, structs(SweepDocument, [])))
 
 
 def _section(kind: type) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from effaudit.before_after.types import ModelSteps, WhatIfDocument
-from effaudit.render.before_after.words import UNKNOWN, called, how, losing, placed, ratio, unknown
+from effaudit.render.before_after.words import UNKNOWN, as_written, called, how, losing, placed, ratio, unknown
 from effaudit.render.cells import text
 from effaudit.render.markdown import escape, rows
 from effaudit.tables.before_after import FIGURES, blocked, details, figures
@@ -54,6 +54,7 @@ def _cell(before: Cell, after: Cell, column: Column, *, compare: bool) -> str:
 def _notes(model: ModelSteps) -> Iterator[str]:
     found = [f"not known: {why}" for why in unknown(model)]
     found += [f"weights are not here: {model.missing}"] if model.missing else []
+    found += [said] if (said := as_written(model)) else []
     for number, step in enumerate(model.steps):
         found += [f"step {number}: {note}" for note in step.notes]
         found += [f"step {number} left {one.group}: {one.reason}" for one in step.blocked[:LISTED]]

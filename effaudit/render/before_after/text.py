@@ -10,7 +10,7 @@ import msgspec
 
 from effaudit.before_after.types import ModelSteps, WhatIfDocument
 from effaudit.printable import printable
-from effaudit.render.before_after.words import UNKNOWN, called, how, losing, placed, ratio, unknown, worst
+from effaudit.render.before_after.words import UNKNOWN, as_written, called, how, losing, placed, ratio, unknown, worst
 from effaudit.render.fit.words import BRIEF
 from effaudit.render.plain import table
 from effaudit.render.screen import HEIGHT, NEXT, cut, interface, options
@@ -138,14 +138,16 @@ def _said(model: ModelSteps) -> list[str]:
         lines += wrapped("?      ", why)
     if model.missing:
         lines += wrapped("note   ", f"weights are not here ({model.missing}): what reads them cannot be done")
+    if said := as_written(model):
+        lines += wrapped("note   ", said)
     for number, step in enumerate(model.steps):
         if step.blocked:
             named = "; ".join(f"{printable(one.group, 40)}: {printable(one.reason, 100)}" for one in step.blocked[:2])
             more = f"; {len(step.blocked) - 2:,} more" if len(step.blocked) > 2 else ""
             lines += wrapped("left   ", f"step {number} left {len(step.blocked):,} as it was: {named}{more}")
-        for name, said in worst(step, NAMED - 1):
-            if said:
-                lines += wrapped("worst  ", f"step {number}, {printable(name, 30)}: {', '.join(said)}")
+        for name, rows in worst(step, NAMED - 1):
+            if rows:
+                lines += wrapped("worst  ", f"step {number}, {printable(name, 30)}: {', '.join(rows)}")
         for note in step.notes:
             lines += wrapped("note   ", f"step {number}: {printable(note, 400)}")
     if any(step.blocked or step.details for step in model.steps):

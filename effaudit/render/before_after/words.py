@@ -75,6 +75,13 @@ def unknown(model: ModelSteps) -> list[str]:
     return list(reasons)
 
 
+def as_written(model: ModelSteps) -> str:
+    """What quantized memory means where no runtime is named; "" where it needs no word."""
+    if model.steps[0].memory.runtime != DEFAULT or all(step.whatif != "quantize" for step in model.steps):
+        return ""
+    return "live, arena and ops are of the quantized graph as written, conversions and all: --runtime names who runs it"
+
+
 def worst(step: StepRow, most: int) -> list[tuple[str, list[str]]]:
     """Of every table of details that has a worst, the first rows: (its name, "name figure value")."""
     found = []

@@ -14,8 +14,8 @@ from effaudit.tables.before_after import FIGURES
 from effaudit.tables.sweep import KEYS, points
 from effaudit.tables.table import NONE, Cell, Column, Shown, Table, arranged
 
-SHOWN: Final = (*(column.key for column in FIGURES), "loss", "status", "latency_s")
-SPARE: Final = ("params", "weight_bytes", "ops", "live_bytes", "moved_bytes", "loss")
+SHOWN: Final = ("loss", *(column.key for column in FIGURES), "status", "latency_s")
+SPARE: Final = ("params", "weight_bytes", "ops", "live_bytes", "moved_bytes")
 WIDEST: Final = 40  # characters of a value that is never cut
 REASONS: Final = 4
 WORDS: Final[Mapping[str, str]] = {**BRIEF}
@@ -37,7 +37,8 @@ def people(document: SweepDocument, shown: Shown) -> Table:
     if all(point.loss in (None, 0) for point in document.points):
         empty.add("loss")
     columns = tuple(_column(column, [row[i] for row in found]) for i, column in enumerate(made.columns))
-    short = {i: f"{column.title}=" for i, column in enumerate(columns) if column.title != made.columns[i].title}
+    names = {i: column.title for i, column in enumerate(columns) if column.key not in KEYS}
+    short = {i: f"{title}=" for i, title in names.items() if title != printable(made.columns[i].title, WIDEST)}
 
     def rows() -> Iterator[tuple[Cell, ...]]:
         at = keys.index("status")
@@ -63,7 +64,7 @@ def _column(column: Column, cells: Sequence[Cell]) -> Column:
     )
     shown = [text.removeprefix(f"{title}=") for text in texts]
     width = min(max(len(printable(text, None)) for text in [*shown, title]), WIDEST)
-    return replace(column, title=title, width=width)
+    return replace(column, title=printable(title, WIDEST), width=width)
 
 
 def reasons(document: SweepDocument) -> list[tuple[str, str]]:
