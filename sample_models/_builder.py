@@ -93,6 +93,13 @@ class Net:
         self._initializers.append(numpy_helper.from_array(values, name))
         return name
 
+    def put(self, name: str, where: Sequence[int], value: float, *, axis: int = 0) -> None:
+        """One number in all elements of a weight at these places of an axis."""
+        (tensor,) = (t for t in self._initializers if t.name == name)
+        values = numpy_helper.to_array(tensor).copy()
+        np.moveaxis(values, axis, 0)[list(where)] = value
+        tensor.CopyFrom(numpy_helper.from_array(values, name))
+
     def constant(self, values: Any, dtype: npt.DTypeLike | None = None) -> str:
         """A small constant of the exporter's making, inline, each distinct value once."""
         array = np.asarray(values, dtype or self.dtype)

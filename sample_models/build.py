@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import cnns
+import dead
 import decoders
 import encoders
 import recurrent
@@ -33,6 +34,7 @@ SAMPLES: dict[str, Callable[[], ModelProto]] = {
     "unet": cnns.unet,
     "control-flow": recurrent.control_flow,
     "dynamic": encoders.dynamic,
+    "dead-channels": dead.dead_channels,
     "alexnet": cnns.alexnet,
     "resnet50": cnns.resnet50,
     "mobilenetv2": cnns.mobilenetv2,

@@ -38,7 +38,7 @@ def _filled(constant: Constant) -> Constant:
     whole = dtype in INTEGERS or dtype == "bool"
     low, high = (0.0, 2.0) if whole else (0.01, 0.1)  # positive: a variance or a scale may be among them
     array = draw.uniform(low, high, constant.shape)
-    kind = "float32" if dtype == "bfloat16" else dtype
+    kind = {"bfloat16": "float32", "int4": "int8", "uint4": "uint8"}.get(dtype, dtype)
     made = literal(constant.name, array.astype(kind), constant.encoding, constant.place)
     return replace(made, name=constant.name)
 

@@ -32,6 +32,7 @@ BINDINGS: dict[str, list[dict[str, int]]] = {
         {"batch": 2, "sequence_length": 4, "past_sequence_length": 6},
     ],
     **{name: [{}] for tiny in ("ic", "kws", "vww") for name in (tiny, f"{tiny}-int8")},
+    "dead-channels": [{"batch": 1}, {"batch": 3}],
 }
 LIVE = sorted(BINDINGS)
 ALL = sorted([*LIVE, *WEIGHTLESS])

@@ -49,10 +49,11 @@ class Saliency:
         power = 1 if self.criterion == "l1" else 2
         result = np.zeros(group.length)
         for producer in group.made_by:
-            result += self._norms(producer, group.term, power)
+            result += self.norms(producer, group.term, power)
         return result if power == 1 else np.sqrt(result)
 
-    def _norms(self, producer: Producer, leaf: Term, power: int) -> np.ndarray:
+    def norms(self, producer: Producer, leaf: Term, power: int) -> np.ndarray:
+        """Per channel, the sum of its weights' sizes to a power, in one tensor. Raises Unranked, UsageError."""
         import numpy as np
 
         weights, place = self._weights(producer, leaf)
