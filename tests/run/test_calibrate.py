@@ -66,6 +66,13 @@ def test_a_tensor_that_is_not_computed(tmp_path: Path, name: str) -> None:
         ranges(graph, feeds(), ["a", name])
 
 
+def test_a_tensor_without_elements(tmp_path: Path) -> None:
+    path = written(tmp_path / "model.onnx", parse("m (float[N] x) => (float[N] y) { y = Neg(x) }"))
+    (found,) = ranges(path, [{"x": np.zeros(0, np.float32)}], ["y"], bins=4).values()
+    assert (found.minimum, found.maximum, found.absmax, found.count, found.mean, found.rms) == (0, 0, 0, 0, 0, 0)
+    assert found.counts is not None and found.counts.tolist() == [0] * 4
+
+
 def test_what_is_not_finite_is_counted_apart() -> None:
     seen = child.Seen(0)
     value = np.array([[1.0, np.nan, -3.0], [np.inf, -np.inf, 2.0]], np.float32)

@@ -95,6 +95,7 @@ def test_an_unchanged_file_keeps_every_byte_of_its_parts(tmp_path: Path) -> None
     model.graph.initializer[0].doc_string = "tensor"
     model.graph.node[0].doc_string = "node"
     model.graph.node[1].metadata_props.add(key="a", value="b")
+    model.graph.node[1].attribute.append(helper.make_attribute("note", 3, "attribute"))
     note = model.graph.quantization_annotation.add(tensor_name="a")
     note.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="w")
     path = written(tmp_path / "model.onnx", model)
@@ -125,6 +126,27 @@ def test_a_computed_constant_is_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(again.constants[name]), wanted)
     others = [one for one in graph.constants if one != name]
     assert [header(again.constants[one]) for one in others] == [header(graph.constants[one]) for one in others]
+
+
+@pytest.mark.parametrize("value", [0.25, 1, (0.5,), "0.5"])
+def test_a_changed_attribute_is_written(tmp_path: Path, value: object) -> None:
+    model = parse("m (float[2,3] x) => (float[2,3] y) { y = Some <a = 0.5, b = 7> (x) }")
+    graph = read(written(tmp_path / "model.onnx", model))
+    (node,) = graph.nodes
+    save_model(replace(graph, nodes=(replace(node, attrs={**node.attrs, "a": value}),)), tmp_path / "new.onnx")
+    found = read(tmp_path / "new.onnx").nodes[0].attrs
+    assert dict(found) == {"a": value, "b": 7} and type(found["a"]) is type(value)
+
+
+def test_stated_types_inside_stay_until_a_rewrite(tmp_path: Path) -> None:
+    """What the file says of an operator nobody knows; after a rewrite it might be wrong."""
+    model = parse("m (float[2,3] x) => (float[?,?] y) { a = Nobody(x) y = Neg(a) }")
+    model.graph.value_info.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, [5, 7]))
+    graph = read(written(tmp_path / "model.onnx", model))
+    save_model(graph, tmp_path / "new.onnx")
+    assert examine(tmp_path / "new.onnx").graph.values["a"].shape == (5, 7)
+    save_model(replace(graph, history=("something",)), tmp_path / "new.onnx")
+    assert not onnx.load(tmp_path / "new.onnx").graph.value_info
 
 
 def test_new_nodes_constants_and_domains(tmp_path: Path) -> None:

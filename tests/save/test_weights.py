@@ -77,7 +77,9 @@ def test_numbers_are_rounded_as_ml_dtypes_rounds_them(dtype: str) -> None:
     spread = draw.standard_normal(20_000) * 2.0 ** draw.integers(-20, 3, 20_000)
     top = float(ml_dtypes.finfo(ORACLES[dtype]).max)
     flat = np.concatenate((spread, np.arange(-64, 65) / 16)).clip(-top, top).astype(np.float32)
-    if is_minifloat(dtype):  # exactly half-way between neighbours
+    if dtype == "bfloat16":  # exactly half-way between neighbours, above an even and an odd one
+        flat = np.concatenate((flat, np.array([0x3F808000, 0x3F818000, 0xBF808000], np.uint32).view(np.float32)))
+    if is_minifloat(dtype):
         from effaudit.load.minifloat import numbers
 
         table = np.unique(numbers(dtype)[np.isfinite(numbers(dtype))])
