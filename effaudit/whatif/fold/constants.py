@@ -11,7 +11,6 @@ weights small stays: the DequantizeLinear of a weight and a Cast of one to a wid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Final
 
 import msgspec
@@ -28,15 +27,15 @@ from effaudit.whatif.fold._model import Folded, Model, grouped
 SMALL: Final = 64 << 10
 GROWTH: Final = 4
 MAX_RESULT: Final = 64 << 20
-MAX_DEPTH: Final = 64  # nodes in a row whose results are computed only when the last is read
+MAX_STEPS: Final = 64  # nodes that are computed when a result is read
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """A tensor computed ahead: of how many bytes of stored constants, through how many nodes not computed yet."""
+    """A tensor computed ahead: of which stored constants (their bytes by name), in how many steps when it is read."""
 
     constant: Constant
-    roots: int
-    depth: int
+    roots: Mapping[str, int]
+    steps: int = 0
 
 
 def fold(audited: Audited, values: Mapping[str, Value]) -> Folded:
@@ -102,7 +101,7 @@ class _Walk:
         """The constants that a node makes, by name; none where it cannot be computed. Raises Refused."""
         known = {name: self._known(name) for name in names}
         if all(known.values()) and not is_random(node):
-            return {name: _Result(one, one.nbytes, 0) for name, one in known.items() if one is not None}
+            return {name: _Result(one, {name: one.nbytes}) for name, one in known.items() if one is not None}
         if varies or is_random(node):
             return {}
         self._keeps_small(node)
@@ -111,13 +110,13 @@ class _Walk:
             return {}
         held = [one for one in sources if one is not None]
         made = self._made(node, [None if one is None else one.constant for one in sources])
-        depth = 1 + max((one.depth for one in held), default=0)
-        roots = sum(one.roots for one in held)
+        steps = 1 + sum(one.steps for one in held)
+        roots = {name: size for one in held for name, size in one.roots.items()}
+        if steps > MAX_STEPS or len(roots) > MAX_STEPS:
+            raise Refused(f"it is made of more than {MAX_STEPS} constants or nodes")
         if made.nbytes <= SMALL and not missing(made):
-            made, depth = _at_once(made), 0
-        elif depth > MAX_DEPTH:
-            raise Refused(f"it ends a row of more than {MAX_DEPTH} nodes")
-        return {names[0]: _Result(made, roots, depth)}
+            made, steps = _at_once(made), 0
+        return {names[0]: _Result(made, roots, steps)}
 
     def _known(self, name: str) -> Constant | None:
         """A small tensor of numbers that shape inference knows."""
@@ -156,7 +155,7 @@ class _Walk:
             constant = self._known(name)
         if constant is None or constant.place == "sparse" or constant.encoding is STRING:
             return None
-        return _Result(constant, constant.nbytes, 0)
+        return _Result(constant, {name: constant.nbytes})
 
     def _made(self, node: Node, sources: list[Constant | None]) -> Constant:
         """The result of a node, which is computed when it is read. Raises Refused."""
@@ -178,7 +177,7 @@ class _Walk:
     def _bounded(self, found: Mapping[str, _Result]) -> None:
         """Raises Refused for results that are large by the file's word."""
         for result in found.values():
-            size, roots = prod(result.constant.shape) * result.constant.encoding.bits // 8, result.roots
+            size, roots = result.constant.nbytes, sum(result.roots.values())
             if size > max(MAX_RESULT, roots):
                 raise Refused(f"its result takes {size:,} bytes, more than the {MAX_RESULT:,} that are computed ahead")
             if size > max(SMALL, GROWTH * roots):
