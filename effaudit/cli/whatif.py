@@ -87,7 +87,7 @@ def command(
 
     \b
     effaudit whatif sample:ic --fold bn --prune channels=30% --quantize int8
-    effaudit whatif sample:ic --quantize int8 --device cortex-m7 --save small.onnx
+    effaudit whatif sample:ic --quantize int8,calibrate=DIR --save small.onnx
     """
     wanted = formats(forms, as_json, output, FORMATS)
     sizes, names = given(dim, shape, model), models(model)
@@ -113,7 +113,7 @@ def command(
         found, last = before_after(examine(name, sizes, own), steps, asked)
         if save is None:
             return found
-        _saved(last.raw, save)
+        _saved(last.raw, save, found.missing)
         return msgspec.structs.replace(found, saved=save)
 
     found, code = each(names, sizes, made)
@@ -156,12 +156,11 @@ def asked_of(**options: Any) -> StepsAsked:
     return made
 
 
-def _saved(graph: Graph, path: str) -> None:
-    """Writes the model and says so. Raises UsageError for what cannot be written."""
-    from effaudit.before_after.model import missing_of
+def _saved(graph: Graph, path: str, missing: str | None) -> None:
+    """Writes the model and says so; without weights only where it was `missing` weights when it was read. Raises
+    UsageError for what cannot be written."""
     from effaudit.save import save_model
 
-    why = missing_of(graph)
-    save_model(graph, path, weightless=why is not None)
-    without = f", without its weights: {printable(why, 200)}" if why else ""
+    save_model(graph, path, weightless=missing is not None)
+    without = f", without its weights: {printable(missing, 200)}" if missing else ""
     click.echo(f"effaudit: saved {printable(path, None)}{without}", err=True)

@@ -261,6 +261,15 @@ def test_a_model_without_weights_is_saved_so(run: Run, tmp_path: Path) -> None:
     assert run.steps(str(out), "--bind", "batch=2")[0]["totals"]["macs"] == 2 * 300_774_272
 
 
+def test_a_model_that_lacks_only_what_a_step_left_open_is_not_saved(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "changed.onnx"
+    done = invoke(capsys, monkeypatch, "whatif", str(own), "--quantize", "int8", "--save", str(out))
+    assert (done.code, done.out) == (2, "")
+    assert "no calibration data" in done.err and not out.exists()
+
+
 def test_a_model_is_never_written_over(run: Run, own: Path) -> None:
     before = own.read_bytes()
     for option in ("--save", "-o"):

@@ -145,11 +145,11 @@ def _said(model: ModelSteps) -> list[str]:
             named = "; ".join(f"{printable(one.group, 40)}: {printable(one.reason, 100)}" for one in step.blocked[:2])
             more = f"; {len(step.blocked) - 2:,} more" if len(step.blocked) > 2 else ""
             lines += wrapped("left   ", f"step {number} left {len(step.blocked):,} as it was: {named}{more}")
+        for note in step.notes:
+            lines += wrapped("note   ", f"step {number}: {printable(note, 400)}")
         for name, rows in worst(step, NAMED - 1):
             if rows:
                 lines += wrapped("worst  ", f"step {number}, {printable(name, 30)}: {', '.join(rows)}")
-        for note in step.notes:
-            lines += wrapped("note   ", f"step {number}: {printable(note, 400)}")
     if any(step.blocked or step.details for step in model.steps):
         lines.append("all    every group and tensor: --details")
     return lines
