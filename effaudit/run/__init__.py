@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from effaudit.run.calibrate import TensorRange, ranges
+from effaudit.run.compare import Deviation, deviations
 from effaudit.run.execute import execute
 from effaudit.run.inputs import from_folder, random_inputs
 from effaudit.run.process import Limits
 
-__all__ = ["Limits", "TensorRange", "execute", "from_folder", "random_inputs", "ranges"]
+__all__ = ["Deviation", "Limits", "TensorRange", "deviations", "execute", "from_folder", "random_inputs", "ranges"]

@@ -52,6 +52,8 @@ def _work(job: Mapping[str, Any], folder: str) -> Any:
         raise Failure("missing", str(error)) from None
     _limit(job)
     session = _session(onnxruntime, job)
+    if job["task"] == "compare":
+        return _compare(onnxruntime, session, job, folder)
     if job["task"] == "ranges":
         return _ranges(session, job, folder)
     return _execute(session, job, folder)
@@ -71,7 +73,7 @@ def _limit(job: Mapping[str, Any]) -> None:
             resource.setrlimit(kind, (most, hard))
 
 
-def _session(onnxruntime: Any, job: Mapping[str, Any]) -> Any:
+def _session(onnxruntime: Any, job: Mapping[str, Any], model: str = "") -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = job["threads"]
     options.inter_op_num_threads = 1
@@ -80,7 +82,7 @@ def _session(onnxruntime: Any, job: Mapping[str, Any]) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if job["optimize"] == "all" else level.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(job["model"], options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model or job["model"], options, providers=["CPUExecutionProvider"])
 
 
 def _feeds(job: Mapping[str, Any], folder: str) -> Iterator[dict[str, Any]]:
@@ -100,6 +102,49 @@ def _execute(session: Any, job: Mapping[str, Any], folder: str) -> list[str]:
         arrays = {str(j): _array(name, value) for j, (name, value) in enumerate(zip(names, found, strict=True))}
         np.savez(os.path.join(folder, f"result-{i}.npz"), **arrays)
     return list(names)
+
+
+# ---- compare: the outputs of variants beside those of the model
+def _compare(onnxruntime: Any, session: Any, job: Mapping[str, Any], folder: str) -> list[dict[str, Any]]:
+    """For each variant the sums of squares of what separates its outputs from the model's, or why it does not run."""
+    names = _execute(session, job, folder)
+    del session
+    return [_variant(onnxruntime, job, folder, path, names) for path in job["variants"]]
+
+
+def _variant(onnxruntime: Any, job: Mapping[str, Any], folder: str, path: str, names: Sequence[str]) -> dict[str, Any]:
+    import numpy as np
+
+    noise: dict[str, float] = {}
+    signal: dict[str, float] = {}
+    try:
+        session = _session(onnxruntime, job, path)
+        for i, feed in enumerate(_feeds(job, folder)):
+            found = session.run(names, feed)
+            with np.load(os.path.join(folder, f"result-{i}.npz"), allow_pickle=False) as wanted:
+                for j, (name, value) in enumerate(zip(names, found, strict=True)):
+                    if getattr(value, "dtype", np.dtype(bool)).kind == "f":
+                        lost, whole = _squares(wanted[str(j)], value)
+                        noise[name] = noise.get(name, 0.0) + lost
+                        signal[name] = signal.get(name, 0.0) + whole
+    except Exception as error:  # ONNX Runtime raises types of its own
+        return {"noise": {}, "signal": {}, "refused": str(error) or type(error).__name__}
+    # JSON has no infinity: the largest number stands for it.
+    return {"noise": {name: min(lost, sys.float_info.max) for name, lost in noise.items()}, "signal": signal}
+
+
+def _squares(wanted: Any, found: Any) -> tuple[float, float]:
+    """Squared differences and squared elements, where the wanted ones are finite; infinite where the shapes differ or
+    something else is not."""
+    import numpy as np
+
+    if wanted.shape != found.shape:
+        return float("inf"), 0.0
+    finite = np.isfinite(wanted)
+    exact = np.where(finite, wanted, 0).astype(np.float64).ravel()
+    lost = exact - np.where(finite, found, 0).astype(np.float64).ravel()
+    noise = float(lost @ lost) if np.isfinite(lost).all() else float("inf")
+    return noise, float(exact @ exact)
 
 
 def _array(name: str, value: Any) -> Any:

@@ -53,6 +53,7 @@ class Job(msgspec.Struct, frozen=True):
     threads: int
     bins: int = 0
     axes: Mapping[str, int] = {}
+    variants: tuple[str, ...] = ()
 
 
 @contextmanager

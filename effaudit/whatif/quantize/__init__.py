@@ -16,7 +16,12 @@ __all__ = ["Arguments", "Rule", "parse", "quantized", "rewrite", "text"]
 
 
 def rewrite(audited: Audited, arguments: Arguments) -> Change:
-    """The model quantized as the arguments say. Raises UsageError where nothing can be."""
+    """The model quantized as the arguments say. Raises UsageError where nothing can be, RunError where it must run and
+    does not."""
+    if arguments.budget is not None or arguments.sensitivity:
+        from effaudit.whatif.quantize import asked
+
+        return asked.rewrite(audited, arguments)
     return quantized(audited, rules_of(audited.raw.nodes, arguments), arguments)
 
 

@@ -17,7 +17,7 @@ from effaudit.graph import Node
 from effaudit.whatif.quantize import qdq, qoperator
 from effaudit.whatif.quantize.coding import Span
 from effaudit.whatif.quantize.grid import Error
-from effaudit.whatif.quantize.marks import ACTIVATION, OPERATORS, WEIGHT, Floats, Marks, marks
+from effaudit.whatif.quantize.marks import ACTIVATION, OPERATORS, WEIGHT, Floats, marks
 from effaudit.whatif.quantize.qdq import Quantized
 from effaudit.whatif.quantize.spans import MARKED, UNCALIBRATED, Calibration, calibrated, settled
 from effaudit.whatif.quantize.stored import detail, unsaved
@@ -32,22 +32,26 @@ MASK: Final = 1e30
 
 def rewrite(audited: Audited, rules: Sequence[Rule], arguments: Arguments) -> Change:
     """Weights and activations of each node stored by the rule of its index. Raises UsageError, RunError."""
-    found = marks(audited.raw, audited.graph.values, rules)
-    form = _form(audited, rules)
-    floats = Floats(audited.raw, audited.graph.values)
-    known = calibrated(audited, arguments, _wanted(audited.raw.nodes, floats, rules, found, form))
-    softmax = qoperator.SOFTMAX if form == "qoperator" else qdq.SOFTMAX
-    known = replace(known, spans=settled(audited.raw.nodes, floats, rules, known.spans, softmax))
-    if form == "qoperator":
-        made = qoperator.write(audited, rules, known.spans)
-    else:
-        made = qdq.write(audited, rules, found, known.spans)
+    known = calibrated(audited, arguments, wanted(audited, rules))
+    made, spans = written(audited, rules, known.spans)
     if not made.activations and not made.weights:
-        raise UsageError(f"{audited.name}: --quantize: no operator that {form} stores in integers")
-    return _change(audited, rules, arguments, form, known, made)
+        raise UsageError(f"{audited.name}: --quantize: no operator that {form_of(audited, rules)} stores in integers")
+    return _change(audited, rules, arguments, replace(known, spans=spans), made)
 
 
-def _form(audited: Audited, rules: Sequence[Rule]) -> str:
+def written(audited: Audited, rules: Sequence[Rule], spans: Mapping[str, Span]) -> tuple[Quantized, Mapping[str, Span]]:
+    """The graph under rules and the ranges of `wanted` tensors; and these ranges as they are settled. Raises
+    UsageError."""
+    form = form_of(audited, rules)
+    floats = Floats(audited.raw, audited.graph.values)
+    softmax = qoperator.SOFTMAX if form == "qoperator" else qdq.SOFTMAX
+    spans = settled(audited.raw.nodes, floats, rules, spans, softmax)
+    if form == "qoperator":
+        return qoperator.write(audited, rules, spans), spans
+    return qdq.write(audited, rules, marks(audited.raw, audited.graph.values, rules), spans), spans
+
+
+def form_of(audited: Audited, rules: Sequence[Rule]) -> str:
     """The one format of all static rules. Raises UsageError where they name several, or what the format cannot hold."""
     static = [rule for rule in rules if rule.static]
     forms = {rule.form or "qdq" for rule in static}
@@ -69,20 +73,21 @@ def _form(audited: Audited, rules: Sequence[Rule]) -> str:
     return "qoperator"
 
 
-def _wanted(
-    nodes: Sequence[Node], floats: Floats, rules: Sequence[Rule], found: Marks, form: str
-) -> Mapping[str, Rule]:
-    """The tensors whose ranges are needed, with the rule that clips each."""
-    if form == "qdq":
-        needed = {name: mark for name, mark in found.tensors.items() if mark.kind == ACTIVATION and not mark.like}
-        return {name: rules[mark.node] for name, mark in needed.items()}
-    wanted: dict[str, Rule] = {}
+def wanted(audited: Audited, rules: Sequence[Rule]) -> Mapping[str, Rule]:
+    """The tensors whose ranges are needed, with the rule that clips each. Raises UsageError."""
+    nodes = audited.raw.nodes
+    if form_of(audited, rules) == "qdq":
+        tensors = marks(audited.raw, audited.graph.values, rules).tensors
+        own = {name: mark for name, mark in tensors.items() if mark.kind == ACTIVATION and not mark.like}
+        return {name: rules[mark.node] for name, mark in own.items()}
+    floats = Floats(audited.raw, audited.graph.values)
+    found: dict[str, Rule] = {}
     for node, rule in zip(nodes, rules, strict=True):
         if rule.static and not node.domain and node.op in qoperator.FORMS:
             for name in (*node.outputs, *node.inputs):
                 if name and floats.constant(name) is None and floats.floating(name):
-                    wanted.setdefault(name, rule)
-    return wanted
+                    found.setdefault(name, rule)
+    return found
 
 
 # ---- what a reader is told
@@ -90,7 +95,6 @@ def _change(
     audited: Audited,
     rules: Sequence[Rule],
     arguments: Arguments,
-    form: str,
     known: Calibration,
     made: Quantized,
 ) -> Change:
@@ -106,7 +110,7 @@ def _change(
     return Change(
         replace(made.graph, history=(*made.graph.history, f"quantize {text(arguments)}")),
         notes=tuple(_notes(audited, static, arguments, known, made)),
-        blocked=tuple(_blocked(audited, rules, form, made)),
+        blocked=tuple(_blocked(audited, rules, made)),
         details=(*rows, *_rows(known, made)),
         loss=min(1.0, lost.noise / lost.signal) if lost.signal else 0.0,
         retrain=coarse,
@@ -150,9 +154,9 @@ def _reordered(before: Sequence[Node], after: Sequence[Node]) -> bool:
     return kept != sorted(kept)
 
 
-def _blocked(audited: Audited, rules: Sequence[Rule], form: str, made: Quantized) -> Iterator[Blocked]:
+def _blocked(audited: Audited, rules: Sequence[Rule], made: Quantized) -> Iterator[Blocked]:
     yield from (Blocked(name, why) for name, why in made.kept)
-    known = qoperator.FORMS if form == "qoperator" else OPERATORS
+    known = qoperator.FORMS if form_of(audited, rules) == "qoperator" else OPERATORS
     for node, rule, row in zip(audited.raw.nodes, rules, audited.table.rows, strict=True):
         if rule.static and (node.op not in known or node.bodies) and row.high.macs:
             yield Blocked(node.label, f"onnxruntime's quantizer has no integer form of {node.op}")

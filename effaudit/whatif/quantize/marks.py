@@ -246,6 +246,10 @@ def _pads_with_what_is_there(marker: _Marker, node: Node) -> bool:
     return value is not None and value.data is not None and not any(value.data)
 
 
+# Alone they quantize nothing: they pass on, or clip, what another node made.
+FOLLOWERS: Final = frozenset(
+    "Relu Clip Reshape Transpose Squeeze Unsqueeze Flatten AveragePool Slice TopK MaxPool Resize Where".split()
+)
 OPERATORS: Final[Mapping[str, Callable[[_Marker, int, Node], None]]] = {
     **dict.fromkeys(("Conv", "ConvTranspose"), _conv),
     "Gemm": _gemm,

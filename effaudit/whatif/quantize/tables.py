@@ -13,7 +13,7 @@ from effaudit.nearest import did_you_mean
 from effaudit.strict_yaml import decode
 from effaudit.whatif.quantize.types import AS_IT_IS, FLOAT_AS_IT_IS, Arguments, Rule, parse, rule_of
 
-_OF_THE_STEP = ("nodes", "skip", "table", "calibrate", "seed", "format")
+_OF_THE_STEP = ("nodes", "skip", "table", "calibrate", "seed", "format", "sensitivity", "budget", "among")
 
 
 def matches(name: str, patterns: str) -> bool:
@@ -52,7 +52,7 @@ def read(path: str) -> Mapping[str, Rule]:
     found = {}
     for pattern, written in decode(path, dict[str, str]).items():
         try:
-            found[pattern] = _entry(written)
+            found[pattern] = entry(written)
         except UsageError as error:
             raise UsageError(f"{path}: {pattern!r}: {error}") from None
     if not found:
@@ -60,7 +60,8 @@ def read(path: str) -> Mapping[str, Rule]:
     return found
 
 
-def _entry(written: str) -> Rule:
+def entry(written: str) -> Rule:
+    """The rule of a line of a table: a scheme with its options, or `float`. Raises UsageError."""
     if written == FLOAT_AS_IT_IS:
         return AS_IT_IS
     arguments = parse(written)

@@ -21,6 +21,7 @@ WEIGHTS_ONLY: Final = "weights-only"
 PER_TENSOR: Final = "per-tensor"
 PER_CHANNEL: Final = "per-channel"
 BLOCK: Final = "block"
+SENSITIVITY: Final = "sensitivity"
 SYMMETRIC: Final = "symmetric"
 AFFINE: Final = "affine"
 
@@ -59,6 +60,8 @@ _KEYS: Final = (
     "format",
     "calibrate",
     "seed",
+    "budget",
+    "among",
 )
 _SCHEMES: Final = ("int8", "uint8", "w8a16", "int4", "w4a16", "nf4", "fp8", "fp16", "bf16", DYNAMIC)
 
@@ -97,8 +100,10 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """What `--quantize` was asked for; None and "" stand for what the scheme has by itself.
 
     `nodes` and `skip` are patterns of node names (`*` and `?`, several with `|`); `table` a YAML file of pattern:
-    scheme, the first that matches a node wins. `calibrate` is a folder of .npz files, or "random". Raises ValueError
-    for what `rule_of` refuses.
+    scheme, the first that matches a node wins. `calibrate` is a folder of .npz files, or "random". `sensitivity`
+    asks what the scheme does at each node alone; `budget`, in dB of signal to noise at the outputs, for the least model
+    within it, each node in the scheme or one `among` others (several with `|`). Raises ValueError for what `rule_of`
+    refuses.
     """
 
     scheme: str
@@ -114,10 +119,14 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     format: Form | None = None
     calibrate: str = ""
     seed: int = 0
+    sensitivity: bool = False
+    budget: float | None = None
+    among: str = ""
 
     def __post_init__(self) -> None:
         try:
             rule_of(self)
+            _budgeted(self)
         except UsageError as error:
             raise ValueError(str(error)) from None
 
@@ -130,6 +139,8 @@ def parse(text: str) -> Arguments:
     for key, least in (("group", 1), ("seed", 0)):
         if key in pairs:
             found[key] = whole(pairs[key], f"{OPTION} {key}", least)
+    if "budget" in pairs:
+        found["budget"] = _decibels(pairs["budget"])
     if "format" in pairs and pairs["format"] not in FORMATS:
         raise UsageError(f"{OPTION} format {pairs['format']!r}: expected one of {', '.join(FORMATS)}")
     for word in words:
@@ -152,6 +163,9 @@ def text(arguments: Arguments) -> str:
     given = msgspec.to_builtins(arguments)
     words = [given.pop("scheme"), given.pop("granularity", ""), given.pop("mode", "")]
     words.append(WEIGHTS_ONLY if given.pop("weights_only", False) else "")
+    words.append(SENSITIVITY if given.pop("sensitivity", False) else "")
+    if arguments.budget is not None:
+        given["budget"] = f"{arguments.budget:g}dB"
     if arguments.table and words[0] == FLOAT_AS_IT_IS:
         words[0] = ""
     return ",".join([*filter(None, words), *(f"{key}={value}" for key, value in given.items())])
@@ -165,6 +179,8 @@ def _meaning(word: str, text: str) -> tuple[str, object]:
         return "mode", word
     if word == WEIGHTS_ONLY:
         return "weights_only", True
+    if word == SENSITIVITY:
+        return "sensitivity", True
     stored(word, text)
     return "scheme", word.lower()
 
@@ -202,6 +218,27 @@ def rule_of(arguments: Arguments) -> Rule:
     if weights in HALVES and (arguments.group or arguments.granularity or arguments.mode):
         raise UsageError(f"{OPTION} {arguments.scheme}: floats of 16 bits have no scale, so no granularity and no mode")
     return found
+
+
+def _decibels(written: str) -> float:
+    """`30dB` -> 30. Raises UsageError."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?(dB)?", written):
+        raise UsageError(f"{OPTION} budget {written!r}: expected signal to noise in dB, such as 30dB")
+    return float(written.removesuffix("dB"))
+
+
+def _budgeted(arguments: Arguments) -> None:
+    """Raises UsageError for what a budget does not go with, and for schemes that are not known."""
+    if arguments.budget is None:
+        if arguments.among:
+            raise UsageError(f"{OPTION}: among= names schemes to choose from; add budget=30dB")
+        return
+    if not 0 <= arguments.budget < 1000:
+        raise UsageError(f"{OPTION} budget {arguments.budget}: expected signal to noise in dB, such as 30dB")
+    if arguments.table:
+        raise UsageError(f"{OPTION}: budget= finds a table; drop table=")
+    for scheme in filter(None, arguments.among.split("|")):
+        stored(scheme, scheme)
 
 
 def _agree(rule: Rule, scheme: str) -> None:
