@@ -18,7 +18,11 @@ COMMANDS: Final = {
     "sweep": "Every combination of sizes, what-ifs and devices: a row each.",
     "devices": "The devices there are, what is known of each, and profiles of your own.",
 }
-SECTIONS: Final = {"Look": ("report", "memory", "explain"), "Decide": ("fit", "whatif", "sweep"), "Set up": ("devices",)}
+SECTIONS: Final = {
+    "Look": ("report", "memory", "explain"),
+    "Decide": ("fit", "whatif", "sweep"),
+    "Set up": ("devices",),
+}
 DEBUG: Final = "--debug"
 
 
