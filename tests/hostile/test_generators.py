@@ -10,12 +10,14 @@ import pytest
 
 from .case import Case
 from .generators import CASES
+from .generators.structure import largest
 
 onnx = pytest.importorskip("onnx")
 message = pytest.importorskip("google.protobuf.message")
 unknown_fields = pytest.importorskip("google.protobuf.unknown_fields")
 
 PARSED = [case for case in CASES if case.parses]
+MANY = ("tensors/rank-million", *(case.id for case in largest()))  # long to write, and of fields that others have too
 LEGAL = [case for case in PARSED if case.expect == "report"]
 REFUSED = [case for case in PARSED if case.expect == "error"]
 # Made of fields that onnx does not know, or cut short, or deeper than its parser goes.
@@ -63,7 +65,7 @@ def test_every_field_that_is_written_is_one_onnx_knows(tmp_path: Path) -> None:
     """A wrong field number would turn a hostile attribute into nothing at all."""
     strays = {}
     for case in PARSED:
-        if case.expect == "error" or case.id.startswith(BY_NATURE + DEEP):
+        if case.expect == "error" or case.id.startswith(BY_NATURE + DEEP + MANY):
             continue
         folder = tmp_path / case.id.replace("/", "-")
         folder.mkdir()

@@ -86,7 +86,7 @@ def test_the_complete_search_alone_finds_the_optimum(asked: Problem) -> None:
     assert compiled.height(found.offsets) == capacity == least
 
 
-@given(problems(7, least_size=1))
+@given(problems(6, least_size=1))
 @settings(max_examples=60, deadline=None)
 def test_easy_buffers_change_no_optimum(asked: Problem) -> None:
     compiled, least = instance(asked), optimum(asked)
@@ -149,7 +149,7 @@ def test_degenerate(name: str) -> None:
 @pytest.mark.parametrize("together", [True, False])
 def test_very_many_buffers_alive_together(together: bool) -> None:
     rng = random.Random(0)
-    count = 100_000
+    count = 30_000
     spans = [(0, 9) if together else (rng.randrange(9_000), 10_000) for _ in range(count)]
     asked = problem(*((s, e, rng.randrange(1, 1 << 60)) for s, e in spans))
     assert checked(asked, "best", "high").proven
@@ -159,8 +159,8 @@ def test_very_many_buffers_alive_together(together: bool) -> None:
 
 def test_very_many_buffers_at_random() -> None:
     rng = random.Random(0)
-    starts = [rng.randrange(50_000) for _ in range(50_000)]
-    asked = problem(*((s, s + rng.randrange(1, 30_000), rng.randrange(1 << 20)) for s in starts))
+    starts = [rng.randrange(20_000) for _ in range(20_000)]
+    asked = problem(*((s, s + rng.randrange(1, 12_000), rng.randrange(1 << 20)) for s in starts))
     assert checked(asked).planner == "best (linear)"
 
 
