@@ -44,6 +44,15 @@ class Draft:
         """What stands where the node `i` stood."""
         return self._nodes[i]
 
+    def own(self, i: int) -> Node:
+        """The node that now writes what the node `i` wrote."""
+        return next(node for node in self._nodes[i] if node.outputs == self.raw.nodes[i].outputs)
+
+    def instead(self, i: int, *nodes: Node) -> None:
+        """These nodes stand for the node `i`, behind what else was put there."""
+        others = (node for node in self._nodes[i] if node.outputs != self.raw.nodes[i].outputs)
+        self._nodes[i] = (*others, *nodes)
+
     def exchange(self, name: str, constant: Constant) -> None:
         """Another tensor under the name of a constant, wherever that stands."""
         if name in self.constants:

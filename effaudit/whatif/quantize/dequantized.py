@@ -11,7 +11,7 @@ from effaudit.graph import FLOAT16, Constant, Node
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.constants import literal
 from effaudit.whatif.draft import Draft
-from effaudit.whatif.quantize.opsets import raised
+from effaudit.whatif.quantize.opsets import bring_forward
 from effaudit.whatif.quantize.rows import Layout, layout
 from effaudit.whatif.quantize.sites import Site
 from effaudit.whatif.quantize.stored import Stored, store, unsaved
@@ -49,7 +49,7 @@ def write(draft: Draft, site: Site, rule: Rule) -> tuple[Stored, Rule] | str:
     where = layout(flat or shape, rule, channels=channels, inner=inner)
     domain = _domain(draft, constant, rule, where)
     if domain is None:
-        return raised(draft.raw, _needed(constant, rule, where))
+        return bring_forward(draft, _needed(constant, rule, where))
     made = store(constant, rule, where)
     if rule.weights in HALVES:
         _cast(draft, site, made)
@@ -94,10 +94,7 @@ def _domain(draft: Draft, constant: Constant, rule: Rule, where: Layout) -> str 
     if rule.weights in CONTRIB and not where.group:
         draft.opsets.setdefault(MICROSOFT, 1)
         return MICROSOFT
-    if raised(draft.raw, needed):
-        return None
-    draft.opsets[""] = needed
-    return ""
+    return None if bring_forward(draft, needed) else ""
 
 
 def _dequantize(draft: Draft, site: Site, made: Stored, domain: str, back: tuple[int, ...] | None) -> None:

@@ -20,7 +20,7 @@ from effaudit.graph import FLOAT, Constant, Node
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.constants import derived, literal, sized
 from effaudit.whatif.draft import Draft
-from effaudit.whatif.quantize.opsets import raised
+from effaudit.whatif.quantize.opsets import bring_forward
 from effaudit.whatif.quantize.rows import Layout, layout
 from effaudit.whatif.quantize.sites import Site, sites
 from effaudit.whatif.quantize.stored import store
@@ -45,10 +45,8 @@ class Codes(msgspec.Struct, frozen=True):
 
 def write(draft: Draft, rules: Sequence[Rule], written: Written) -> None:
     """Rewrites the nodes whose rule is dynamic. Raises UsageError where the opset is too old for it."""
-    if draft.opsets.get("", 1) < SINCE:
-        if why := raised(draft.raw, SINCE):
-            raise UsageError(f"{draft.raw.source.path}: --quantize dynamic: {why}")
-        draft.opsets[""] = SINCE
+    if why := bring_forward(draft, SINCE):
+        raise UsageError(f"{draft.raw.source.path}: --quantize dynamic: {why}")
     writer = _Writer(draft, written)
     for i, rule in enumerate(rules):
         if rule.activations == DYNAMIC:
@@ -192,7 +190,7 @@ class _Writer:
         floats = fresh(f"{codes}_cast_output")
         name = node.name and f"{node.name}_quant"
         inputs = (source.codes, weight.codes, source.zero, weight.zero)
-        self.draft.put(
+        self.draft.instead(
             i,
             *first,
             Node(name, "", op, inputs, (codes,), attrs),  # type: ignore[arg-type]
@@ -221,7 +219,7 @@ class _Writer:
         read = (node.inputs[0], *(one.codes for one in stored), *optional, *scales)
         attrs = {key: value for key, value in node.attrs.items() if key != "layout"}
         name = node.name and f"{node.name}_quant"
-        draft.put(i, Node(name, MICROSOFT, "DynamicQuantizeLSTM", read, node.outputs, attrs))
+        draft.instead(i, Node(name, MICROSOFT, "DynamicQuantizeLSTM", read, node.outputs, attrs))
         draft.opsets.setdefault(MICROSOFT, 1)
 
     def _recurrent(self, site: Site, turned: Constant, rule: Rule) -> Codes:
@@ -257,7 +255,9 @@ class _Writer:
         codes = self.draft.fresh(f"{output}_quantized")
         self.known[output] = Codes(codes, source.scale, source.zero)
         self.owed[output] = i
-        self.draft.put(i, replace(node, inputs=(source.codes, *node.inputs[1:]), outputs=(codes, *node.outputs[1:])))
+        self.draft.instead(
+            i, replace(node, inputs=(source.codes, *node.inputs[1:]), outputs=(codes, *node.outputs[1:]))
+        )
 
 
 def _input_major(weights: np.ndarray) -> np.ndarray:

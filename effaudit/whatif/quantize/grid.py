@@ -85,6 +85,11 @@ class Error(msgspec.Struct, frozen=True):
         return self.noise / self.count if self.count else 0.0
 
     @property
+    def share(self) -> float:
+        """Noise over signal, 1 at the most."""
+        return min(1.0, self.noise / self.signal) if self.signal else 0.0
+
+    @property
     def sqnr_db(self) -> float | None:
         """Signal to noise, 10 log10(signal/noise); None where there is no noise, or nothing but."""
         if not (0 < self.noise < math.inf and self.signal > 0):

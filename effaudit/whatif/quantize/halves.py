@@ -15,7 +15,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import FLOAT, SEQUENCE, Constant, Node
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.draft import Draft
-from effaudit.whatif.quantize.opsets import raised
+from effaudit.whatif.quantize.opsets import bring_forward
 from effaudit.whatif.quantize.rows import Layout
 from effaudit.whatif.quantize.sites import Site
 from effaudit.whatif.quantize.stored import store
@@ -47,10 +47,8 @@ def write(draft: Draft, rules: Sequence[Rule], written: Written) -> None:
     if len(dtypes) > 1:
         raise UsageError(f"{draft.raw.source.path}: --quantize: fp16 and bf16 in one table; take one of them")
     dtype = dtypes.pop()
-    if draft.opsets.get("", 1) < SINCE[dtype]:
-        if why := raised(draft.raw, SINCE[dtype]):
-            raise UsageError(f"{draft.raw.source.path}: --quantize {dtype}: {why}")
-        draft.opsets[""] = SINCE[dtype]
+    if why := bring_forward(draft, SINCE[dtype]):
+        raise UsageError(f"{draft.raw.source.path}: --quantize {dtype}: {why}")
     _Writer(draft, rules, written, dtype).run()
 
 
@@ -118,7 +116,7 @@ class _Writer:
         return place in _ALWAYS_FLOAT.get(node.op, ())
 
     def _node(self, i: int) -> None:
-        node, before, after = self.draft.raw.nodes[i], [], []
+        node, before, after = self.draft.own(i), [], []
         inputs = []
         for place, name in enumerate(node.inputs):
             if not name or self._stays(node, place) or not self._is_float(name):
@@ -141,7 +139,7 @@ class _Writer:
         if node.op == "Cast" and node.attrs.get("to") == _FLOAT:
             attrs = {**attrs, "to": CODES[self.dtype]}
         made = replace(node, inputs=tuple(inputs), outputs=tuple(outputs), attrs=attrs)
-        self.draft.put(i, *before, made, *after)
+        self.draft.instead(i, *before, made, *after)
 
     def _brought(self, name: str, i: int, place: int) -> list[Node]:
         """What brings a tensor that is there in float32 to 16 bits: a constant is stored so, others are cast."""

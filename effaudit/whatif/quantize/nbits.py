@@ -59,6 +59,7 @@ def pack(matrix: np.ndarray, rule: Rule) -> Packed:
         lines[:, :inner] = matrix[:, at].T
         rows = lines.reshape(-1, rule.group)
         codes, found, middle = _codes(rows, rule, matrix.dtype)
+        codes.reshape(len(lines), -1)[:, inner:] = 0  # beyond the matrix
         back = ((codes.astype(np.float32) - middle[:, None]) * found[:, None]).reshape(len(lines), -1)
         lost += difference(lines[:, :inner], back[:, :inner])
         data[at] = bytes_of(codes, bits).reshape(len(lines), count, -1)

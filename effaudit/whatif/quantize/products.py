@@ -70,7 +70,7 @@ def write(draft: Draft, site: Site, rule: Rule) -> Stored:
     if biased:
         nodes.append(Node(node.name and f"{node.name}_Add", "", "Add", (output, node.inputs[2]), node.outputs, {}))
     draft.opsets.setdefault(MICROSOFT, 1)
-    draft.put(i, *(made for made in draft.at(i) if made is not node), *nodes)
+    draft.instead(i, *nodes)
     return made
 
 

@@ -70,7 +70,7 @@ def rounded(array: np.ndarray, to: Grid, rule: Rule, where: Layout, least: np.nd
         codes.append(found)
         all_scales.append(scale)
         zeros.append(zero)
-    one_scale, one_zero = (np.ascontiguousarray(_scales_joined(found, where)) for found in (all_scales, zeros))
+    one_scale, one_zero = (np.copy(_scales_joined(found, where), order="C") for found in (all_scales, zeros))
     return Rounded(_joined(codes, where), one_scale, one_zero, lost)
 
 

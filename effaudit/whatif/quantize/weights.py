@@ -14,13 +14,15 @@ from effaudit.weights import PARAM
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize import dequantized, products
 from effaudit.whatif.quantize.order import breadth_first
-from effaudit.whatif.quantize.sites import FLOATS, RECURRENT, Site, sites
+from effaudit.whatif.quantize.sites import FLOATS, RECURRENT, Site, places, sites
 from effaudit.whatif.quantize.types import DYNAMIC, HALVES, Rule, bits_of
 from effaudit.whatif.quantize.written import Written
 from effaudit.whatif.types import Blocked, Change
 
 FINE: Final = 8  # bits from which weights keep their accuracy without training
 IN_A_BODY: Final = "it is read inside a body of If, Loop or Scan, or in a function"
+# A matrix that one of these reads is a bias, or a table that is added or scaled: it stays in floats like any bias.
+FLOATING: Final = RECURRENT | frozenset("Add Sub Mul Div PRelu Concat".split())
 COARSE: Final = 4  # bits below which nobody ships them without
 
 
@@ -50,7 +52,7 @@ def rewrite(audited: Audited, rules: Sequence[Rule], *history: str) -> Change:
         notes=tuple(_notes(written, rules)),
         blocked=tuple(Blocked(name, why) for name, why in written.blocked.items()),
         details=tuple(written.details),
-        loss=min(1.0, written.lost.noise / written.lost.signal) if written.lost.signal else 0.0,
+        loss=None if written.unknown else written.lost.share,
         retrain=any(0 < bits_of(rule.weights) < COARSE for rule in rules if rule.weights),
     )
 
@@ -105,9 +107,10 @@ def _others(audited: Audited, written: Written) -> None:
     for tensor in audited.weights.of(PARAM):
         constant = tensor.constant
         known = constant.name in written.done or constant.name in written.blocked
-        if known or len(constant.shape) < 2 or constant.encoding.dtype not in FLOATS or not constant.name:
+        matrix = sum(dim > 1 for dim in constant.shape) > 1
+        if known or not matrix or constant.encoding.dtype not in FLOATS or not constant.name:
             continue
-        if tensor.reader is not None and tensor.reader.op in RECURRENT:  # its bias
+        if tensor.reader is not None and tensor.reader.op in FLOATING:
             continue
         outside = tensor.reader is None or any(tensor.reader is node for node in audited.graph.nodes)
         written.blocked[constant.name] = _reason(tensor.reader) if outside else IN_A_BODY
@@ -118,13 +121,18 @@ def _reason(reader: Node | None) -> str:
         return "no operator reads it as a weight"
     if reader.op == "Gather":
         return f"a table that Gather looks up; nodes={reader.label} quantizes it"
-    return (
-        f"{reader.op} is not quantized here" if not reader.domain else f"{reader.domain}.{reader.op} is not quantized"
-    )
+    if places(reader):
+        return f"what {reader.op} reads is computed from it; fold constants first"
+    name = f"{reader.domain}.{reader.op}" if reader.domain else reader.op
+    return f"{name} is not quantized here"
 
 
 def _notes(written: Written, rules: Sequence[Rule]) -> list[str]:
     found = [f"cannot be saved: {why}" for why in written.unsaved]
+    if any(rule.activations == "bfloat16" for rule in rules):
+        found.append("the CPU kernels of ONNX Runtime take no bfloat16, nor do standard operators before opset 22")
+    if any(rule.weights == "float4e2m1" for rule in rules):
+        found.append("the CPU kernels of ONNX Runtime take no float4e2m1")
     if written.unknown:
         found.append(f"the errors of {written.unknown} tensors are not known: the model holds no weights")
     return found
