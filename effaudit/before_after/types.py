@@ -56,8 +56,8 @@ class StepOnDevice(msgspec.Struct, frozen=True):
 class StepRow(msgspec.Struct, frozen=True):
     """The model after a what-if; the first is the model as given, and has no `whatif`. `option` is the words of the
     command line that ask for the step. `totals` are those of a report. `loss` stands for what the network may have lost
-    in this step, 0 to 1, and `retrain` is true where nobody would ship the result without training it again. `blocked`
-    is what the step had to leave as it was."""
+    in this step, 0 to 1 (None: it takes weights to tell), and `retrain` is true where nobody would ship the result
+    without training it again. `blocked` is what the step had to leave as it was."""
 
     whatif: str | None
     arguments: dict[str, Any]
@@ -68,7 +68,7 @@ class StepRow(msgspec.Struct, frozen=True):
     totals: Totals
     memory: StepMemory
     devices: tuple[StepOnDevice, ...]
-    loss: float
+    loss: float | None
     retrain: bool
     notes: tuple[str, ...]
     blocked: tuple[Blocked, ...]

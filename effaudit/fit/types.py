@@ -169,13 +169,14 @@ class Bottleneck(msgspec.Struct, frozen=True):
 class Suggestion(msgspec.Struct, frozen=True):
     """A change after which the model fits. `steps` are the what-ifs, `options` how it then has to run (an order,
     patches, a planner: these change no number), `command` the words of the command line that shows it. `loss` stands
-    for what the network may have lost, 0 to 1 (`effaudit.whatif.types.Change`), `retrain` says that nobody would ship
-    it without training. Bytes, MACs and seconds are those of the changed model; None is unknown."""
+    for what the network may have lost, 0 to 1 (`effaudit.whatif.types.Change`; None where no weights tell), `retrain`
+    says that nobody would ship it without training. Bytes, MACs and seconds are those of the changed model; None is
+    unknown."""
 
     steps: tuple[str, ...]
     options: tuple[str, ...]
     command: tuple[str, ...]
-    loss: float
+    loss: float | None
     retrain: bool
     params: int
     weight_bytes: int

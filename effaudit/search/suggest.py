@@ -105,7 +105,7 @@ class _Search:
 
 
 def _order(one: Tried) -> tuple[float, int, int]:
-    return one.loss, len(one.made.steps), one.weight_bytes
+    return one.rank, len(one.made.steps), one.weight_bytes
 
 
 def _beats(one: Tried, other: Tried) -> bool:
@@ -119,7 +119,7 @@ def _beats(one: Tried, other: Tried) -> bool:
 
 
 def _figures(one: Tried) -> tuple[float, ...]:
-    return one.loss, one.weight_bytes, one.macs or 0, one.arena_bytes or 0
+    return one.rank, one.weight_bytes, one.macs or 0, one.arena_bytes or 0
 
 
 def _suggestion(one: Tried, words: Sequence[str]) -> Suggestion:

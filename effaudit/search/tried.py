@@ -23,11 +23,14 @@ from effaudit.whatif.types import Step
 
 
 class Made(msgspec.Struct, frozen=True):
-    """A model after some what-ifs. `survives` is 1 minus the loss: the shares that every step leaves, multiplied."""
+    """A model after some what-ifs. `survives` is 1 minus the loss: the shares that every step leaves, multiplied. Of a
+    step whose loss takes weights to tell (`told` is then False), the share of the parameters that it leaves stands in:
+    it ranks, and is not shown."""
 
     audited: Audited
     steps: tuple[Step, ...] = ()
     survives: float = 1.0
+    told: bool = True
     retrain: bool = False
     notes: tuple[str, ...] = ()
 
@@ -46,9 +49,14 @@ class Tried(msgspec.Struct, frozen=True):
     latency_s: float | None
 
     @property
-    def loss(self) -> float:
-        """0 to 1."""
+    def rank(self) -> float:
+        """The loss, or what stands in for it: 0 to 1."""
         return 1.0 - self.made.survives
+
+    @property
+    def loss(self) -> float | None:
+        """0 to 1; None where it is not known."""
+        return self.rank if self.made.told else None
 
 
 def with_step(made: Made, step: Step) -> Made | str:
@@ -59,10 +67,12 @@ def with_step(made: Made, step: Step) -> Made | str:
         return f"{text(step)}: {error}"
     if any(value.invalid for value in audited.graph.values.values()):
         return f"{text(step)}: an operator refuses its inputs after it"
+    before = made.audited.weights.params or 1
     return Made(
         audited,
         (*made.steps, step),
-        made.survives * (1.0 - change.loss),
+        made.survives * (audited.weights.params / before if change.loss is None else 1.0 - change.loss),
+        made.told and change.loss is not None,
         made.retrain or change.retrain,
         (*made.notes, *change.notes),
     )

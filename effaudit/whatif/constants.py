@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,11 @@ def missing(constant: Constant) -> str:
     if constant.read is not None or constant.raw is not None or constant.payload is not None:
         return constant.missing
     return constant.missing or ("" if constant.numel == 0 else "no data")
+
+
+def holds_weights(tensors: Iterable[Constant]) -> bool:
+    """True where the elements of all of them can be had."""
+    return not any(map(missing, tensors))
 
 
 def elements(constant: Constant, what: str) -> np.ndarray:

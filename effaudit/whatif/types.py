@@ -34,14 +34,14 @@ class Change(msgspec.Struct, frozen=True):
 
     `notes` are sentences for a reader; `blocked` is what could not be changed. `loss` stands for what the network may
     have lost, 0 (the same outputs) to 1: noise over signal power of quantized tensors, share of the saliency pruned,
-    share of the pixels left out. `retrain` is True where nobody would ship the result without training it again.
-    """
+    share of the pixels left out; None where it takes weights to tell, and there are none. `retrain` is True where
+    nobody would ship the result without training it again."""
 
     graph: Graph
     notes: tuple[str, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     details: tuple[Detail, ...] = ()
-    loss: float = 0.0
+    loss: float | None = 0.0
     retrain: bool = False
 
 

@@ -73,7 +73,7 @@ def test_nothing_that_fits_loses_less(name: str, vww: Audited, tmp_path: Path, m
     assert failed
     fitting = [one for one in every(vww, on, failed) if one.fits]
     assert found.smallest is not None and fitting
-    assert found.smallest.loss == pytest.approx(min(one.loss for one in fitting))
+    assert found.smallest.loss == pytest.approx(min(one.rank for one in fitting))
     assert heard == sorted(heard) and heard[-1] == found.tried
     losses = [one.loss for one in found.front]
     assert losses == sorted(losses) and found.front[0] == found.smallest

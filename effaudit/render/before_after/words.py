@@ -33,7 +33,7 @@ def ratio(before: Cell, after: Cell) -> str:
 
 def losing(step: StepRow) -> str:
     """What the step may cost in accuracy, as far as a rewrite can tell; "" where nothing."""
-    words = [f"loss {step.loss:.2g}"] if step.loss else []
+    words = ["loss ?"] if step.loss is None else [f"loss {step.loss:.2g}"] if step.loss else []
     return ", ".join([*words, *(["re-train"] if step.retrain else [])])
 
 

@@ -41,7 +41,8 @@ def figures(one: Suggestion) -> str:
     """Sizes after the change, and what it may lose."""
     arena = "arena not known" if one.arena_bytes is None else f"arena {human_bytes(one.arena_bytes)}"
     macs = "MACs not known" if one.macs is None else f"{human(one.macs)} MACs"
-    return f"weights {human_bytes(one.weight_bytes)}, {arena}, {macs}, loss {100 * one.loss:.2g} %"
+    loss = "loss not known" if one.loss is None else f"loss {100 * one.loss:.2g} %"
+    return f"weights {human_bytes(one.weight_bytes)}, {arena}, {macs}, {loss}"
 
 
 def command(one: Suggestion) -> str:

@@ -93,16 +93,18 @@ def made(task: Task) -> tuple[Point, ...]:
     """A point for each setting; where something cannot be made, the reason stands in its place."""
     try:
         audited = examine(task.model, task.given, _operators(task.operators))
-        change, steps, survives = Change(audited.raw), [], 1.0
+        change, steps = Change(audited.raw), []
+        survives: float | None = 1.0
         for name, text in task.steps:
             step = parse(name, text)
             new, audited = apply(audited, step)
             steps.append(step)
-            survives *= 1.0 - new.loss
+            survives = None if survives is None or new.loss is None else survives * (1.0 - new.loss)
             change = _joined(change, new)
     except REFUSED as error:
         return _refused(task, _said(error, task.model))
-    return tuple(_point(task, setting, steps, change, audited, 1.0 - survives) for setting in task.settings)
+    loss = None if survives is None else round(1.0 - survives, 12)
+    return tuple(_point(task, setting, steps, change, audited, loss) for setting in task.settings)
 
 
 def _joined(before: Change, after: Change) -> Change:
@@ -116,7 +118,9 @@ def _operators(files: tuple[str, ...]) -> Mapping[tuple[str, str], Any] | None:
     return read_operators(*files) if files else None
 
 
-def _point(task: Task, setting: Setting, steps: Sequence[Step], change: Change, audited: Audited, loss: float) -> Point:
+def _point(
+    task: Task, setting: Setting, steps: Sequence[Step], change: Change, audited: Audited, loss: float | None
+) -> Point:
     try:
         device = setting.device
         for memory, size in setting.sizes if device is not None else ():
@@ -126,10 +130,10 @@ def _point(task: Task, setting: Setting, steps: Sequence[Step], change: Change, 
         row = row_of(None, change, audited, asked)
     except REFUSED as error:
         return _empty(task, setting, _said(error, task.model))
-    return _full(task, setting, row, _command(task, setting, steps, asked), round(loss, 12))
+    return _full(task, setting, row, _command(task, setting, steps, asked), loss)
 
 
-def _full(task: Task, setting: Setting, row: StepRow, command: str, loss: float) -> Point:
+def _full(task: Task, setting: Setting, row: StepRow, command: str, loss: float | None) -> Point:
     return Point(
         model=task.model,
         values={**task.values, **setting.values},

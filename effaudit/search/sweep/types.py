@@ -22,8 +22,9 @@ class Axis(msgspec.Struct, frozen=True):
 
 class Point(msgspec.Struct, frozen=True):
     """One combination: `values` has that of every axis. `totals`, `memory` and `device` are those of `effaudit whatif`
-    after the last what-if, `loss` is of all of them together; None where `error` says why there is nothing. `command`
-    are the words of a command line that shows the point ("": a size that was set is in no profile)."""
+    after the last what-if, `loss` is of all of them together; None where it is not known, or `error` says why there is
+    nothing. `command` are the words of a command line that shows the point ("": a size that was set is in no
+    profile)."""
 
     model: str
     values: dict[str, str]

@@ -20,7 +20,7 @@ from effaudit.axes.terms import Term
 from effaudit.errors import UsageError
 from effaudit.graph import Graph
 from effaudit.nearest import did_you_mean
-from effaudit.whatif.prune.saliency import Saliency, Unranked
+from effaudit.whatif.prune.saliency import UNRANKED, Saliency, Unranked
 from effaudit.whatif.prune.slicing import Uncut, sliced
 from effaudit.whatif.prune.verify import culprits, mismatch
 from effaudit.whatif.types import Blocked, Change, Detail
@@ -49,15 +49,18 @@ class Channels(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One group with the channels that stay, ascending, and the saliency of all."""
+    """One group with the channels that stay, ascending, and the saliency of all where weights `told` it."""
 
     group: Group
     kept: tuple[int, ...]
     saliency: np.ndarray
+    told: bool
 
     @property
-    def removed(self) -> float:
+    def removed(self) -> float | None:
         """The share of its squared saliency that goes."""
+        if not self.told:
+            return None
         squares = self.saliency**2
         total = float(squares.sum())
         return 1 - float(squares[list(self.kept)].sum()) / total if total else 0.0
@@ -166,17 +169,18 @@ def _ranked(
 
 def _chosen(wanted: Sequence[Group], saliency: Mapping[Term, np.ndarray], channels: Channels) -> list[Choice]:
     """The channels that stay in each group."""
+    told = channels.criterion not in UNRANKED
     if channels.indices:
         gone = {group.term: set(channels.indices[group.name]) for group in wanted}
         kept = {g.term: tuple(i for i in range(g.length) if i not in gone[g.term]) for g in wanted}
-        return [Choice(g, kept[g.term], saliency[g.term]) for g in wanted]
+        return [Choice(g, kept[g.term], saliency[g.term], told) for g in wanted]
     assert channels.ratio is not None
     counts = (_together if channels.scope == "global" else _each)(wanted, saliency, channels.ratio)
     result = []
     for group, removed in zip(wanted, counts, strict=True):
         stay = max(group.length - removed, 1)
         stay = min(-(-stay // channels.round_to) * channels.round_to, group.length)
-        result.append(Choice(group, _largest(saliency[group.term], stay), saliency[group.term]))
+        result.append(Choice(group, _largest(saliency[group.term], stay), saliency[group.term], told))
     return result
 
 
@@ -220,7 +224,7 @@ def _change(graph: Graph, every: Sequence[Group], chosen: Sequence[Choice], refu
     before = sum(c.group.length for c in chosen)
     after = sum(len(c.kept) for c in chosen)
     squares = sum(float((c.saliency**2).sum()) for c in chosen)
-    lost = sum(c.removed * float((c.saliency**2).sum()) for c in chosen)
+    lost = sum((c.removed or 0.0) * float((c.saliency**2).sum()) for c in chosen)
     notes = [f"{before - after:,} of {before:,} channels in {len(chosen)} groups are gone"]
     if blocked:
         part = f"{held:,} of {total:,} ({100 * held / total:.1f} %)" if total else "none"
@@ -234,7 +238,7 @@ def _change(graph: Graph, every: Sequence[Group], chosen: Sequence[Choice], refu
         notes=tuple(notes),
         blocked=tuple(blocked),
         details=tuple(_detail(c) for c in chosen),
-        loss=lost / squares if squares else 0.0,
+        loss=lost / squares if squares and all(c.told for c in chosen) else None,
         retrain=True,
     )
 

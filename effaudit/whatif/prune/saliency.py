@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_HOPS: Final = 16
+UNRANKED: Final = ("first", "indices")  # criteria that say nothing of what a channel is worth
 _SAME: Final = frozenset(("Identity", "Cast", "DequantizeLinear"))
 # Where an operator holds the scale and zero point of its weight: by operator, slots of (scale, zero point).
 _QUANTIZED: Final[Mapping[str, tuple[int, int]]] = {"QLinearConv": (4, 5), "QLinearMatMul": (4, 5), "QGemm": (4, 5)}
@@ -42,7 +43,7 @@ class Saliency:
         scale. Raises Unranked, UsageError."""
         import numpy as np
 
-        if self.criterion in ("first", "indices"):
+        if self.criterion in UNRANKED:
             return np.ones(group.length)
         if self.criterion == "bn":
             return self._scales(group)

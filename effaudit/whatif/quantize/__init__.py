@@ -57,6 +57,6 @@ def _both(audited: Audited, static: tuple[Rule, ...], others: tuple[Rule, ...], 
         notes=(*first.notes, *(note for note in then.notes if note not in first.notes)),
         blocked=(*(one for one in first.blocked if one.group not in done), *then.blocked),
         details=(*first.details, *then.details),
-        loss=max(first.loss, then.loss),
+        loss=None if first.loss is None or then.loss is None else max(first.loss, then.loss),
         retrain=first.retrain or then.retrain,
     )

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.graph import Node
+from effaudit.whatif.constants import holds_weights
 from effaudit.whatif.quantize import qdq, qoperator
 from effaudit.whatif.quantize.coding import Span
 from effaudit.whatif.quantize.grid import Error
@@ -112,7 +113,7 @@ def _change(
         notes=tuple(_notes(audited, static, arguments, known, made)),
         blocked=tuple(_blocked(audited, rules, made)),
         details=(*rows, *_rows(known, made)),
-        loss=min(1.0, lost.noise / lost.signal) if lost.signal else 0.0,
+        loss=lost.share if holds_weights(one.constant for one in made.weights.values()) else None,
         retrain=coarse,
     )
 
@@ -158,7 +159,8 @@ def _blocked(audited: Audited, rules: Sequence[Rule], made: Quantized) -> Iterat
     yield from (Blocked(name, why) for name, why in made.kept)
     known = qoperator.FORMS if form_of(audited, rules) == "qoperator" else OPERATORS
     for node, rule, row in zip(audited.raw.nodes, rules, audited.table.rows, strict=True):
-        if rule.static and (node.op not in known or node.bodies) and row.high.macs:
+        free = type(row.high.macs) is int and not row.high.macs
+        if rule.static and (node.op not in known or node.bodies) and not free:
             yield Blocked(node.label, f"onnxruntime's quantizer has no integer form of {node.op}")
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.graph import Node
-from effaudit.weights import PARAM
+from effaudit.weights import BUFFER, PARAM
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize import dequantized, products
 from effaudit.whatif.quantize.order import breadth_first
@@ -29,7 +29,8 @@ COARSE: Final = 4  # bits below which nobody ships them without
 def rewrite(audited: Audited, rules: Sequence[Rule], *history: str) -> Change:
     """Each node's weights stored by the rule of its index; static rules are left to others. Raises UsageError where
     none can be."""
-    draft, written = Draft(audited), Written()
+    parameters = frozenset(tensor.constant.name for tensor in audited.weights.of(PARAM, BUFFER))
+    draft, written = Draft(audited), Written(parameters)
     for i, rule in enumerate(rules):
         if rule.weights and rule.activations == "":
             _node(draft, i, rules, written)
@@ -41,7 +42,7 @@ def rewrite(audited: Audited, rules: Sequence[Rule], *history: str) -> Change:
         from effaudit.whatif.quantize import halves
 
         halves.write(draft, rules, written)
-    if not written.done:
+    if not written.done and not written.computes:
         raise UsageError(_nothing(audited.name, written))
     _others(audited, written)
     graph = draft.graph(*history)
