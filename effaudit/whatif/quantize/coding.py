@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from effaudit.graph import FLOAT16, INT32, Constant, Encoding
-from effaudit.load.values import values
+from effaudit.load.values import blocks, values
 from effaudit.whatif.constants import missing, sized
 from effaudit.whatif.quantize.grid import Grid, encode, grid, scales
 from effaudit.whatif.quantize.rows import layout
@@ -92,6 +92,15 @@ def like_activation(constant: Constant, rule: Rule) -> tuple[Stored, Scale]:
     element counts: there are no outliers to leave out."""
     own = replace(rule, weights=rule.activations, symmetric=rule.symmetric_activations, clip="minmax")
     return weight_of(constant, own, channels=None)
+
+
+def finite(constant: Constant) -> bool:
+    """False for a constant that is known to hold an infinity or what is no number, as masks do."""
+    if missing(constant):
+        return True
+    import numpy as np
+
+    return all(bool(np.isfinite(block).all()) for block in blocks(constant))
 
 
 def scale_of(made: Stored, constant: Constant, rule: Rule) -> Scale:

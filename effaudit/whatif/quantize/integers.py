@@ -20,6 +20,7 @@ from effaudit.whatif.quantize.coding import (
     Scale,
     Span,
     bias_of,
+    finite,
     least_scale,
     like_activation,
     of_range,
@@ -27,7 +28,7 @@ from effaudit.whatif.quantize.coding import (
     weight_of,
     zero_constant,
 )
-from effaudit.whatif.quantize.marks import ONES, WEIGHT, Floats
+from effaudit.whatif.quantize.marks import ONES, QUANTIZABLE, WEIGHT, Floats
 from effaudit.whatif.quantize.qdq import Pair, Quantized, Weight, beside, in_written_order
 from effaudit.whatif.quantize.types import PER_CHANNEL, Rule
 
@@ -68,7 +69,8 @@ class Integers:
         for i, node in enumerate(self.graph.nodes):
             self.now = []
             form = forms.get(node.op) if not node.domain and self.rules[i].static and not node.bodies else None
-            if form is None or not self._reads_floats(node) or not form(self, i, node):
+            fit = form is not None and self._reads_floats(node) and not self._reads_infinities(node)
+            if form is None or not fit or not form(self, i, node):
                 self.as_it_is(node)
             self.draft.put(i, *self.now)
             written.extend(self.now)
@@ -82,8 +84,15 @@ class Integers:
         activations = {name: pair.value for name, pair in self.pairs.items() if pair.scale in used}
         return Quantized(graph, activations, self.weights, removed=self.removed)
 
+    def _reads_infinities(self, node: Node) -> bool:
+        constants = (self.floats.constant(name) for name in node.inputs)
+        return any(one is not None and one.encoding.dtype in QUANTIZABLE and not finite(one) for one in constants)
+
     def _reads_floats(self, node: Node) -> bool:
-        return bool(node.inputs and node.inputs[0] and self.floats.floating(node.inputs[0]))
+        """True for a node whose first input and result are floats; what arithmetic on shapes gives is none of these."""
+        if not (node.inputs and node.inputs[0] and self.floats.floating(node.inputs[0])) or self.floats.exact(node):
+            return False
+        return node.op == "ArgMax" or self.floats.floating(node.outputs[0])
 
     # ---- what the forms are made of
     def emit(self, node: Node) -> None:

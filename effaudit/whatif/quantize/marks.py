@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from effaudit.graph import Constant, Graph, Node, Value
+from effaudit.graph import INTEGERS, Constant, Graph, Node, Value
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.constants import tensor
 from effaudit.whatif.quantize.types import BLOCK, PER_CHANNEL, Rule
@@ -62,7 +62,8 @@ def marks(graph: Graph, values: Mapping[str, Value], rules: Sequence[Rule]) -> M
     """What is quantized of a graph as it was read, under the rule of each node; `values` are its tensors."""
     found = _Marker(graph, values, rules)
     for i, (node, rule) in enumerate(zip(graph.nodes, rules, strict=True)):
-        if rule.static and not node.bodies and node.domain in ("", MICROSOFT) and node.op in OPERATORS:
+        takes = rule.static and not node.bodies and node.domain in ("", MICROSOFT) and node.op in OPERATORS
+        if takes and not found.exact(node):
             OPERATORS[node.op](found, i, node)
     return Marks(found.tensors, tuple(found.biases), frozenset(found.removed), found.writes)
 
@@ -79,6 +80,7 @@ class Floats:
         for node in graph.nodes:
             for body in node.bodies.values():
                 self.kept.update(body.captured)
+        self.sizes = self._sizes()
 
     def constant(self, name: str) -> Constant | None:
         """The constant behind a name: an initializer, or the tensor of a Constant node."""
@@ -90,6 +92,23 @@ class Floats:
         if constant is not None:
             return constant.encoding.dtype in QUANTIZABLE
         return name in self.values and self.values[name].encoding.dtype in QUANTIZABLE
+
+    def exact(self, node: Node) -> bool:
+        """True for arithmetic on shapes: its results are known before the model runs, and integers or sizes come of
+        them."""
+        return any(name in self.sizes for name in node.outputs)
+
+    def _sizes(self) -> set[str]:
+        """Known tensors that known integers, and the sizes a Resize gives its result, are computed from."""
+        known = {name for name, value in self.values.items() if value.data is not None}
+        found: set[str] = set()
+        for node in reversed(self.graph.nodes):
+            if node.op in ("Resize", "Upsample"):
+                found.update(known.intersection(node.inputs[1:]))
+            whole = any(name in known and self.values[name].encoding.dtype in INTEGERS for name in node.outputs)
+            if whole or not found.isdisjoint(node.outputs):
+                found.update(known.intersection(node.inputs))
+        return found
 
     def only_read_once(self, name: str) -> bool:
         """True for what one node reads and nothing else needs."""
@@ -114,7 +133,9 @@ class _Marker(Floats):
             self.tensors[name] = Mark(kind, i)
 
     def same(self, i: int, name: str, source: str) -> None:
-        """An output that shares the scale of an input."""
+        """An output that shares the scale of an input; scales of channels do not follow them to another axis."""
+        if source in self.tensors and self.tensors[source].axis is not None:
+            return
         if self.floating(name) and self.constant(name) is None:
             self.tensors[name] = Mark(ACTIVATION, i, like=source)
 

@@ -24,6 +24,7 @@ from effaudit.whatif.quantize.coding import (
     Scale,
     Span,
     bias_of,
+    finite,
     least_scale,
     like_activation,
     of_range,
@@ -192,12 +193,14 @@ class _Writer:
             if not ready:  # what they share was not quantized after all: they stay as they are
                 return
             for name in ready:
-                self._activation(name, self.pairs[waiting.pop(name).like, ""])
+                pair = self.pairs[waiting.pop(name).like, ""]
+                if pair.value.axis is None:
+                    self._activation(name, pair)
 
     def _reads(self, name: str, i: int) -> tuple[Pair, str] | None:
         """The scale under which a node reads a tensor, and the name it reads; None where that is not quantized."""
         pair = self.pairs.get((name, ""))
-        if pair is None:
+        if pair is None or self.floats.exact(self.nodes[i]):
             return None
         dtype = self.rules[i].activations
         mark = self.found.tensors[name]
@@ -229,6 +232,9 @@ class _Writer:
         """A constant in integers, dequantized once for all its readers."""
         constant, rule = self.floats.constant(name), self.rules[mark.node]
         assert constant is not None
+        if mark.kind != WEIGHT and not finite(constant):
+            self.kept.append((name, "it holds infinities, for which no scale is"))
+            return
         if mark.kind == WEIGHT:
             rule = beside(rule, constant, mark.axis)
             made, scale = weight_of(constant, rule, channels=mark.axis, inner=inner(mark), bias=self._room(name, rule))
