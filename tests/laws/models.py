@@ -22,6 +22,7 @@ DYNAMIC: dict[str, tuple[str, ...]] = {
     "ad-int8": ("batch",),
     "bert-base": ("batch", "sequence"),
     "control-flow": ("batch", "sequence"),
+    "dead-channels": ("batch",),
     "decoder-7b": ("batch", "past_sequence_length", "sequence_length"),
     "decoder-gqa": ("batch", "past_sequence_length", "sequence_length"),
     "dynamic": ("batch", "sequence"),

@@ -150,8 +150,8 @@ def _dead(
                 numbers[places[inside & adding]] = True
     gone = np.zeros(group.length, bool) if held else ~needed
     if looks is not None and (looks & ~gone).any():
-        reason = held or "their outputs reach a product that needs them: a residual, or a padded convolution"
-        why.setdefault(group.name, f"{int((looks & ~gone).sum())} filters of zeros stay: {reason}")
+        reason = held or "their channels are read all the same, in a residual or beside padding"
+        why.setdefault(group.name, f"filters of zeros that stay: {int((looks & ~gone).sum())}: {reason}")
     if not gone.any():
         return None
     stay = tuple(int(i) for i in np.flatnonzero(~gone)) or (0,)
