@@ -49,7 +49,8 @@ def write(draft: Draft, site: Site, rule: Rule) -> tuple[Stored, Rule] | str:
     where = layout(flat or shape, rule, channels=channels, inner=inner)
     domain = _domain(draft, constant, rule, where)
     if domain is None:
-        return bring_forward(draft, _needed(constant, rule, where))
+        why = bring_forward(draft, _needed(constant, rule, where))
+        return f"{why}; per-channel needs no newer one" if rule.weights in CONTRIB else why
     made = store(constant, rule, where)
     if rule.weights in HALVES:
         _cast(draft, site, made)

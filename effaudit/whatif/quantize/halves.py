@@ -74,6 +74,7 @@ class _Writer:
         for i, chosen in enumerate(self.chosen):
             if chosen:
                 self._node(i)
+                self.written.computes = True
         end = len(self.chosen) - 1  # the outputs of the model are not held in float32 earlier than they must be
         self.draft.put(end, *self.draft.at(end), *self.last)
 
@@ -152,7 +153,7 @@ class _Writer:
 
     def _stored(self, constant: Constant, i: int, place: int) -> str:
         made = store(constant, self.rule, Layout(constant.shape))
-        if constant.numel > 1:
+        if constant.name in self.written.parameters:  # a mask of huge numbers loses nothing that matters
             self.written.add(Site(i, place, constant, None, None), self.rule, made)
         return self.draft.add(made.codes.name, made.codes)
 

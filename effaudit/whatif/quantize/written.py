@@ -13,12 +13,14 @@ from effaudit.whatif.types import Detail
 class Written:
     """What has been done so far: rows, refusals, and the errors added up."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: frozenset[str] = frozenset()) -> None:
+        self.parameters = parameters  # the constants that act as weights, by name
         self.details: list[Detail] = []
         self.blocked: dict[str, str] = {}
         self.done: set[str] = set()
         self.lost = Error()
         self.unknown = 0
+        self.computes = False  # something besides weights is stored otherwise
         self.unsaved: dict[str, None] = {}
 
     def add(self, site: Site, rule: Rule, made: Stored) -> None:

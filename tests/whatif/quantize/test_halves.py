@@ -82,3 +82,34 @@ def test_two_kinds_of_halves_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text("first: bf16\n")
     with pytest.raises(UsageError, match="fp16 and bf16 in one table"):
         changed(tmp_path, convolutions(), "quantize", f"fp16,table={tmp_path / 't.yaml'}")
+
+
+def test_a_mask_of_huge_numbers_is_no_loss(tmp_path: Path) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"], "first"),
+        node("Add", ["a", "m"], ["b"], "mask"),
+        node("Softmax", ["b"], ["y"], "softmax"),
+    ]
+    constants = {"w": drawn(8, 8), "m": np.triu(np.full((8, 8), -3e38, np.float32), 1)}
+    made = model(nodes, {"x": [8, 8]}, {"y": [8, 8]}, constants)
+    change, _, _, _, target = changed(tmp_path, made, "quantize", "fp16")
+    assert change.loss is not None and change.loss < 1e-6
+    assert (run(target, {"x": drawn(8, 8, seed=1)})[0] > 0).sum() == 36
+
+
+def test_a_graph_without_weights_has_activations(tmp_path: Path) -> None:
+    made = model([node("Relu", ["x"], ["y"], "relu")], {"x": [4]}, {"y": [4]}, {})
+    change, *_ = changed(tmp_path, made, "quantize", "fp16")
+    assert [n.op for n in change.graph.nodes] == ["Cast", "Relu", "Cast"] and not change.details
+
+
+def test_a_mixed_table_joins_static_and_other_rules(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("head: int4,per-channel\nup: fp16,weights-only\n")
+    step = f"int8,calibrate=random,table={tmp_path / 't.yaml'}"
+    change, before, after, source, target = changed(tmp_path, convolutions(), "quantize", step)
+    kinds = {detail.name: detail.figures["dtype"] for detail in change.details if detail.table == "weights"}
+    assert kinds == {"w1": "int8", "w2": "int8", "w3": "int8", "w4": "float16", "w5": "int4"}
+    assert after.table.total("macs") == before.table.total("macs")
+    x = FEEDS[convolutions]
+    one, other = run(source, x)[0], run(target, x)[0]
+    assert np.linalg.norm(one - other) < 0.3 * np.linalg.norm(one)
