@@ -20,6 +20,8 @@ from effaudit.whatif.draft import Draft
 from effaudit.whatif.reshaped import Ambiguous, Sizes, resolved, retargeted, wanted
 from effaudit.whatif.types import Blocked
 
+# They take elements from where their indices say.
+_PICKS: Final = frozenset("Gather GatherND GatherElements Slice".split())
 # They make a size that a constant states, whatever they read.
 _FIXED: Final = frozenset("Resize Upsample CenterCropPad".split())
 
@@ -57,6 +59,7 @@ def resized(audited: Audited, declared: Mapping[str, Value], option: str) -> Res
     opened = replace(raw, declared={**raw.declared, **changed}, stated=dict)
     after = infer_adapted(opened, _numbers(given, {}, opened), walk.adapt)
     _check(after, {name for name, value in before.values.items() if value.invalid}, option)
+    _check_batch(before, after, walk.sizes, option)
     walk.draft.declared.update(changed)
     blocked = (*_kept(before, after), *_single(before, after, walk.sizes))
     return Resized(walk.draft.graph(), _inputs(after), walk.targets, walk.repeated, blocked)
@@ -108,6 +111,26 @@ def _kept(before: Graph, after: Graph) -> list[Blocked]:
         size = "x".join(map(str, made))
         found.append(Blocked(f"{node.op} {node.label!r}", f"a constant states its size: it still makes {size}"))
     return found
+
+
+def _check_batch(before: Graph, after: Graph, sizes: Sizes, option: str) -> None:
+    """Raises UsageError for the first node that picks what it did from a batch of another size, so that samples get
+    lost or get what belongs to another; shapes alone do not tell."""
+    for node in before.nodes if sizes.batch is not None else ():
+        if node.domain or node.op not in _PICKS or _known(after.values[node.outputs[0]]):
+            continue
+        was, now = before.values[node.inputs[0]].shape, after.values[node.inputs[0]].shape
+        made, shape = before.values[node.outputs[0]].shape, after.values[node.outputs[0]].shape
+        if was and now and was[0] != now[0] and made is not None and made == shape:
+            raise UsageError(
+                f"{before.source.path}: {option}: {node.op} {node.label!r} takes the same elements of a batch whatever "
+                "its size; the model is built for one batch there: export it at the new one"
+            )
+
+
+def _known(value: Value) -> bool:
+    """True for what is computed from shapes alone."""
+    return value.data is not None and all(element is not None for element in value.data)
 
 
 def _single(before: Graph, after: Graph, sizes: Sizes) -> list[Blocked]:
@@ -166,7 +189,7 @@ class _Walk:
             target = self._literal(f"{name}.shape", repeated, values)
             inputs[place] = self.draft.fresh(f"{name}.repeated")
             values[inputs[place]] = Value(values[name].encoding, repeated)
-            label = f"{node.name}/repeat" if node.name else ""
+            label = f"{node.name}/repeat_{place}" if node.name else ""
             nodes.append(Node(label, "", "Expand", (name, target), (inputs[place],), {}))
         if not nodes:
             return node

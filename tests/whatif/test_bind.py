@@ -101,7 +101,7 @@ def test_samples_in_batches(tmp_path: Path, name: str) -> None:
     path = Path(__file__).parents[2] / "sample_models" / f"{name}.onnx"
     audited = examine(path)
     (x,) = audited.raw.inputs
-    shape = tuple(int(d) for d in audited.graph.values[x].shape or ())  # type: ignore[call-overload]
+    shape = tuple(d for d in audited.graph.values[x].shape or () if isinstance(d, int))
     _, _, made, one, other = changed(tmp_path, path, "bind", "batch=2")
     if any(type(d) is not int for d in audited.raw.declared[x].shape or ()):
         assert made.raw.declared[x].shape == (2, *shape[1:])
@@ -144,10 +144,21 @@ def test_what_keeps_its_size_is_listed(tmp_path: Path) -> None:
 
 
 def test_an_output_that_does_not_carry_the_batch_is_listed(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Gather", ["x", "zero"], ["g"], axis=0), helper.make_node("Relu", ["g"], ["y"])]
-    net = model(nodes, {"x": [1, 3]}, {"y": [3]}, {"zero": np.array(0, np.int64)})
-    change, *_ = changed(tmp_path, net, "bind", "batch=2")
+    nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[0], keepdims=0), helper.make_node("Relu", ["m"], ["y"])]
+    change, *_ = changed(tmp_path, model(nodes, {"x": [1, 3]}, {"y": [3]}, {}), "bind", "batch=2")
     assert [blocked.group for blocked in change.blocked] == ["output 'y'"]
+
+
+def test_a_node_that_picks_one_sample_contradicts_a_batch(tmp_path: Path) -> None:
+    """As a traced mask does: its shape broadcasts, so that every sample would be masked like the first."""
+    nodes = [
+        helper.make_node("GatherND", ["mask", "at"], ["m"], name="pick"),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    at = np.stack([np.zeros(4, np.int64), np.arange(4)], -1)[None]
+    net = model(nodes, {"x": [1, 4], "mask": [1, 4]}, {"y": [1, 4]}, {"at": at})
+    with pytest.raises(UsageError, match="GatherND 'pick' takes the same elements of a batch"):
+        changed(tmp_path, net, "bind", "batch=3")
 
 
 @pytest.mark.parametrize(
