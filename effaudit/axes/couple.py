@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -132,8 +132,3 @@ def tensors(found: Coupling) -> Iterator[tuple[str, Axes]]:
     yield from found.axes.items()
     for use in found.uses:
         yield use.name, use.axes
-
-
-def every_axis(found: Coupling) -> Sequence[Term]:
-    """Every axis of every tensor."""
-    return [term for _, axes in tensors(found) for term in axes]

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from effaudit.axes.call import Producer
-from effaudit.axes.couple import Coupling, every_axis, tensors
+from effaudit.axes.couple import Coupling, tensors
 from effaudit.axes.terms import PRODUCT, Term, factors, leaves, root
 from effaudit.graph import Graph
 
@@ -87,7 +87,8 @@ def _left_alone(found: Coupling, made: Iterable[Term]) -> tuple[dict[Term, str],
     the outermost that may (whole heads, whole groups), but for a shuffle, whose outermost are its groups. Returns the
     reasons of the others, and all factors, blocked ones too, beside one that may go."""
     candidates = {leaf for leaf in made if not leaf.blocked}
-    several = list(dict.fromkeys(_products(every_axis(found))))
+    # not of vectors, which may hold the scales of several axes in one
+    several = list(dict.fromkeys(_products(term for axes in found.axes.values() for term in axes)))
     order: dict[tuple[Term, Term], int] = {}
     for position, term in enumerate(several):
         parts = factors(term)

@@ -12,16 +12,20 @@ OPSET = 17
 NETS: dict[str, Callable[[], ModelProto]] = {}
 
 
-def net(build: Callable[[Net], None]) -> Callable[[Net], None]:
+def net(build: Callable[[Net], None], opset: int = OPSET) -> Callable[[Net], None]:
     """Registers a network; `build` fills it."""
 
     def made() -> ModelProto:
-        one = Net(build.__name__)
+        one = Net(build.__name__, opset)
         build(one)
         return one.model()
 
     NETS[build.__name__] = made
     return build
+
+
+def net_of(opset: int) -> Callable[[Callable[[Net], None]], Callable[[Net], None]]:
+    return lambda build: net(build, opset)
 
 
 class Net:
@@ -60,6 +64,20 @@ class Net:
         name = f"i{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
         return name
+
+    def whole(self, *values: int, scalar: bool = False) -> str:
+        """Numbers of 32 bits; one of them as a scalar."""
+        name = f"i{len(self.constants)}"
+        array = np.array(values[0] if scalar else values, np.int32)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def packed(self, rows: int, blocks: int) -> tuple[str, str]:
+        """Codes of 4 bits in blocks of 16, and a scale for each block."""
+        name = f"p{len(self.constants)}"
+        codes = self.draw.integers(0, 256, (rows, blocks, 8)).astype(np.uint8)
+        self.constants.append(numpy_helper.from_array(codes, name))
+        return name, self.weight(rows * blocks)
 
     def conv(self, x: str, out: int, k: int = 1, *, group: int = 1, stride: int = 1, relu: bool = True) -> str:
         w, b = self.weight(out, self.channels[x] // group, k, k), self.weight(out)
@@ -332,3 +350,86 @@ def interleaved(n: Net) -> None:
     even = n.node("Slice", x, n.ints(0), n.ints(16), n.ints(2), n.ints(2))
     odd = n.node("Slice", x, n.ints(1), n.ints(16), n.ints(2), n.ints(2))
     n.output(n.dense(n.node("Mul", even, odd), 8, 3))
+
+
+@net
+def group_query(n: Net) -> None:
+    """Six heads of 8 on two of keys and values: heads that share keys go together, and so do those that do not."""
+    x = n.dense(n.input("x", 2, 5, 7), 7, 16)
+    q, k, v = n.dense(x, 16, 48), n.dense(x, 16, 16), n.dense(x, 16, 16)
+    lengths, whole = n.whole(4, 4), n.whole(5, scalar=True)
+    y = n.node(
+        "GroupQueryAttention",
+        q,
+        k,
+        v,
+        "",
+        "",
+        lengths,
+        whole,
+        domain="com.microsoft",
+        num_heads=6,
+        kv_num_heads=2,
+        outputs=3,
+    )[0]
+    n.output(n.dense(y, 48, 3))
+
+
+@net_of(23)
+def attention_of_onnx(n: Net) -> None:
+    x = n.dense(n.input("x", 2, 5, 7), 7, 16)
+    y = n.node("Attention", n.dense(x, 16, 24), n.dense(x, 16, 8), n.dense(x, 16, 8), q_num_heads=6, kv_num_heads=2)
+    n.output(n.dense(y, 24, 3))
+
+
+@net_of(21)
+def group_norm(n: Net) -> None:
+    x = n.conv(n.input("x", 1, 3, 4, 4), 12)
+    y = n.node("GroupNormalization", x, n.weight(12), n.weight(12), num_groups=4)
+    n.head(n.conv(y, 6), 6)
+
+
+@net
+def group_norm_by_reshape(n: Net) -> None:
+    """As exporters write it: groups become channels, are normalized, and are taken apart again."""
+    x = n.conv(n.input("x", 1, 3, 4, 4), 12)
+    y = n.node("InstanceNormalization", n.node("Reshape", x, n.ints(0, 4, -1)), n.weight(4), n.weight(4))
+    y = n.node("Mul", n.node("Reshape", y, n.ints(1, 12, 4, 4)), n.weight(12, 1, 1))
+    n.channels[y] = 12
+    n.head(n.conv(y, 6), 6)
+
+
+@net
+def resized(n: Net) -> None:
+    x = n.conv(n.input("x", 1, 3, 4, 4), 6)
+    y = n.node("Resize", x, "", "", n.ints(1, 6, 8, 8), mode="nearest")
+    n.head(n.conv(y, 6), 6)
+
+
+@net
+def reordered(n: Net) -> None:
+    """Channels picked by constant indices: some twice, some never."""
+    x = n.conv(n.input("x", 1, 3, 4, 4), 12)
+    y = n.node("Gather", x, n.ints(8, 9, 10, 11, 0, 1, 2, 3, 8, 9, -1), axis=1)
+    n.channels[y] = 11
+    n.head(n.conv(y, 6), 6)
+
+
+@net
+def rotated(n: Net) -> None:
+    """Halves that change places, as rotary embeddings turn pairs."""
+    x = n.dense(n.input("x", 2, 5, 7), 7, 16)
+    first = n.node("Slice", x, n.ints(0), n.ints(8), n.ints(2))
+    last = n.node("Slice", x, n.ints(8), n.ints(2**62), n.ints(-1))
+    turned = n.node("Concat", n.node("Neg", last), first, axis=-1)
+    y = n.node("Add", n.node("Mul", x, n.weight(5, 16)), n.node("Mul", turned, n.weight(5, 16)))
+    n.output(n.dense(y, 16, 3))
+
+
+@net
+def packed_weights(n: Net) -> None:
+    """Weights of 4 bits in blocks of 16: whole blocks of inputs go, and outputs one by one where nothing else holds."""
+    x = n.dense(n.input("x", 2, 7), 7, 64)
+    sizes = {"domain": "com.microsoft", "bits": 4, "block_size": 16}
+    x = n.node("Relu", n.node("MatMulNBits", x, *n.packed(20, 4), K=64, N=20, **sizes))
+    n.output(n.dense(x, 20, 3))

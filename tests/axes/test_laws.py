@@ -42,6 +42,14 @@ WANTED = {
     "shared_vectors": [8, 8],
     "channels_last": [8, 12, 6],
     "interleaved": [8],
+    "group_query": [16, 2],
+    "attention_of_onnx": [16, 2],
+    "group_norm": [4, 6],
+    "group_norm_by_reshape": [4, 6],
+    "resized": [6, 6],
+    "reordered": [4, 4, 2, 6],
+    "rotated": [8],
+    "packed_weights": [4, 20],
 }
 
 
