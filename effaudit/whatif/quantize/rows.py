@@ -74,6 +74,13 @@ def rounded(array: np.ndarray, to: Grid, rule: Rule, where: Layout, least: np.nd
     return Rounded(_joined(codes, where), one_scale, one_zero, lost)
 
 
+def coded(array: np.ndarray, to: Grid, where: Layout, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
+    """The codes of the elements under scales and zero points that are known, both in the shape of the layout's."""
+    scales_of, zeros = _scales_split(scale, where), _scales_split(zero, where)
+    parts = zip(_split(array, where), scales_of, zeros, strict=True)
+    return _joined([encode(rows, one, other, to) for rows, one, other in parts], where)
+
+
 def _precise(scale: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """The scales as float16 can hold them where the elements are float16, never zero."""
     import numpy as np
@@ -122,6 +129,18 @@ def _scales_joined(parts: list[np.ndarray], where: Layout) -> np.ndarray:
     if where.axis is None or not where.group:
         return parts[0].reshape(where.scale_shape)
     return _lines_joined(parts, where, where.scale_shape[where.axis])
+
+
+def _scales_split(scales: np.ndarray, where: Layout) -> list[np.ndarray]:
+    """What `_scales_joined` joins, from it."""
+    import numpy as np
+
+    if where.axis is None or not where.group:
+        return [scales.reshape(-1)]
+    lines = np.moveaxis(scales, where.axis, -1).reshape(-1, where.scale_shape[where.axis])
+    whole = where.shape[where.axis] // where.group
+    parts = [lines[:, :whole].reshape(-1)] if whole else []
+    return [*parts, lines[:, whole:].reshape(-1)] if whole < lines.shape[1] else parts
 
 
 def _lines_joined(parts: list[np.ndarray], where: Layout, length: int) -> np.ndarray:

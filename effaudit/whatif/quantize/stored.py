@@ -12,7 +12,7 @@ from effaudit.graph import FLOAT, FLOAT16, UINT8, Constant, Encoding
 from effaudit.load.values import values
 from effaudit.whatif.constants import BY_NAME, missing, sized
 from effaudit.whatif.quantize.grid import Error, difference, grid, halved
-from effaudit.whatif.quantize.rows import Layout, Rounded, rounded
+from effaudit.whatif.quantize.rows import Layout, coded, rounded
 from effaudit.whatif.quantize.types import BLOCK, HALVES, PER_CHANNEL, PER_TENSOR, Rule, bits_of
 from effaudit.whatif.types import Detail
 
@@ -66,22 +66,24 @@ def store(source: Constant, rule: Rule, where: Layout, least: np.ndarray | float
     to = grid(rule.weights, symmetric=rule.symmetric)
     why = missing(source)
 
-    def compute() -> Rounded:
-        return rounded(values(source).reshape(where.shape), to, rule, where, least)
+    def elements() -> np.ndarray:
+        return values(source).reshape(where.shape)
 
-    first = None if why else compute()
-    scale_values = None if first is None else first.scale
-    zero_values = None if first is None else first.zero
+    first = None if why else rounded(elements(), to, rule, where, least)
+    lost, scale_values, zero_values = (None, None, None) if first is None else (first.error, first.scale, first.zero)
     precise = source.encoding if source.encoding in (FLOAT, FLOAT16) else FLOAT
     encoding = encoding_of(rule.weights)
-    codes = _made(source, "_quantized", where.shape, encoding, None if why else lambda: compute().codes)
+    codes = _made(source, "_quantized", where.shape, encoding, None)
+    if scale_values is not None and zero_values is not None:
+        known = scale_values, zero_values  # the search for them is not made again
+        codes = replace(codes, missing="", read=lambda: coded(elements(), to, where, *known))
     scale = _made(source, "_scale", where.scale_shape, precise, _given(scale_values, precise.dtype))
     zero = None
     if not to.levels:
         zero = _made(source, "_zero_point", where.scale_shape, encoding, _given(zero_values, to.storage))
     if reason := unsaved(rule.weights):
         codes = replace(codes, missing=codes.missing or reason)
-    return Stored(codes, scale, zero, where, None if first is None else first.error, scale_values, zero_values)
+    return Stored(codes, scale, zero, where, lost, scale_values, zero_values)
 
 
 def _half(source: Constant, dtype: str) -> Stored:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from effaudit.whatif.quantize.grid import encode, error, grid, ranges, scales
-from effaudit.whatif.quantize.rows import Layout, layout, rounded
+from effaudit.whatif.quantize.rows import Layout, coded, layout, rounded
 from effaudit.whatif.quantize.types import Rule
 
 Array = np.ndarray[Any, Any]
@@ -51,6 +51,8 @@ def test_channels_and_blocks_are_those_of_a_loop(shape: tuple[int, ...], clip: s
                 part[axis] = slice(at[0], at[0] + 1)
             codes[tuple(part)], scale[at], zero[at] = one(x[tuple(part)], rule)
         np.testing.assert_array_equal(found.codes, codes)
+        again = coded(x, grid("int4", symmetric=symmetric), where, found.scale, found.zero)
+        np.testing.assert_array_equal(again, codes)
         np.testing.assert_array_equal(found.scale, scale)
         np.testing.assert_array_equal(found.zero, zero)
 
