@@ -14,7 +14,7 @@ from effaudit import __version__
 from effaudit.audited import Audited
 from effaudit.before_after.asked import StepsAsked
 from effaudit.before_after.device import on_device
-from effaudit.before_after.types import SCHEMA, ModelSteps, StepMemory, StepRow, WhatIfDocument
+from effaudit.before_after.types import SCHEMA, Executed, ModelSteps, StepMemory, StepRow, WhatIfDocument
 from effaudit.errors import EffauditError, UsageError
 from effaudit.fit.patching import patched
 from effaudit.graph import Constant, Graph
@@ -23,7 +23,7 @@ from effaudit.quantity import Quantity
 from effaudit.report import LiveTensor
 from effaudit.report.model import dims_of, totals_of
 from effaudit.report.nodes import tensor_type
-from effaudit.table import COUNTING
+from effaudit.table import COUNTING, price
 from effaudit.whatif import apply, find, text
 from effaudit.whatif.constants import missing
 from effaudit.whatif.types import Change, Step
@@ -84,6 +84,7 @@ def row_of(step: Step | None, change: Change, audited: Audited, asked: StepsAske
         outputs=tuple(tensor_type(name, values[name]) for name in audited.raw.outputs),
         dims=dims_of(audited.graph, audited.symbolic),
         totals=totals_of(audited),
+        executed=_executed(audited, made),
         memory=_memory(placed[0][1].audited if placed else audited, made),
         devices=tuple(report for report, _ in placed),
         loss=change.loss,
@@ -133,6 +134,22 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
         peak_node=steps[peak.step].label if peak is not None and peak.step < len(steps) else None,
         live_set=() if peak is None else tuple(LiveTensor(name, size) for name, size in peak.alive),
         why=live.live_bytes.why or arena.why or None,
+    )
+
+
+def _executed(audited: Audited, made: Planned) -> Executed:
+    table = audited.table if made.graph is audited.graph else price(made.graph, made.flow)
+    macs, ops, read, written = (table.total(figure) for figure in ("macs", "ops", "reads", "writes"))
+    return Executed(
+        nodes=made.flow.running,
+        macs=macs.value,
+        macs_bounds=macs.bounds,
+        ops=ops.value,
+        ops_bounds=ops.bounds,
+        read_bytes=read.value,
+        read_bounds=read.bounds,
+        write_bytes=written.value,
+        write_bounds=written.bounds,
     )
 
 

@@ -33,6 +33,21 @@ class StepMemory(msgspec.Struct, frozen=True):
     why: str | None
 
 
+class Executed(msgspec.Struct, frozen=True):
+    """What the graph costs as the runtime of `memory` executes it: pairs of QuantizeLinear and DequantizeLinear folded
+    into integer operators, activations fused, where that runtime does so. Of no runtime, the graph as written."""
+
+    nodes: int
+    macs: int | None
+    macs_bounds: list[int | None]
+    ops: int | None
+    ops_bounds: list[int | None]
+    read_bytes: int | None
+    read_bounds: list[int | None]
+    write_bytes: int | None
+    write_bounds: list[int | None]
+
+
 class StepOnDevice(msgspec.Struct, frozen=True):
     """The model on a device, judged as it is: what `effaudit fit` might change to make it fit is not tried. `runtime`
     is the device's own, `rules` those of `effaudit memory`. `filled` are dims that the device's deployment gave. `why`
@@ -66,6 +81,7 @@ class StepRow(msgspec.Struct, frozen=True):
     outputs: tuple[TensorType, ...]
     dims: dict[str, DimReport]
     totals: Totals
+    executed: Executed
     memory: StepMemory
     devices: tuple[StepOnDevice, ...]
     loss: float | None

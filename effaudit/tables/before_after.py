@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from effaudit.before_after.types import ModelSteps, StepMemory, StepOnDevice, StepRow, WhatIfDocument
+from effaudit.before_after.types import Executed, ModelSteps, StepMemory, StepOnDevice, StepRow, WhatIfDocument
 from effaudit.report import Totals
 from effaudit.tables.table import (
     BYTES,
@@ -60,20 +60,26 @@ _EXACTLY: Final = (
 
 def figures(step: StepRow) -> tuple[Cell, ...]:
     """The cells of FIGURES."""
-    return figures_of(step.totals, step.memory)
+    return figures_of(step.totals, step.executed, step.memory)
 
 
-def figures_of(t: Totals, m: StepMemory) -> tuple[Cell, ...]:
-    """The cells of FIGURES."""
+def figures_of(t: Totals, e: Executed, m: StepMemory) -> tuple[Cell, ...]:
+    """The cells of FIGURES: what is stored is of the file, what is done is of the graph as it is executed."""
     return (
         t.params,
         t.weight_bytes,
-        number(t.macs, t.macs_bounds),
-        number(t.ops, t.ops_bounds),
+        number(e.macs, e.macs_bounds),
+        number(e.ops, e.ops_bounds),
         number(m.live_bytes, m.live_bounds),
         number(m.arena_bytes, m.arena_bounds),
-        plus(number(t.read_bytes, t.read_bounds), number(t.write_bytes, t.write_bounds)),
+        plus(number(e.read_bytes, e.read_bounds), number(e.write_bytes, e.write_bounds)),
     )
+
+
+def flops_of(e: Executed) -> Cell:
+    """2 MACs + other operations."""
+    macs = number(e.macs, e.macs_bounds)
+    return plus(plus(macs, macs), number(e.ops, e.ops_bounds))
 
 
 def change(before: Cell, after: Cell) -> Cell:
@@ -100,12 +106,12 @@ def every_step(document: WhatIfDocument) -> Table:
 
 
 def _whole(step: StepRow) -> tuple[Cell, ...]:
-    t = step.totals
+    e = step.executed
     return (
         *figures(step),
-        number(t.flops, t.flops_bounds),
-        number(t.read_bytes, t.read_bounds),
-        number(t.write_bytes, t.write_bounds),
+        flops_of(e),
+        number(e.read_bytes, e.read_bounds),
+        number(e.write_bytes, e.write_bounds),
         step.loss,
         "yes" if step.retrain else "no",
         step.memory.runtime,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from effaudit.search.sweep.types import Point, SweepDocument
-from effaudit.tables.before_after import FIGURES, figures_of
-from effaudit.tables.table import COUNT, JOULES, NONE, RATIO, SECONDS, TEXT, Cell, Column, Table, number
+from effaudit.tables.before_after import FIGURES, figures_of, flops_of
+from effaudit.tables.table import COUNT, JOULES, NONE, RATIO, SECONDS, TEXT, Cell, Column, Table
 
 _MORE: Final = (
     Column("flops", "FLOPs", COUNT),
@@ -43,14 +43,14 @@ def points(document: SweepDocument) -> Table:
 
 
 def _figures(point: Point) -> Sequence[Cell]:
-    if point.totals is None or point.memory is None:
+    if point.totals is None or point.executed is None or point.memory is None:
         return (*[NONE] * (len(KEYS) - 1), point.error or NONE)
     placed = point.device
     time = None if placed is None else placed.latency_s
     energy = None if placed is None else placed.energy_j
     return (
-        *figures_of(point.totals, point.memory),
-        number(point.totals.flops, point.totals.flops_bounds),
+        *figures_of(point.totals, point.executed, point.memory),
+        flops_of(point.executed),
         point.loss,
         "yes" if point.retrain else "no",
         point.memory.runtime,

@@ -30,6 +30,7 @@ def sweep(*, name: str, size: int | None = None) -> SweepDocument:
             model=name,
             values=values,
             totals=row.totals if size is None else replace(row.totals, macs=size, params=size, why=name),
+            executed=row.executed if size is None else replace(row.executed, macs=size),
             memory=row.memory if size is None else replace(row.memory, arena_bytes=None, why=name),
             device=row.devices[0],
             loss=0.5,
@@ -40,7 +41,7 @@ def sweep(*, name: str, size: int | None = None) -> SweepDocument:
         )
         for row in model.steps
     ]
-    return document((name,), axes, [*found, Point(name, values, None, None, None, None, False, (), "", name)])
+    return document((name,), axes, [*found, Point(name, values, None, None, None, None, None, False, (), "", name)])
 
 
 @pytest.mark.parametrize("size", [None, 10**40])

@@ -79,7 +79,9 @@ def as_written(model: ModelSteps) -> str:
     """What quantized memory means where no runtime is named; "" where it needs no word."""
     if model.steps[0].memory.runtime != DEFAULT or all(step.whatif != "quantize" for step in model.steps):
         return ""
-    return "live, arena and ops are of the quantized graph as written, conversions and all: --runtime names who runs it"
+    return (
+        "ops, live, arena, moved: of the quantized graph as written, conversions and all; --runtime names who runs it"
+    )
 
 
 def worst(step: StepRow, most: int) -> list[tuple[str, list[str]]]:

@@ -138,6 +138,7 @@ def _full(task: Task, setting: Setting, row: StepRow, command: str, loss: float 
         model=task.model,
         values={**task.values, **setting.values},
         totals=row.totals,
+        executed=row.executed,
         memory=row.memory,
         device=row.devices[0] if row.devices else None,
         loss=loss,
@@ -169,4 +170,4 @@ def _refused(task: Task, why: str) -> tuple[Point, ...]:
 
 def _empty(task: Task, setting: Setting, why: str) -> Point:
     values = {**task.values, **setting.values}
-    return Point(task.model, values, None, None, None, None, False, (), "", why or "it cannot be made")
+    return Point(task.model, values, None, None, None, None, None, False, (), "", why or "it cannot be made")

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from effaudit.before_after.types import StepMemory, StepOnDevice
+from effaudit.before_after.types import Executed, StepMemory, StepOnDevice
 from effaudit.report import Totals
 
 SCHEMA: Final = "effaudit.sweep/1"
@@ -21,14 +21,15 @@ class Axis(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One combination: `values` has that of every axis. `totals`, `memory` and `device` are those of `effaudit whatif`
-    after the last what-if, `loss` is of all of them together; None where it is not known, or `error` says why there is
-    nothing. `command` are the words of a command line that shows the point ("": a size that was set is in no
-    profile)."""
+    """One combination: `values` has that of every axis. `totals`, `executed`, `memory` and `device` are those of
+    `effaudit whatif` after the last what-if, `loss` is of all of them together; None where it is not known, or `error`
+    says why there is nothing. `command` are the words of a command line that shows the point ("": a size that was set
+    is in no profile)."""
 
     model: str
     values: dict[str, str]
     totals: Totals | None
+    executed: Executed | None
     memory: StepMemory | None
     device: StepOnDevice | None
     loss: float | None
