@@ -138,8 +138,11 @@ class Integers:
         if name not in self.held:
             constant = self.floats.constant(name)
             if constant is not None:
-                made, scale = like_activation(constant, self.rules[i])
-                rule = replace(self.rules[i], weights=scale.dtype)
+                rule = self.rules[i]
+                # One type for both: onnxruntime then stores every constant as it stores weights.
+                like = rule.symmetric if rule.weights == rule.activations else rule.symmetric_activations
+                made, scale = like_activation(constant, replace(rule, symmetric_activations=like))
+                rule = replace(rule, weights=scale.dtype, symmetric=like)
                 return self._constant(name, Weight(ONES, constant, rule, made), scale)
             pair = self.own(i, name)
             stored = self.draft.fresh(f"{name}_quantized")

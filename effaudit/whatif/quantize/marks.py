@@ -204,8 +204,9 @@ def _clipping(marker: _Marker, i: int, node: Node) -> None:
     source, result = node.inputs[0], node.outputs[0]
     if not marker.quantized(source):
         return
-    asymmetric = not marker.rules[i].symmetric_activations
-    if asymmetric and source in marker.tensors and marker.only_read_once(source) and marker.constant(source) is None:
+    rule = marker.rules[i]
+    clips = "int" in rule.activations and not rule.symmetric_activations  # a range from zero ends where Relu clips
+    if clips and source in marker.tensors and marker.only_read_once(source) and marker.constant(source) is None:
         del marker.tensors[source]
         marker.removed.add(i)
         marker.writes[source] = result

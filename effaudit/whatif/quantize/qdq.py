@@ -240,6 +240,7 @@ class _Writer:
             made, scale = weight_of(constant, rule, channels=mark.axis, inner=inner(mark), bias=self._room(name, rule))
         else:
             made, scale = like_activation(constant, rule)
+            rule = replace(rule, symmetric=rule.symmetric_activations)
         stored = self.draft.add(f"{name}_quantized", made.codes)
         pair = self._pair(name, scale, name)
         back = self.draft.fresh(f"{name}_DequantizeLinear_Output")
