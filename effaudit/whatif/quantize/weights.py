@@ -12,7 +12,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import Node
 from effaudit.weights import BUFFER, PARAM
 from effaudit.whatif.draft import Draft
-from effaudit.whatif.quantize import dequantized, products
+from effaudit.whatif.quantize import dequantized, lookups, products
 from effaudit.whatif.quantize.order import breadth_first
 from effaudit.whatif.quantize.sites import FLOATS, RECURRENT, Site, places, sites
 from effaudit.whatif.quantize.types import DYNAMIC, HALVES, Rule, bits_of
@@ -70,11 +70,12 @@ def _node(draft: Draft, i: int, rules: Sequence[Rule], written: Written) -> None
         if why := _unfit(draft, site):
             written.blocked[name] = why
             continue
-        packed = "it is read by several operators" if _shared(draft, site) else products.unfit(node, site, rule)
+        form = lookups if node.op == "Gather" else products
+        packed = "it is read by several operators" if _shared(draft, site) else form.unfit(node, site, rule)
         if rule.form == "nbits" and packed:
             written.blocked[name] = packed
         elif rule.form != "qdq" and not packed:
-            written.add(site, rule, products.write(draft, site, rule))
+            written.add(site, rule, form.write(draft, site, rule))
         else:
             made = dequantized.write(draft, site, rule)
             if isinstance(made, str):

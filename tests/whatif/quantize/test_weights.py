@@ -224,6 +224,24 @@ def test_tables_are_left_unless_named(tmp_path: Path) -> None:
     assert np.abs(run(source, feed)[0] - run(target, feed)[0]).max() < 0.05
 
 
+@pytest.mark.parametrize("opset", [17, 21])
+def test_tables_of_four_bits_are_looked_up_in_blocks(opset: int, tmp_path: Path) -> None:
+    nodes = [node("Gather", ["t", "i"], ["y"], "embed")]
+    made = model(nodes, {"i": [3]}, {"y": [3, 40]}, {"t": drawn(9, 40)}, opset=opset, types={"i": TensorProto.INT64})
+    feed = {"i": np.array([1, 0, 8])}
+    found = []
+    for step in ("int4,affine,group=16,nodes=embed", "uint4,group=16,nodes=embed", "int4,group=16,nodes=*"):
+        change, before, after, source, target = changed(tmp_path, made, "quantize", step)
+        assert [n.op for n in change.graph.nodes] == ["GatherBlockQuantized"]
+        assert rows(change)["t"]["data_bytes"] == 9 * 40 // 2 and rows(change)["t"]["scales"] == 9 * 3
+        assert after.weights.params == before.weights.params == 360
+        assert np.abs(run(source, feed)[0] - run(target, feed)[0]).max() <= rows(change)["t"]["max_abs_error"] + 1e-6
+        found.append(run(target, feed)[0])
+    change, _, _, _, target = changed(tmp_path, made, "quantize", "int4,affine,group=16,nodes=embed,format=qdq")
+    assert [n.op for n in change.graph.nodes] == ["DequantizeLinear", "Gather"]
+    np.testing.assert_array_equal(run(target, feed)[0], found[0])
+
+
 def test_a_mixed_table_stores_each_node_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "mixed.yaml").write_text("head: float\nfirst: fp16,weights-only\n'*wise': int4,per-channel\n")
     step = f"int8,weights-only,table={tmp_path / 'mixed.yaml'}"
