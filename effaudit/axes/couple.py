@@ -117,7 +117,7 @@ class _Walk:
             rule(call)
         except Unsuited as error:
             call.fix_all(f"{domain}{node.op} {node.label}: {error}")
-        except INVALID as error:
+        except (*INVALID, RecursionError) as error:
             call.fix_all(f"{domain}{node.op} {node.label}: invalid: {error}")
         self.edits.extend(call.edits)
         self.producers.extend(call.producers)

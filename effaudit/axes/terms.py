@@ -16,6 +16,8 @@ from typing import Final, TypeAlias
 
 OPEN: Final = -1  # the size of an axis whose length is not a number
 MAX_COPIES: Final = 64  # the most equal parts a product is laid out in, where a cut goes through one of them
+MAX_PARTS: Final = 2048  # of one axis: what is cut finer are no channels
+MANY: Final = "it is cut into too many parts"
 MAX_DEPTH: Final = 100
 DEEP: Final = "parts of it overlap"
 FACTOR, SUM, PRODUCT = "factor", "sum", "product"
@@ -34,10 +36,8 @@ class Term:
         self.same: Term | None = None
 
     def __repr__(self) -> str:
-        term = root(self)
-        if term.form == FACTOR:
-            return f"{term.size}{'!' if term.blocked else ''}"
-        return "(" + (" + " if term.form == SUM else " x ").join(map(repr, term.parts)) + ")"
+        """`(16 + 8!) x 4`, two deep at most: ! keeps its length."""
+        return _text(self, 2)
 
 
 Axes: TypeAlias = tuple[Term, ...]
@@ -53,6 +53,17 @@ def root(term: Term) -> Term:
     return term
 
 
+def _text(term: Term, depth: int) -> str:
+    found = root(term)
+    if found.form == FACTOR or not depth:
+        return f"{found.size}{'!' if found.blocked else ''}"
+    parts = pieces(found) if found.form == SUM else factors(found)
+    more = ["..."] if len(parts) > 6 else []
+    return (" + " if found.form == SUM else " x ").join(
+        [f"({_text(part, depth - 1)})" if root(part).form != FACTOR else _text(part, 0) for part in parts[:6]] + more
+    )
+
+
 def total(parts: Iterable[Term]) -> Term:
     """Terms laid one after another."""
     found = [piece for part in parts if part.size for piece in pieces(part)]
@@ -62,7 +73,12 @@ def total(parts: Iterable[Term]) -> Term:
         for part in found:
             block(part, OPEN_LENGTH)
         return Term(OPEN, blocked=OPEN_LENGTH)
-    return Term(sum(part.size for part in found), SUM, found)
+    size = sum(part.size for part in found)
+    if len(found) > MAX_PARTS:
+        for part in found:
+            block(part, MANY)
+        return Term(size, blocked=MANY)
+    return Term(size, SUM, found)
 
 
 def product(parts: Iterable[Term]) -> Term:
@@ -95,18 +111,23 @@ def leaves(term: Term) -> Iterator[Term]:
 
 def factors(term: Term) -> list[Term]:
     """The terms whose product a term is, outermost first, none of them a product."""
-    found = root(term)
-    if found.form != PRODUCT:
-        return [found]
-    return [inner for part in found.parts for inner in factors(part)]
+    return _flat(term, PRODUCT)
 
 
 def pieces(term: Term) -> list[Term]:
     """The terms whose sum a term is, in order, none of them a sum."""
-    found = root(term)
-    if found.form != SUM:
-        return [found]
-    return [inner for part in found.parts for inner in pieces(part)]
+    return _flat(term, SUM)
+
+
+def _flat(term: Term, form: str) -> list[Term]:
+    result, waiting = [], [term]
+    while waiting:
+        found = root(waiting.pop())
+        if found.form == form:
+            waiting.extend(reversed(found.parts))
+        else:
+            result.append(found)
+    return result
 
 
 def block(term: Term, why: str) -> None:
@@ -269,12 +290,12 @@ def kept_of(term: Term, kept: Kept) -> list[int] | None:
     if found.form == SUM:
         result: list[int] = []
         at = 0
-        for part in found.parts:
+        for part in pieces(found):
             result.extend(at + i for i in _all_of(part, kept))
             at += part.size
         return result
     result = [0]
-    for part in found.parts:
+    for part in factors(found):
         inner = _all_of(part, kept)
         result = [i * part.size + j for i in result for j in inner]
     return result
@@ -305,9 +326,9 @@ def indices(term: Term, leaf: Term) -> list[int]:
     if found.form == FACTOR:
         return [-1] * found.size
     if found.form == SUM:
-        return [i for part in found.parts for i in indices(part, leaf)]
+        return [i for part in pieces(found) for i in indices(part, leaf)]
     result = [-1]
-    for part in found.parts:
+    for part in factors(found):
         inner = indices(part, leaf)
         result = [i if j < 0 else j for i in result for j in inner]
     return result
