@@ -125,7 +125,7 @@ def _greedy(options: Mapping[str, Sequence[Option]], budget: float) -> dict[str,
         for label, at in place.items():
             for to in range(at):
                 here, there = options[label][at], options[label][to]
-                if total - here.noise + there.noise <= budget:
+                if there.saved > here.saved and total - here.noise + there.noise <= budget:
                     steps.append(((there.noise - here.noise) / (there.saved - here.saved), label, to))
         if not steps:
             return {label: options[label][at] for label, at in place.items()}

@@ -98,6 +98,8 @@ def settled(
 
 def _clipped(seen: TensorRange, rule: Rule) -> tuple[float, float]:
     """The range that is kept of what was seen."""
+    if seen.maximum <= seen.minimum:  # one number: its histogram has bins that it does not reach
+        return seen.minimum, seen.maximum
     if rule.clip == "percentile":
         return _percentile(seen, rule)
     if rule.clip == "mse":
@@ -117,8 +119,6 @@ def _percentile(seen: TensorRange, rule: Rule) -> tuple[float, float]:
     import numpy as np
 
     middles, counts = _middles(seen)
-    if not counts.sum():
-        return seen.minimum, seen.maximum
     if rule.symmetric_activations:
         order = np.argsort(np.abs(middles), kind="stable")
         inside = np.cumsum(counts[order]) / counts.sum() * 100
