@@ -90,3 +90,31 @@ def test_a_living_network_stays(tmp_path: Path) -> None:
 def test_weights_are_needed() -> None:
     with pytest.raises(UsageError, match=r"pruning dead channels reads the weights, and .* has none"):
         rewrite(examine("sample:mobilenetv2"))
+
+
+def test_numbers_are_followed_through_products(tmp_path: Path) -> None:
+    """A channel that reads only numbers is one itself; scaled products and those without a bias take them on."""
+    draw = np.random.default_rng(7)
+
+    def weight(name: str, *shape: int) -> onnx.TensorProto:
+        array = draw.uniform(0.5, 1.0, shape).astype(np.float32)
+        if name == "w1":
+            array[:4] = 0  # four numbers: the biases
+        if name == "w2":
+            array[0, 4:] = 0  # the first output reads only these
+        return numpy_helper.from_array(array, name)
+
+    nodes = [
+        onnx.helper.make_node("Gemm", ["x", "w1", "b1"], ["a"], name="one", transB=1),
+        onnx.helper.make_node("Gemm", ["a", "w2", "b2"], ["b"], name="two", transB=1, alpha=0.5, beta=0.25),
+        onnx.helper.make_node("MatMul", ["b", "w3"], ["y"], name="three"),
+    ]
+    value = onnx.helper.make_tensor_value_info
+    weights = [weight("w1", 8, 3), weight("b1", 8), weight("w2", 6, 8), weight("b2", 6), weight("w3", 6, 2)]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, [2, 3])], [value("y", 1, [2, 2])], weights)
+    source = tmp_path / "net.onnx"
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]), source)
+    _, change = same(source, tmp_path, (2, 3), "x")
+    left = {detail.name: detail.figures["channels_after"] for detail in change.details}
+    assert left == {"one": 4, "two": 5}
+    assert [node.op for node in change.graph.nodes] == ["Gemm", "Gemm", "MatMul", "Add"]
