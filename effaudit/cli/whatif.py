@@ -29,6 +29,11 @@ WHATIFS = {
     "fold": ("KIND,...", "What nobody needs to compute: bn, constants, identity, duplicates, qdq; all."),
     "prune": ("SPEC,...", "Channels or weights away: channels=30%, sparsity=50%, 2:4, block=4x1, dead."),
     "quantize": ("SPEC,...", "Fewer bits: int8, w8a16, int4, nf4, dynamic, fp16, with what goes beside it."),
+    "lowrank": ("SPEC,...", "Thinner products by SVD: rank=16, ratio=50%, energy=99%."),
+    "separable": ("SPEC,...", "Convolutions as depthwise and pointwise ones: all, only=PATTERN."),
+    "group": ("SPEC,...", "Convolutions that read their channels in groups: groups=4."),
+    "width": ("SPEC,...", "Fewer channels everywhere, as a student has: 0.5,round=8."),
+    "codebook": ("SPEC,...", "Weights that share values, by k-means: k=16, bits=4."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])

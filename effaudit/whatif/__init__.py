@@ -14,7 +14,7 @@ from effaudit.whatif.types import Change, Step, WhatIf
 
 __all__ = ["NAMES", "apply", "find", "parse", "text"]
 
-NAMES: Final = ("bind", "fold", "prune", "quantize")
+NAMES: Final = ("bind", "fold", "prune", "quantize", "lowrank", "separable", "group", "width", "codebook")
 
 
 def find(name: str) -> WhatIf:

@@ -7,7 +7,7 @@ scale of batch norms: Liu et al., https://arxiv.org/abs/1708.06519.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -37,7 +37,8 @@ class Channels(msgspec.Struct, frozen=True):
     """Which channels go: the share `ratio` of every group (`scope` group) or of all groups together (global), those
     that matter least by `criterion`: l1, l2, bn (|scale| of batch norms), first (the first ones stay), or the `indices`
     that go by name of group. `round_to`: what stays is a multiple of it, never less than without. `only` and `skip` are
-    patterns of groups, or of the nodes that make them."""
+    patterns of groups, or of the nodes that make them. `stay`, in place of all these, says of the groups that may
+    change, and of all, how many channels stay; `option` is what asks, for messages."""
 
     ratio: Fraction | None = None
     criterion: str = "l1"
@@ -46,6 +47,8 @@ class Channels(msgspec.Struct, frozen=True):
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     indices: Mapping[str, tuple[int, ...]] = {}
+    stay: Callable[[Sequence[Group], Sequence[Group]], Mapping[Term, int]] | None = None
+    option: str = OPTION
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -75,13 +78,13 @@ def rewrite(audited: Audited, channels: Channels) -> Change:
     wanted = _wanted(audited, every, channels)
     saliency = _ranked(audited, found, wanted, channels, refused)
     for _ in range(MAX_TRIES):
-        chosen = _chosen([g for g in wanted if g.term not in refused], saliency, channels)
+        chosen = _chosen([g for g in wanted if g.term not in refused], every, saliency, channels)
         if not chosen:
             break
         graph = _cut(audited, found, chosen, channels, refused)
         if graph is not None:
             return _change(graph, every, chosen, refused)
-    raise UsageError(_nothing(audited, every, refused))
+    raise UsageError(_nothing(audited, every, refused, channels.option))
 
 
 def _cut(
@@ -106,6 +109,8 @@ def _cut(
 
 def text(channels: Channels) -> str:
     """What a graph's history says of the change."""
+    if channels.stay is not None:
+        return channels.option
     if channels.indices:
         return f"{OPTION} indices of {len(channels.indices)} groups"
     assert channels.ratio is not None
@@ -122,7 +127,8 @@ def _wanted(audited: Audited, every: Sequence[Group], channels: Channels) -> lis
         if not any(_matches(group, (pattern,)) for group in every):
             names = [name for group in every for name in (group.name, *group.producers)]
             hint = did_you_mean(pattern, names)
-            raise UsageError(f"{audited.name}: {OPTION}: no group of channels has a name like {pattern!r}{hint}")
+            said = f"no group of channels has a name like {pattern!r}{hint}"
+            raise UsageError(f"{audited.name}: {channels.option}: {said}")
     meant = [g for g in free if not channels.only or _matches(g, channels.only)]
     return [g for g in meant if not _matches(g, channels.skip)]
 
@@ -167,9 +173,14 @@ def _ranked(
     return result
 
 
-def _chosen(wanted: Sequence[Group], saliency: Mapping[Term, np.ndarray], channels: Channels) -> list[Choice]:
+def _chosen(
+    wanted: Sequence[Group], every: Sequence[Group], saliency: Mapping[Term, np.ndarray], channels: Channels
+) -> list[Choice]:
     """The channels that stay in each group."""
     told = channels.criterion not in UNRANKED
+    if channels.stay is not None:
+        counted = channels.stay(wanted, every)
+        return [Choice(g, _largest(saliency[g.term], counted[g.term]), saliency[g.term], told) for g in wanted]
     if channels.indices:
         gone = {group.term: set(channels.indices[group.name]) for group in wanted}
         kept = {g.term: tuple(i for i in range(g.length) if i not in gone[g.term]) for g in wanted}
@@ -258,10 +269,10 @@ def _detail(choice: Choice) -> Detail:
     )
 
 
-def _nothing(audited: Audited, every: Sequence[Group], refused: Mapping[Term, str]) -> str:
+def _nothing(audited: Audited, every: Sequence[Group], refused: Mapping[Term, str], option: str) -> str:
     reasons = [group.blocked or refused.get(group.term, "") for group in every]
     first = next(((g.name, why) for g, why in zip(every, reasons, strict=True) if why), None)
     if not every:
-        return f"{audited.name}: {OPTION}: no weights of convolutions or matrix products make channels"
+        return f"{audited.name}: {option}: no weights of convolutions or matrix products make channels"
     said = f"; {first[0]}: {first[1]}" if first else ""
-    return f"{audited.name}: {OPTION}: none of the {len(every)} groups of channels can be pruned{said}"
+    return f"{audited.name}: {option}: none of the {len(every)} groups of channels can be pruned{said}"
