@@ -30,7 +30,7 @@ from effaudit.whatif.products import (
 from effaudit.whatif.quantize.grid import Error
 from effaudit.whatif.spec import only as only_known
 from effaudit.whatif.spec import whole, words_of
-from effaudit.whatif.types import Blocked, Change, Detail
+from effaudit.whatif.types import Change, Detail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +79,7 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     """The model with grouped convolutions. Raises UsageError where no convolution can be."""
     draft, groups = Draft(audited), arguments.groups
     found = products(audited, draft, ("Conv",), arguments.only, arguments.skip, OPTION)
-    blocked, made = list(found.blocked), list[tuple[Product, Grouped]]()
+    refused, made = list[tuple[Node, str]](), list[tuple[Product, Grouped]]()
     known: dict[tuple[str, int], Grouped | None] = {}
     for product in found.products:
         why, key = _unfit(product, groups), (product.weight.name, product.groups)
@@ -87,17 +87,18 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
             known[key] = _grouped(draft, product, groups)
         one = None if why else known[key]
         if one is None:
-            blocked.append(Blocked(product.node.label, why or NOT_FINITE))
+            refused.append((product.node, why or NOT_FINITE))
             continue
         draft.put(product.i, _node(product, one, groups))
         made.append((product, one))
+    blocked = found.blocked(refused)
     if not made:
         raise UsageError(f"{audited.name}: {OPTION}: no convolution can have {groups} groups{first(blocked)}")
     loss = together(one.lost for one in {one.weight: one for _, one in made}.values())
     return Change(
         graph=draft.graph(f"group {text(arguments)}"),
         notes=tuple(_notes([product for product, _ in made], len(found.products), groups, loss)),
-        blocked=tuple(blocked),
+        blocked=blocked,
         details=tuple(_detail(product, one, groups) for product, one in made),
         loss=loss,
         retrain=True,

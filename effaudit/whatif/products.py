@@ -53,10 +53,17 @@ class Product(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The products that are meant, and those that cannot be rewritten with the reasons."""
+    """The products that are meant, those that cannot be rewritten with the reasons, and those that lie in bodies."""
 
     products: tuple[Product, ...]
-    blocked: tuple[Blocked, ...]
+    refused: tuple[tuple[Node, str], ...]
+    inside: tuple[Blocked, ...]
+
+    def blocked(self, more: Iterable[tuple[Node, str]] = ()) -> tuple[Blocked, ...]:
+        """All that stays, with what a rewrite refuses: a row for all nodes that stay for the same reason."""
+        from effaudit.whatif.fold._model import grouped
+
+        return (*grouped((*self.refused, *more)), *self.inside)
 
 
 def products(audited: Audited, draft: Draft, ops: Sequence[str], only: str, skip: str, option: str) -> Found:
@@ -65,7 +72,7 @@ def products(audited: Audited, draft: Draft, ops: Sequence[str], only: str, skip
     `only` and `skip` are patterns of nodes or of their weights, several with `|`. Raises UsageError for a pattern that
     no product has, and where there is nothing at all to rewrite.
     """
-    meant, found, blocked = [], list[Product](), list[Blocked]()
+    meant, found, refused = [], list[Product](), list[tuple[Node, str]]()
     for i, node in enumerate(draft.raw.nodes):
         if node.op not in ops or node.domain or len(node.inputs) < 2 or not audited.flow.live[i]:
             continue
@@ -81,15 +88,16 @@ def products(audited: Audited, draft: Draft, ops: Sequence[str], only: str, skip
             continue
         weight = draft.constant(node.inputs[1])
         if why := _unfit(draft, node, weight):
-            blocked.append(Blocked(node.label, f"its weights cannot be rewritten: {why}"))
+            refused.append((node, f"its weights cannot be rewritten: {why}"))
         elif weight is not None:
             found.append(Product(i, node, weight, audited.table.rows[i].quantity("macs")))
     inside = [node for part in nested([audited.raw]) if part is not audited.raw for node in part.nodes]
-    if count := sum(node.op in ops and not node.domain for node in inside):
-        blocked.append(Blocked(f"{' and '.join(ops)}: {count} nodes", INSIDE))
+    count = sum(node.op in ops and not node.domain for node in inside)
+    bodies = (Blocked(f"{' and '.join(ops)}: {count} nodes", INSIDE),) if count else ()
+    made = Found(tuple(found), tuple(refused), bodies)
     if not found:
-        raise UsageError(f"{audited.name}: {option}: no {' or '.join(ops)} with stored weights{first(blocked)}")
-    return Found(tuple(found), tuple(blocked))
+        raise UsageError(f"{audited.name}: {option}: no {' or '.join(ops)} with stored weights{first(made.blocked())}")
+    return made
 
 
 def first(blocked: Sequence[Blocked]) -> str:

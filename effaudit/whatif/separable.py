@@ -37,7 +37,7 @@ from effaudit.whatif.products import (
 from effaudit.whatif.quantize.grid import Error
 from effaudit.whatif.spec import only as only_known
 from effaudit.whatif.spec import words_of
-from effaudit.whatif.types import Blocked, Change, Detail
+from effaudit.whatif.types import Change, Detail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     """The model with separable convolutions, where these take fewer MACs. Raises UsageError where none do."""
     draft = Draft(audited)
     found = products(audited, draft, ("Conv",), arguments.only, arguments.skip, OPTION)
-    blocked, made = list(found.blocked), list[tuple[Product, Parts]]()
+    refused, made = list[tuple[Node, str]](), list[tuple[Product, Parts]]()
     known: dict[str, Parts | None] = {}
     for product in found.products:
         why = _unfit(product)
@@ -90,17 +90,18 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
             known[name] = _parts(draft, product)
         parts = None if why else known[name]
         if parts is None:
-            blocked.append(Blocked(product.node.label, why or NOT_FINITE))
+            refused.append((product.node, why or NOT_FINITE))
             continue
         draft.put(product.i, *_nodes(draft, product, parts))
         made.append((product, parts))
+    blocked = found.blocked(refused)
     if not made:
         raise UsageError(f"{audited.name}: {OPTION}: no convolution takes fewer MACs as two{first(blocked)}")
     loss = together(one.lost for one in {parts.depthwise: parts for _, parts in made}.values())
     return Change(
         graph=draft.graph(f"separable {text(arguments)}"),
         notes=tuple(_notes([product for product, _ in made], len(found.products), loss)),
-        blocked=tuple(blocked),
+        blocked=blocked,
         details=tuple(_detail(product, parts) for product, parts in made),
         loss=loss,
         retrain=True,

@@ -72,13 +72,12 @@ def test_what_stays_says_why(tmp_path: Path) -> None:
     change, *_ = changed(tmp_path, net, "group", "groups=4")
     assert [row.name for row in change.details] == ["goes"]
     assert {one.group: one.reason for one in change.blocked} == {
-        "first": "its 6 channels do not divide into 4 groups",
-        "has": "it has 4 groups already",
-        "filters": "its 6 filters do not divide into 4 groups",
-        "odd": "its 6 channels do not divide into 4 groups",
-        "three": "its 3 groups do not divide into 4",
+        "Conv: 2 nodes, the first 'first'": "its 6 channels do not divide into 4 groups",
+        "Conv 'has'": "it has 4 groups already",
+        "Conv 'filters'": "its 6 filters do not divide into 4 groups",
+        "Conv 'three'": "its 3 groups do not divide into 4",
     }
-    with pytest.raises(UsageError, match="no convolution can have 4 groups; has: it has 4 groups already"):
+    with pytest.raises(UsageError, match="no convolution can have 4 groups; Conv 'has': it has 4 groups already"):
         changed(tmp_path, net, "group", "groups=4,only=has")
 
 

@@ -194,9 +194,9 @@ def test_what_saves_nothing_stays_and_says_why(tmp_path: Path) -> None:
     )
     change, *_ = changed(tmp_path, net, "lowrank", "rank=1")
     assert {one.group: one.reason.split(",")[0].split(":")[-1].strip() for one in change.blocked} == {
-        "deep": "it has 16 groups of channels",
-        "odd": "it holds NaN or infinity",
-        "computed": "they are computed; --fold constants computes ahead what it can",
+        "Conv 'deep'": "it has 16 groups of channels",
+        "Conv 'odd'": "it holds NaN or infinity",
+        "Conv 'computed'": "they are computed; --fold constants computes ahead what it can",
     }
     assert [row.name for row in change.details] == ["wide"]
     with pytest.raises(UsageError, match="rank 13 takes 910 MACs per position where 16 x 54 takes 864: it saves up to"):

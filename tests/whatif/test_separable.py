@@ -91,11 +91,11 @@ def test_what_stays_says_why(tmp_path: Path) -> None:
     change, *_ = changed(tmp_path, net, "separable", "all")
     assert [row.name for row in change.details] == ["wide"]
     assert {one.group: one.reason for one in change.blocked} == {
-        "deep": "it has 16 groups of channels already",
-        "flat": "its window is a single position: it mixes channels alone",
-        "last": "as two it takes 40 MACs per position, 36 as it is",
+        "Conv 'deep'": "it has 16 groups of channels already",
+        "Conv 'flat'": "its window is a single position: it mixes channels alone",
+        "Conv 'last'": "as two it takes 40 MACs per position, 36 as it is",
     }
-    with pytest.raises(UsageError, match="no convolution takes fewer MACs as two; last: as two it takes 40"):
+    with pytest.raises(UsageError, match="no convolution takes fewer MACs as two; Conv 'last': as two it takes 40"):
         changed(tmp_path, net, "separable", "only=last")
 
 

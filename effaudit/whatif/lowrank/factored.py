@@ -32,7 +32,7 @@ from effaudit.whatif.products import (
 )
 from effaudit.whatif.prune.arguments import percent
 from effaudit.whatif.quantize.grid import Error
-from effaudit.whatif.types import Blocked, Change, Detail
+from effaudit.whatif.types import Change, Detail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     """The model with products of lower rank, where that takes fewer MACs. Raises UsageError."""
     draft = Draft(audited)
     found = products(audited, draft, OPS, arguments.only, arguments.skip, OPTION)
-    blocked, made = list(found.blocked), list[tuple[Product, Factors]]()
+    refused, made = list[tuple[Node, str]](), list[tuple[Product, Factors]]()
     known: dict[str, Factors | Unfit] = {}
     for product in found.products:
         name = product.weight.name
@@ -79,14 +79,15 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
             if name not in known:
                 known[name] = _factors(draft, product, arguments)
         except Unfit as why:
-            blocked.append(Blocked(product.node.label, str(why)))
+            refused.append((product.node, str(why)))
             continue
         factors = known[name]
         if isinstance(factors, Unfit):
-            blocked.append(Blocked(product.node.label, str(factors)))
+            refused.append((product.node, str(factors)))
             continue
         draft.put(product.i, *_nodes(draft, product, factors))
         made.append((product, factors))
+    blocked = found.blocked(refused)
     if not made:
         raise UsageError(f"{audited.name}: {OPTION}: no product takes fewer MACs in this rank{first(blocked)}")
     loss = together(one.lost for one in {f.left: f for _, f in made}.values())
@@ -94,7 +95,7 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     return Change(
         graph=draft.graph(f"lowrank {text(arguments)}"),
         notes=tuple(_notes(made, len(found.products), loss, again=again)),
-        blocked=tuple(blocked),
+        blocked=blocked,
         details=tuple(_detail(product, factors) for product, factors in made),
         loss=loss,
         retrain=again,
