@@ -184,6 +184,7 @@ RUN: dict[str, tuple[object, Callable[[], ModelProto], str, Figure]] = {
     "s3-035": (255, ranged, AFFINE, steps),
     "s3-037": (112, ranged, AFFINE, code_of(1.5)),
     "s3-041": (8 / 255 / 2, ranged, AFFINE, lambda b: b.figures()["max_abs_error"]),
+    "s3-042": (4, partial(drawn, 64, 16), "--codebook k=16", lambda b: b.figures()["index_bytes"] * 8 / (64 * 16)),
     "s3-044": (
         508,
         partial(linears, 64, 128),
@@ -212,7 +213,6 @@ _ADAPTERS = "adapters beside a frozen weight: two small factors that a formula c
 BY_FORMULA = {
     "s1-019": "the biases at four bits too: quantization leaves them in full, and the matrices take 27 MiB (below)",
     "s3-040": "with a scale rounded to 0.03137; the what-if's own scale gives 0.0059 (below)",
-    "s3-042": "bits of an index, of the number of entries alone",
     "s3-046": "a factor of one channel whose largest activation and weight are given",
     "s3-048": "the largest weight after that factor",
     "s3-097": _ADAPTERS,
