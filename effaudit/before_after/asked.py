@@ -8,7 +8,8 @@ from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.described import options_of
 from effaudit.fit.runtime import runtime_of
-from effaudit.memory.asked import Asked
+from effaudit.graph import Graph
+from effaudit.memory.asked import Asked, Stage
 from effaudit.runtimes import find
 
 
@@ -31,6 +32,16 @@ class StepsAsked(msgspec.Struct, frozen=True):
         fit = self.fit
         plan = Asked(planner=fit.planner, effort=fit.effort, reorder=fit.reorder, patch=fit.patch)
         return msgspec.structs.replace(plan, runtime=find(fit.runtime).name) if fit.runtime else plan
+
+    def before(self, graph: Graph) -> StepsAsked:
+        """What is asked of a model that has more steps before it: whole, where the tensor to run in patches up to is
+        only made later."""
+        stage = self.fit.patch
+        if not isinstance(stage, Stage) or stage.tensor in graph.values:
+            return self
+        if any(node.name == stage.tensor for node in graph.nodes):
+            return self
+        return msgspec.structs.replace(self, fit=msgspec.structs.replace(self.fit, patch=None))
 
     def options(self) -> tuple[str, ...]:
         """The words of the command line that ask for this again, limits left out."""

@@ -49,7 +49,7 @@ def before_after(
     """
     rows, last = [], audited
     for number, (step, change, made) in enumerate(_made(audited, steps)):
-        rows.append(row_of(step, change, made, asked))
+        rows.append(row_of(step, change, made, asked if number == len(steps) else asked.before(made.graph)))
         last = made
         each(number + 1)
     given: dict[str, dict[str, Any]] = {

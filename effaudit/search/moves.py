@@ -12,7 +12,7 @@ from effaudit.graph import Value
 from effaudit.lower._rewrite import FLOATING
 from effaudit.weights import PARAM
 from effaudit.whatif import parse
-from effaudit.whatif.constants import missing
+from effaudit.whatif.constants import holds_weights
 from effaudit.whatif.types import Step
 
 CHANNELS: Final = (10, 20, 30, 40, 50, 60, 70, 80, 90)  # per cent of the channels of every group
@@ -23,21 +23,25 @@ PLANES: Final = frozenset((1, 2, 3, 4))  # channels of an image
 
 
 def quantized(audited: Audited, device: Device) -> tuple[tuple[Step, ...], ...]:
-    """As it is; then in the element types that the device computes in, of a floating model."""
+    """As it is; then in the element types that the device computes in, of a floating model. Batch norms are folded
+    first: integer kernels have none."""
     found: list[tuple[Step, ...]] = [()]
+    norms = any(node.op == "BatchNormalization" for node in audited.raw.nodes)
+    first = (parse("fold", "bn"),) if norms else ()
     if any(t.constant.encoding.dtype in ("float32", "float64") for t in audited.weights.of(PARAM)):
         for dtype, spec in (("float16", "fp16"), ("int8", "int8")):
             if any(peak_of(engine, dtype) is not None for engine in device.engines):
-                found.append((parse("quantize", spec),))
+                found.append((*first, parse("quantize", spec)))
     return tuple(found)
 
 
-def thinned(audited: Audited) -> tuple[tuple[Step, ...], ...]:
-    """Nothing; then fewer and fewer channels in every group that may change. By the size of the weights, where the
-    model has them."""
-    held = not any(missing(t.constant) for t in audited.weights.of(PARAM))
-    rest = "" if held else ",criterion=first"
-    return ((), *((parse("prune", f"channels={share}%{rest}"),) for share in CHANNELS))
+def thinned(audited: Audited, percent: int) -> tuple[Step, ...]:
+    """So many per cent of the channels less in every group that may change: the least by their weights, where the model
+    has them."""
+    if not percent:
+        return ()
+    held = holds_weights(t.constant for t in audited.weights.of(PARAM))
+    return (parse("prune", f"channels={percent}%{'' if held else ',criterion=first'}"),)
 
 
 def shrunk(audited: Audited) -> tuple[tuple[Step, ...], ...]:

@@ -17,7 +17,7 @@ from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import subject_of
 from effaudit.fit.types import Suggestion, Suggestions
-from effaudit.search.moves import quantized, shrunk, thinned
+from effaudit.search.moves import CHANNELS, quantized, shrunk, thinned
 from effaudit.search.tried import Made, Tried, judged, with_step
 from effaudit.whatif import text
 from effaudit.whatif.types import Step
@@ -36,6 +36,7 @@ def suggest(
     search = _Search(audited, device, asked, failed, tell)
     for types in quantized(audited, device):
         search.staircase(types)
+    search.refine()
     fitting = sorted((one for one in search.tried.values() if one.fits), key=_order)
     front = [one for one in fitting if not any(_beats(other, one) for other in fitting)]
     shown = tuple(_suggestion(one, words) for one in front[:MOST])
@@ -53,11 +54,12 @@ class _Search:
         failed: frozenset[str],
         tell: Callable[[int], None],
     ) -> None:
-        self.device, self.asked, self.failed, self.tell = device, asked, failed, tell
+        self.audited, self.device, self.asked, self.failed, self.tell = audited, device, asked, failed, tell
         self.made: dict[tuple[str, ...], Made | str] = {(): Made(audited)}
         self.tried: dict[tuple[str, ...], Tried] = {}
         self.why = ""
-        self.sizes, self.widths = shrunk(audited), thinned(audited)
+        self.sizes, self.widths = shrunk(audited), (0, *CHANNELS)
+        self.points: dict[tuple[str, ...], tuple[int, int, tuple[Step, ...]]] = {}
 
     def staircase(self, types: tuple[Step, ...]) -> None:
         """The steps of the staircase in one element type."""
@@ -77,15 +79,32 @@ class _Search:
             return 0
         if not self._fits(size, most, types):
             return None
-        low, high = 0, most  # the first does not fit, the last does
+        return self._between(0, most, lambda width: self._fits(size, width, types))
+
+    def _between(self, low: int, high: int, fits: Callable[[int], bool]) -> int:
+        """The least that fits, where `low` does not and `high` does."""
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._fits(size, middle, types) else (middle, high)
+            low, high = (low, middle) if fits(middle) else (middle, high)
         return high
 
+    def refine(self) -> None:
+        """The change that loses least, with as few channels less as fit, to a per cent."""
+        best = min((one for one in self.tried.items() if one[1].fits), key=lambda one: _order(one[1]), default=None)
+        if best is None:
+            return
+        size, percent, types = self.points[best[0]]
+        if percent:
+            below = max(share for share in self.widths if share < percent)
+            self._between(below, percent, lambda share: self._holds(size, share, types))
+
     def _fits(self, size: int, width: int, types: tuple[Step, ...]) -> bool:
-        steps = (*self.sizes[size], *self.widths[width], *types)
+        return self._holds(size, self.widths[width], types)
+
+    def _holds(self, size: int, percent: int, types: tuple[Step, ...]) -> bool:
+        steps = (*self.sizes[size], *thinned(self.audited, percent), *types)
         key = tuple(map(text, steps))
+        self.points[key] = (size, percent, types)
         if key not in self.tried:
             made = self._make(steps)
             if isinstance(made, str):
