@@ -200,7 +200,7 @@ class _Writer:
     def _reads(self, name: str, i: int) -> tuple[Pair, str] | None:
         """The scale under which a node reads a tensor, and the name it reads; None where that is not quantized."""
         pair = self.pairs.get((name, ""))
-        if pair is None or self.floats.exact(self.nodes[i]):
+        if pair is None or (name in self.floats.sizes and self.floats.exact(self.nodes[i])):
             return None
         dtype = self.rules[i].activations
         mark = self.found.tensors[name]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from effaudit import whatif
@@ -23,9 +23,10 @@ from effaudit.memory.asked import Asked
 from effaudit.memory.model import describe
 from effaudit.save import save_model
 from effaudit.whatif.types import Change
+from tests.corpus.score import folder
 from tests.whatif.quantize.nets import without_weights
 from tests.whatif.quantize.static_nets import BUILT, mobilenet, perceptron, resnet
-from tests.whatif.running import run
+from tests.whatif.running import model, run
 
 SAMPLES = Path(__file__).parents[3] / "sample_models"
 TINY = ("kws", "vww", "ic", "ad", "unet")
@@ -233,3 +234,112 @@ def test_other_widths_run(step: str, most: float, tmp_path: Path) -> None:
     save_model(change.graph, tmp_path / "ours.onnx")
     (wanted,), (found,) = run(tmp_path / "made.onnx", feed), run(tmp_path / "ours.onnx", feed)
     assert np.linalg.norm(found - wanted) < most * np.linalg.norm(wanted)
+
+
+def test_a_second_quantization_names_its_nodes_apart(tmp_path: Path) -> None:
+    _, once = whatif.apply(
+        examine(SAMPLES / "kws.onnx"), whatif.parse("quantize", "int8,calibrate=random,nodes=*conv*")
+    )
+    save_model(once.raw, tmp_path / "once.onnx")
+    second, _ = whatif.apply(examine(tmp_path / "once.onnx"), whatif.parse("quantize", "int8,calibrate=random"))
+    save_model(second.graph, tmp_path / "twice.onnx")
+    names = [node.name for node in onnx.load(tmp_path / "twice.onnx").graph.node]
+    assert len(set(names)) == len(names)
+    (before,), (after,) = (run(tmp_path / file, feeds("kws")[0]) for file in ("once.onnx", "twice.onnx"))
+    assert np.abs(after - before).max() < 0.1 * np.abs(before).max()
+
+
+# Files that onnxruntime wrote of models whose floats are in the corpus too; both hold structure only.
+WRITTEN = {
+    "lenet5.ts.op17.q_qdq_int8": "int8",
+    "lenet5.ts.op17.q_qop_u8": "int8,per-tensor,activations=uint8,format=qoperator",
+    "mlperftiny_ic_resnet8.ts.op17.q_qdq_int8": "int8",
+    "mlperftiny_ic_resnet8.ts.op17.q_qdq_a16w8": "int8,per-tensor,activations=uint16",
+    "mlperftiny_ic_resnet8.ts.op17.q_qop_u8": "int8,per-tensor,activations=uint8,format=qoperator",
+    "resnet18.ts.op17.q_qdq_int8": "int8",
+    "resnet18.ts.op17.q_qop_u8": "int8,per-tensor,activations=uint8,format=qoperator",
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_files_of_the_corpus_are_predicted_from_their_floats(name: str) -> None:
+    if (corpus := folder()) is None:
+        pytest.skip("the corpus is not there")
+    models = corpus / "models"
+    _, changed = whatif.apply(
+        examine(models / f"{name.rsplit('.', 1)[0]}.onnx"), whatif.parse("quantize", WRITTEN[name])
+    )
+    wanted, found = figures(examine(models / f"{name}.onnx")), figures(changed)
+    for one in (wanted, found):  # the domain of operators of 16 bits, as above
+        one["operators"] = Counter(op for _, op in one["operators"].elements())
+    assert found == wanted
+
+
+def test_arithmetic_on_shapes_stays_exact(tmp_path: Path) -> None:
+    """Floats that sizes are made of are not quantized; a Shape reads what lies in integers."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv", pads=[1, 1, 1, 1]),
+        helper.make_node("Shape", ["a"], ["s"]),
+        helper.make_node("Cast", ["s"], ["f"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "half"], ["h"], "halved"),
+        helper.make_node("Cast", ["h"], ["i"], to=onnx.TensorProto.INT64),
+        helper.make_node("Slice", ["a", "zero", "i"], ["y"], "slice"),
+    ]
+    weights = {"w": np.ones((2, 2, 3, 3), np.float32), "half": np.array([1, 1, 0.5, 0.5], np.float32)}
+    made = model(nodes, {"x": [1, 2, 6, 6]}, {"y": [1, 2, 3, 3]}, {**weights, "zero": np.zeros(4, np.int64)})
+    change, changed = written(tmp_path, made, "int8,calibrate=random")
+    assert changed.graph.values["y"].shape == (1, 2, 3, 3)
+    assert "f" not in rows(change, "activations") and "a" in rows(change, "activations")
+    shape = next(node for node in changed.graph.nodes if node.op == "Shape")
+    assert shape.inputs == ("a_DequantizeLinear_Output",)
+    save_model(change.graph, tmp_path / "ours.onnx")
+    assert run(tmp_path / "ours.onnx", {"x": np.ones((1, 2, 6, 6), np.float32)})[0].shape == (1, 2, 3, 3)
+
+
+def test_types_meet_through_a_second_pair(tmp_path: Path) -> None:
+    """A tensor whose nodes name different types is converted once for all that want the other."""
+    (tmp_path / "mixed.yaml").write_text("'conv*': int8\n'relu*': int8\nshortcut: w8a16\nadd: w8a16\n")
+    change, changed = written(tmp_path, resnet(), f"table={tmp_path / 'mixed.yaml'},calibrate=random")
+    types: dict[str, set[str]] = {"int8": set(), "int16": set()}
+    for node in changed.graph.nodes:
+        if node.op == "QuantizeLinear":
+            types[changed.graph.values[node.outputs[0]].encoding.dtype].add(node.name.removesuffix("_QuantizeLinear"))
+    # The shortcut reads relu1, and the sum reads conv3, in 16 bits; relu3 stores the sum in 8.
+    assert types == {"int8": {"x", "ar", "cr", "d", "er", "m", "fr"}, "int16": {"ar_convert", "d_convert", "s"}}
+    save_model(change.graph, tmp_path / "ours.onnx")
+    feed = {"x": np.random.default_rng(0).standard_normal((1, 4, 12, 12)).astype(np.float32)}
+    (wanted,), (found,) = run(tmp_path / "made.onnx", feed), run(tmp_path / "ours.onnx", feed)
+    assert np.abs(found - wanted).max() < 0.05
+
+
+def test_a_small_scale_leaves_room_for_the_bias(tmp_path: Path) -> None:
+    """A bias far larger than its weights' products would not fit int32: the weight's scale is raised for it."""
+    name = "perceptron"
+    made = perceptron()
+    tiny = next(one for one in made.graph.initializer if one.name == "w1")
+    tiny.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tiny) * np.float32(1e-12), "w1"))
+    feed = feeds(name)[0]
+    np.savez(tmp_path / "0.npz", x=feed["x"])
+    change, _ = written(tmp_path, made, f"int8,calibrate={tmp_path}")
+    save_model(change.graph, tmp_path / "ours.onnx")
+    quantize_static(tmp_path / "made.onnx", tmp_path / "theirs.onnx", Reader([feed]), per_channel=True)
+    one, other = constants(tmp_path / "ours.onnx"), constants(tmp_path / "theirs.onnx")
+    assert np.allclose(one["w1_scale"], other["w1_scale"], rtol=1e-5)
+    assert one["w1_scale"].max() > 10 * np.abs(numpy_helper.to_array(tiny)).max()
+    assert np.abs(one["b1_quantized"].astype(np.int64)).max() < 2**31 - 1
+
+
+def test_infinities_and_masks_are_told(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "product"),
+        helper.make_node("Add", ["a", "mask"], ["y"], "masked"),
+    ]
+    constants_ = {"w": np.eye(3, dtype=np.float32), "mask": np.array([0, -np.inf, 0], np.float32)}
+    change, _ = written(tmp_path, model(nodes, {"x": [2, 3]}, {"y": [2, 3]}, constants_), "int8,calibrate=random")
+    assert [(one.group, one.reason) for one in change.blocked] == [
+        ("mask", "it holds infinities, for which no scale is")
+    ]
+    constants_["mask"][1] = np.finfo(np.float32).min
+    change, _ = written(tmp_path, model(nodes, {"x": [2, 3]}, {"y": [2, 3]}, constants_), "int8,calibrate=random")
+    assert any("'mask' holds numbers beyond 1e+30" in note for note in change.notes)
+    assert change.loss is not None and change.loss < 1e-4
