@@ -15,6 +15,7 @@ from effaudit import whatif
 from effaudit.audited import Audited, examine
 from effaudit.errors import UsageError
 from effaudit.graph import Graph
+from effaudit.whatif.steps import read_steps
 from effaudit.whatif.types import Change
 from effaudit.whatif.width import divisible
 from tests.corpus.score import folder
@@ -216,3 +217,30 @@ def test_the_text_of_arguments(text: str, shortest: str) -> None:
 def test_refused_arguments(text: str) -> None:
     with pytest.raises(UsageError, match="--width"):
         whatif.parse("width", text)
+
+
+def test_arguments_in_a_file_of_steps(tmp_path: Path) -> None:
+    """As objects and as text, of all what-ifs that put others for operators or change widths."""
+    path = tmp_path / "steps.yaml"
+    lines = (
+        "width: {width: 0.5, round: 8, keep: head}",
+        "lowrank: {ratio: 25%, skip: stem}",
+        "lowrank: energy=99%",
+        "separable: {only: 'a*|b'}",
+        "separable: all",
+        "group: {groups: 4}",
+        "codebook: {bits: 4}",
+    )
+    path.write_text("schema: effaudit.steps/1\nsteps:\n" + "".join(f"  - {line}\n" for line in lines))
+    assert [whatif.text(step) for step in read_steps(path)] == [
+        "--width 0.5,round=8,keep=head",
+        "--lowrank ratio=25%,skip=stem",
+        "--lowrank energy=99%",
+        "--separable only=a*|b",
+        "--separable all",
+        "--group groups=4",
+        "--codebook bits=4",
+    ]
+    path.write_text("schema: effaudit.steps/1\nsteps:\n  - width: {width: 1.5}\n")
+    with pytest.raises(UsageError, match=r"\$.steps\[0\].width"):
+        read_steps(path)
