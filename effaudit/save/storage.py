@@ -67,9 +67,10 @@ class Storage:
 
     def _absent(self, message: Message, constant: Constant, why: str) -> None:
         if not self.weights:
+            rest = "; put the weights beside the model and read it again, or save its structure alone"
             raise UsageError(
-                f"tensor {constant.name!r}: there are no elements to save: {why}; "
-                "put the weights beside the model and read it again, or save its structure alone"
+                f"tensor {constant.name!r}: there are no elements to save: {why}"
+                f"{'' if constant.location == 'inline' else rest}"
             )
         self._point(message, constant, self.weights)
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final, cast
 
+from msgspec.structs import replace
+
 from effaudit.audited import Audited, examined
 from effaudit.errors import UsageError
 from effaudit.nearest import did_you_mean
 from effaudit.whatif.given import still_open
+from effaudit.whatif.labels import distinct
 from effaudit.whatif.types import Change, Step, WhatIf
 
 __all__ = ["NAMES", "apply", "find", "parse", "text"]
@@ -37,4 +40,5 @@ def text(step: Step) -> str:
 def apply(audited: Audited, step: Step) -> tuple[Change, Audited]:
     """The change a step makes to a model, and the changed model through every stage. Raises UsageError, LoadError."""
     change = find(step.name).rewrite(audited, step.arguments)
+    change = replace(change, graph=distinct(audited.raw, change.graph))
     return change, examined(change.graph, still_open(audited.given, change.graph))

@@ -270,6 +270,33 @@ def test_a_model_that_lacks_only_what_a_step_left_open_is_not_saved(
     assert "no calibration data" in done.err and not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("model", "spec", "word"),
+    [
+        ("sample:kws", "int8", "--details"),  # scales are not known
+        ("sample:kws", "nf4", "--details"),  # a convolution has no operator that reads nf4
+        ("sample:mobilenetv2", "int8", "--save"),  # without its weights anyway
+        ("sample:mobilenetv2", "nf4", "--details"),
+        ("sample:kws", "fp16", "--save"),
+    ],
+)
+def test_to_save_is_proposed_where_it_can_be(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    model: str,
+    spec: str,
+    word: str,
+) -> None:
+    shown = invoke(capsys, monkeypatch, "whatif", model, "--quantize", spec)
+    assert word in shlex.split(shown.out.splitlines()[-1])
+    assert ("cannot be saved" in " ".join(shown.out.split())) == (word != "--save")
+    out = tmp_path / "out.onnx"
+    saved = invoke(capsys, monkeypatch, "whatif", model, "--quantize", spec, "--save", str(out))
+    assert (saved.code, out.exists()) == ((0, True) if word == "--save" else (2, False))
+    assert word == "--save" or "weights" not in saved.err
+
+
 def test_a_model_is_never_written_over(run: Run, own: Path) -> None:
     before = own.read_bytes()
     for option in ("--save", "-o"):

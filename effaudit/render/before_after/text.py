@@ -20,6 +20,7 @@ from effaudit.wrapping import wrapped
 
 NAMED: Final = 4  # groups that are named with why they are blocked
 INDENT: Final = "  "
+UNSAVED: Final = "cannot be saved"  # what the note of a step says then
 
 
 def render(document: WhatIfDocument, shown: Shown) -> Iterator[str]:
@@ -199,5 +200,10 @@ def _next(model: ModelSteps) -> list[str]:
         words = words if model.steps[0].devices else words[:2]
         return ["", f"next   {printable(' '.join(words), None)}"]
     words = ["effaudit whatif", shlex.quote(model.path), *(step.option for step in model.steps[1:])]
-    words += [*options(model.given), *map(shlex.quote, model.options), "--save changed.onnx"]
+    unsaved = any(UNSAVED in note for step in model.steps for note in step.notes)
+    words += [
+        *options(model.given),
+        *map(shlex.quote, model.options),
+        "--details" if unsaved else "--save changed.onnx",
+    ]
     return ["", f"next   {printable(' '.join(words), None)}"]

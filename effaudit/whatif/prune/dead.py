@@ -76,6 +76,8 @@ def rewrite(audited: Audited) -> Change:
     notes = [f"{removed:,} dead channels in {len(details)} groups are gone; the outputs are the same"]
     if not removed:
         notes = ["no channel is dead: every one that may go is read, and depends on the input"]
+        if blocked:
+            notes = [f"no dead channel can go: {len(blocked)} groups have filters of zeros, which stay"]
     return Change(
         graph=replace(current.raw, history=(*audited.raw.history, HISTORY)),
         notes=tuple(notes),
@@ -94,7 +96,9 @@ def _round(audited: Audited) -> tuple[Graph | None, list[Found], dict[str, str]]
     users = _users(audited, coupling, {group.term for group in every})
     while True:
         found = [
-            one for group in every if group.term not in refused and (one := _dead(audited, group, readings, users, why))
+            one
+            for group in every
+            if group.term not in refused and (one := _dead(audited, coupling, group, readings, users, why))
         ]
         if not found:
             return None, [], why
@@ -131,14 +135,19 @@ def _taken(
 
 # ---- which channels
 def _dead(
-    audited: Audited, group: Group, readings: Sequence[Reading], users: dict[Term, set[int]], why: dict[str, str]
+    audited: Audited,
+    coupling: Coupling,
+    group: Group,
+    readings: Sequence[Reading],
+    users: dict[Term, set[int]],
+    why: dict[str, str],
 ) -> Found | None:
     """The dead channels of a group, if it has any; in `why`, the reason why some that look dead stay."""
     import numpy as np
 
     leaf = group.term
     needed, numbers = np.zeros(group.length, bool), np.zeros(group.length, bool)
-    looks = _zero_filters(audited, group)
+    looks = _zero_filters(audited, coupling, group)
     held = group.blocked if leaf.blocked else _mixed(audited, users.get(leaf, set()), readings, leaf)
     if not held:
         for reading in readings:
@@ -158,11 +167,11 @@ def _dead(
     return Found(group, stay, int((gone & numbers).sum())) if len(stay) < group.length else None
 
 
-def _zero_filters(audited: Audited, group: Group) -> np.ndarray | None:
+def _zero_filters(audited: Audited, coupling: Coupling, group: Group) -> np.ndarray | None:
     """The channels that some filter makes nothing of; None where filters are computed."""
     import numpy as np
 
-    ranks = Saliency(audited, Coupling({}, (), (), ()), "l1")
+    ranks = Saliency(audited, coupling, "l1")
     found = np.zeros(group.length, bool)
     try:
         for producer in group.made_by:
@@ -188,10 +197,13 @@ def _users(audited: Audited, coupling: Coupling, wanted: set[Term]) -> dict[Term
 def _mixed(audited: Audited, users: set[int], readings: Sequence[Reading], leaf: Term) -> str:
     """Why a class may not lose channels without changing others: a node that mixes them. "" where none does."""
     known = {reading.node for reading in readings}
+    in_integers = {node.outputs[0] for node in audited.graph.nodes if node.op == "DequantizeLinear"}
     for i in sorted(users):
         node = audited.graph.nodes[i]
         if node.op == "Shape" and _only_sizes(audited, node.outputs[0]):
             continue
+        if node.op in _READERS and node.inputs[1] in in_integers:
+            return f"the weights of {node.op} {node.label} are in integers; prune first, then quantize"
         if node.domain or not (node.op in _APART or (node.op in _READERS and i in known)):
             return f"{node.op} {node.label} computes with all of them together"
     return ""

@@ -124,7 +124,9 @@ def _notes(
     if arguments.calibrate == RANDOM:
         yield MARKED
     elif not known.source:
-        yield f"{UNCALIBRATED}; sizes are exact, scales of activations are not known, and the model cannot be saved"
+        held = holds_weights(one.constant for one in made.weights.values())
+        rest = ", and the model cannot be saved" if held else ""
+        yield f"{UNCALIBRATED}; sizes are exact, scales of activations are not known{rest}"
     types = {dtype for rule in static for dtype in (rule.weights, rule.activations)}
     yield from (f"cannot be saved: {why}" for why in sorted({unsaved(dtype) for dtype in types} - {""}))
     if unknown := sum(one.made.lost is None for one in made.weights.values()):

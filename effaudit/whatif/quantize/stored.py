@@ -82,7 +82,7 @@ def store(source: Constant, rule: Rule, where: Layout, least: np.ndarray | float
     if not to.levels:
         zero = _made(source, "_zero_point", where.scale_shape, encoding, _given(zero_values, to.storage))
     if reason := unsaved(rule.weights):
-        codes = replace(codes, missing=codes.missing or reason)
+        codes = replace(codes, missing=reason)
     return Stored(codes, scale, zero, where, lost, scale_values, zero_values)
 
 

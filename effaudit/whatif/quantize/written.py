@@ -31,5 +31,5 @@ class Written:
             self.unknown += 1
         else:
             self.lost += made.lost
-        if why := made.codes.missing if not missing(site.constant) else "":
-            self.unsaved[why] = None
+        if made.codes.missing != missing(site.constant):
+            self.unsaved[made.codes.missing] = None

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from effaudit import whatif
 from effaudit.audited import Audited, examine
 from effaudit.errors import UsageError
 from effaudit.save import save_model
@@ -118,3 +119,10 @@ def test_numbers_are_followed_through_products(tmp_path: Path) -> None:
     left = {detail.name: detail.figures["channels_after"] for detail in change.details}
     assert left == {"one": 4, "two": 5}
     assert [node.op for node in change.graph.nodes] == ["Gemm", "Gemm", "MatMul", "Add"]
+
+
+def test_quantized_weights_say_that_pruning_comes_first() -> None:
+    _, quantized = whatif.apply(examine(SAMPLES / "dead-channels.onnx"), whatif.parse("quantize", "int8"))
+    change = rewrite(quantized)
+    assert change.notes == ("no dead channel can go: 5 groups have filters of zeros, which stay",)
+    assert "are in integers; prune first, then quantize" in change.blocked[0].reason
