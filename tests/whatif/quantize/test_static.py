@@ -121,7 +121,7 @@ def test_pairs_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
     assert change.loss is not None and 0 < change.loss < 1e-4
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", [*(name for name in NETS if name != "vww"), "lstm"])
 def test_operators_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
     step, options = "int8,format=qoperator", {"per_channel": True, "quant_format": QuantFormat.QOperator}
     _, changed, ours, theirs = quantized(tmp_path, name, step, **options)
