@@ -34,6 +34,7 @@ WHATIFS = {
     "group": ("SPEC,...", "Convolutions that read their channels in groups: groups=4."),
     "width": ("SPEC,...", "Fewer channels everywhere, as a student has: 0.5,round=8."),
     "codebook": ("SPEC,...", "Weights that share values, by k-means: k=16, bits=4."),
+    "gqa": ("SPEC,...", "Fewer heads of keys and values: kv_heads=2, groups=4."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
