@@ -35,6 +35,7 @@ WHATIFS = {
     "width": ("SPEC,...", "Fewer channels everywhere, as a student has: 0.5,round=8."),
     "codebook": ("SPEC,...", "Weights that share values, by k-means: k=16, bits=4."),
     "gqa": ("SPEC,...", "Fewer heads of keys and values: kv_heads=2, groups=4."),
+    "smoothquant": ("SPEC,...", "Outliers moved from activations into weights: calibrate=DIR|random."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -53,9 +53,11 @@ def calibrated(audited: Audited, arguments: Arguments, tensors: Mapping[str, Rul
     return Calibration({name: _clipped(found[name], rule) for name, rule in tensors.items()}, source)
 
 
-def feeds(audited: Audited, calibrate: str, seed: int = 0) -> tuple[Iterable[Mapping[str, np.ndarray]], str]:
-    """The calibration inputs, and what to call them. Raises UsageError."""
-    whole(audited, f"--quantize calibrate={calibrate}")
+def feeds(
+    audited: Audited, calibrate: str, seed: int = 0, option: str = "--quantize"
+) -> tuple[Iterable[Mapping[str, np.ndarray]], str]:
+    """The calibration inputs, and what to call them; `option` is what asks for them. Raises UsageError."""
+    whole(audited, f"{option} calibrate={calibrate}")
     from effaudit.run import from_folder, random_inputs
 
     if calibrate == RANDOM:
