@@ -89,6 +89,7 @@ def row_of(step: Step | None, change: Change, audited: Audited, asked: StepsAske
         devices=tuple(report for report, _ in placed),
         loss=change.loss,
         retrain=change.retrain,
+        table=change.table or None,
         notes=change.notes,
         blocked=change.blocked,
         details=change.details,

@@ -72,7 +72,8 @@ class StepRow(msgspec.Struct, frozen=True):
     """The model after a what-if; the first is the model as given, and has no `whatif`. `option` is the words of the
     command line that ask for the step. `totals` are those of a report. `loss` stands for what the network may have lost
     in this step, 0 to 1 (None: it takes weights to tell), and `retrain` is true where nobody would ship the result
-    without training it again. `blocked` is what the step had to leave as it was."""
+    without training it again. `blocked` is what the step had to leave as it was; `table` the mixed table that it found,
+    as `--quantize table=FILE` reads it."""
 
     whatif: str | None
     arguments: dict[str, Any]
@@ -86,6 +87,7 @@ class StepRow(msgspec.Struct, frozen=True):
     devices: tuple[StepOnDevice, ...]
     loss: float | None
     retrain: bool
+    table: str | None
     notes: tuple[str, ...]
     blocked: tuple[Blocked, ...]
     details: tuple[Detail, ...]

@@ -71,6 +71,8 @@ def device_options(command: _Command) -> _Command:
 @what_ifs
 @click.option(f"--{STEPS}", multiple=True, metavar="FILE", help="What-ifs in YAML, made where this option stands.")
 @click.option("--save", metavar="PATH", help="Save the model after the last step.")
+@click.option("--sensitivity", is_flag=True, help="What each node does to the outputs when it alone is quantized.")
+@click.option("--save-table", metavar="PATH", help="Save the mixed table that --quantize ...,budget=30dB finds.")
 @model_options
 @device_options
 @click.option("--details", is_flag=True, help="Every tensor and group a step was about, and all that it left.")
@@ -82,6 +84,8 @@ def command(
     shape: tuple[str, ...],
     operators: tuple[str, ...],
     save: str | None,
+    sensitivity: bool,
+    save_table: str | None,
     details: bool,
     top: int | None,
     forms: tuple[str, ...],
@@ -99,10 +103,10 @@ def command(
     wanted = formats(forms, as_json, output, FORMATS)
     sizes, names = given(dim, shape, model), models(model)
     read = (*names, *items(operators), *items(options["device"]), *options[STEPS])
-    check((*(path for _, path in wanted), save), read)
-    if save is not None and len(names) > 1:
-        raise UsageError("--save: one model at a time")
-    steps = steps_of(ordered)
+    check((*(path for _, path in wanted), save, save_table), read)
+    if (save or save_table) is not None and len(names) > 1:
+        raise UsageError(f"{'--save' if save else '--save-table'}: one model at a time")
+    steps = steps_of(asking(ordered) if sensitivity else ordered)
     if not steps:
         raise UsageError("what if? name a step, such as --fold bn, --prune channels=30% or --quantize int8")
     from effaudit.before_after.model import document
@@ -118,6 +122,8 @@ def command(
         from effaudit.before_after.model import before_after
 
         found, last = before_after(examine(name, sizes, own), steps, asked)
+        if save_table is not None:
+            _table_saved(found, save_table)
         if save is None:
             return found
         _saved(last.raw, save, found.missing)
@@ -128,6 +134,26 @@ def command(
     for form, path in wanted if found else ():
         emit(render(form, document(found), shown), path)
     return code
+
+
+def asking(ordered: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The steps, each `--quantize` with its sensitivity. Raises UsageError where there is none."""
+    if not any(name == "quantize" for name, _ in ordered):
+        raise UsageError("--sensitivity: of which quantization? give it too, such as --quantize int8,calibrate=DIR")
+    return [(name, f"{text},sensitivity" if _unasked(name, text) else text) for name, text in ordered]
+
+
+def _unasked(name: str, text: str) -> bool:
+    return name == "quantize" and "sensitivity" not in text.split(",")
+
+
+def _table_saved(found: ModelSteps, path: str) -> None:
+    """Writes the last mixed table that was found. Raises UsageError where there is none."""
+    table = next((step.table for step in reversed(found.steps) if step.table), None)
+    if table is None:
+        raise UsageError("--save-table: no step found a table; add budget=30dB to --quantize")
+    emit([table], path)
+    click.echo(f"effaudit: saved {printable(path, None)}: --quantize table={printable(path, None)} reads it", err=True)
 
 
 def steps_of(ordered: Sequence[tuple[str, str]]) -> tuple[Step, ...]:

@@ -35,7 +35,8 @@ class Change(msgspec.Struct, frozen=True):
     `notes` are sentences for a reader; `blocked` is what could not be changed. `loss` stands for what the network may
     have lost, 0 (the same outputs) to 1: noise over signal power of quantized tensors, share of the saliency pruned,
     share of the pixels left out; None where it takes weights to tell, and there are none. `retrain` is True where
-    nobody would ship the result without training it again."""
+    nobody would ship the result without training it again. `table` is the mixed table that a search found, as
+    `--quantize table=FILE` reads it."""
 
     graph: Graph
     notes: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Change(msgspec.Struct, frozen=True):
     details: tuple[Detail, ...] = ()
     loss: float | None = 0.0
     retrain: bool = False
+    table: str = ""
 
 
 class WhatIf(Protocol):

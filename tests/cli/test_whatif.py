@@ -444,3 +444,53 @@ def test_steps_come_after_no_model_only_where_one_is_alone(run: Run, own: Path) 
     run.monkeypatch.delenv("CI", raising=False)
     done = run("--bind", "batch=2")
     assert done.code == 0 and "using ic.onnx" in done.err
+
+
+# ---- what quantization asks the model itself
+def test_the_table_that_a_budget_finds_is_saved_and_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "table.yaml"
+    spec = "int8,calibrate=random,budget=35dB"
+    done = invoke(
+        capsys,
+        monkeypatch,
+        "whatif",
+        "sample:kws",
+        "--quantize",
+        spec,
+        "--save-table",
+        str(file),
+        "--sensitivity",
+        "--json",
+    )
+    assert done.code == 0 and f"saved {file}" in done.err, done.err
+    step = json.loads(done.out)["models"][0]["steps"][1]
+    assert step["table"] == file.read_text()
+    assert {"sensitivity", "mixed"} <= {detail["table"] for detail in step["details"]}
+    again = invoke(
+        capsys, monkeypatch, "whatif", "sample:kws", "--quantize", f"table={file},calibrate=random", "--json"
+    )
+    read = json.loads(again.out)["models"][0]["steps"][1]
+    assert read["totals"]["weight_bytes"] == step["totals"]["weight_bytes"]
+    assert read["table"] is None
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("--fold", "bn", "--sensitivity"), "of which quantization"),
+        (("--quantize", "int8,calibrate=random", "--save-table", "t.yaml"), "no step found a table"),
+        (("--quantize", "int8", "--sensitivity"), "no calibration data"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    options: tuple[str, ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke(capsys, monkeypatch, "whatif", "sample:kws", *options)
+    assert done.code == 2 and said in done.err and not list(tmp_path.iterdir())

@@ -43,7 +43,8 @@ def _within(audited: Audited, arguments: Arguments, budget: float) -> Change:
         graph = replace(audited.raw, history=(*audited.raw.history, f"quantize {text(arguments)}"))
         return _told(Change(graph), arguments, rows, mixed.note(table))
     change = quantized(audited, sensitivity.followed(audited, table.rules), arguments)
-    return _told(replace(change, loss=min(table.noise, 1.0)), arguments, rows, mixed.note(table))
+    change = replace(change, loss=min(table.noise, 1.0), table=mixed.document(table, audited))
+    return _told(change, arguments, rows, mixed.note(table))
 
 
 def _told(change: Change, arguments: Arguments, rows: tuple[Detail, ...], *notes: str) -> Change:
