@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from effaudit import dims
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
-from effaudit.graph import Graph, Shape, Value
+from effaudit.graph import Graph, Node, Shape, Value
 from effaudit.load import NOTHING_GIVEN, Given, infer
 from effaudit.load.binding import MAX_DIM, bind
 from effaudit.nearest import did_you_mean
@@ -150,7 +150,8 @@ def _bound(raw: Graph, named: Mapping[str, int]) -> dict[str, Value]:
 
 def _with_outputs(audited: Audited, graph: Graph, step: str) -> Graph:
     """The graph with the outputs' shapes as they are now, and the step in its history."""
-    values = infer(graph, NOTHING_GIVEN).values
+    inferred = infer(graph, NOTHING_GIVEN)
+    values = inferred.values
     declared = dict(graph.declared)
     for name in graph.outputs:
         if name in graph.inputs:
@@ -162,7 +163,31 @@ def _with_outputs(audited: Audited, graph: Graph, step: str) -> Graph:
             pairs = enumerate(zip(shape, old, strict=True))
             shape = tuple(_stated(dim, was, f"{name}[{i}]", audited) for i, (dim, was) in pairs)
         declared[name] = Value(stated.encoding, shape, why="" if shape is not None else value.why)
-    return replace(graph, declared=declared, history=(*audited.raw.history, step))
+    nodes = tuple(map(_restated, graph.nodes, inferred.nodes))
+    return replace(graph, nodes=nodes, declared=declared, history=(*audited.raw.history, step))
+
+
+def _restated(node: Node, inferred: Node) -> Node:
+    """The node, with the sizes that its bodies state for their inputs and outputs as they are now."""
+    bodies = {}
+    for key, body in node.bodies.items():
+        inner = inferred.bodies.get(key)
+        if inner is None or key == "function":
+            continue
+        declared = {name: _sized(value, inner.values.get(name)) for name, value in body.declared.items()}
+        nodes = tuple(map(_restated, body.nodes, inner.nodes))
+        if nodes != body.nodes or declared != body.declared:
+            bodies[key] = replace(body, nodes=nodes, declared=declared)
+    return replace(node, bodies={**node.bodies, **bodies}) if bodies else node
+
+
+def _sized(value: Value, now: Value | None) -> Value:
+    """What is stated of a tensor, other numbers where it states numbers that are wrong now."""
+    if value.shape is None or now is None or now.shape is None or len(now.shape) != len(value.shape):
+        return value
+    pairs = zip(value.shape, now.shape, strict=True)
+    shape = tuple(size if type(was) is int and type(size) is int else was for was, size in pairs)
+    return value if shape == value.shape else Value(value.encoding, shape)
 
 
 def _stated(dim: dims.Dim, was: dims.Dim | None, name: str, audited: Audited) -> dims.Dim:

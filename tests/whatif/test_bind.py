@@ -259,3 +259,17 @@ def test_macs_of_a_batch_are_those_of_its_samples(name: str) -> None:
     for out in made.raw.outputs:
         assert made.graph.values[out].shape == (3, *(audited.graph.values[out].shape or ())[1:])
         assert made.raw.declared[out].shape == made.graph.values[out].shape
+
+
+def test_bodies_state_the_new_sizes(tmp_path: Path) -> None:
+    def branch(name: str) -> onnx.GraphProto:
+        stated = helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, [1, 4])
+        node = helper.make_node("Relu" if name == "then" else "Neg", ["x"], [f"{name}_out"])
+        return helper.make_graph([node], name, [], [stated])
+
+    chosen = helper.make_node("If", ["which"], ["y"], then_branch=branch("then"), else_branch=branch("else"))
+    built = model([chosen], {"x": [1, 4], "which": []}, {"y": [1, 4]}, {}, types={"which": onnx.TensorProto.BOOL})
+    _, _, _, _, after = changed(tmp_path, built, "bind", "x=3x4")
+    onnx.checker.check_model(onnx.load(after), full_check=True)
+    (y,) = run(after, {"x": -np.ones((3, 4), np.float32), "which": np.array(False)})
+    assert y.shape == (3, 4) and y.min() == 1

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
-from effaudit.graph import Node
+from effaudit.graph import FLOAT16, Node
 from effaudit.whatif.constants import holds_weights
 from effaudit.whatif.quantize import qdq, qoperator
 from effaudit.whatif.quantize.coding import Span
@@ -70,6 +70,13 @@ def form_of(audited: Audited, rules: Sequence[Rule]) -> str:
             raise UsageError(
                 f"{audited.name}: --quantize: format=qoperator has operators for 8 bits only, with weights int8 or of "
                 f"the activations' type, not {rule.weights} with {rule.activations}; use format=qdq"
+            )
+    for node, rule in zip(audited.raw.nodes, rules, strict=True):
+        value = audited.graph.values.get(node.inputs[0]) if rule.static and node.inputs else None
+        if value is not None and value.encoding is FLOAT16 and node.op in qoperator.FORMS:
+            raise UsageError(
+                f"{audited.name}: --quantize: format=qoperator has operators for float32 only, and {node.op} "
+                f"{node.label} computes in float16; use format=qdq"
             )
     return "qoperator"
 

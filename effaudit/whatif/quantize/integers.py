@@ -101,7 +101,10 @@ class Integers:
         self.now.append(node)
 
     def as_it_is(self, node: Node) -> None:
-        """The node on floating tensors."""
+        """The node, and what its bodies read, on floating tensors."""
+        for body in node.bodies.values():
+            for name in body.captured:
+                self.dequantized(name)
         inputs = tuple(self.dequantized(name) if name else "" for name in node.inputs)
         self.emit(node if inputs == node.inputs else replace(node, inputs=inputs))
 

@@ -26,7 +26,7 @@ from effaudit.whatif.types import Change
 from tests.corpus.score import folder
 from tests.whatif.quantize.nets import without_weights
 from tests.whatif.quantize.static_nets import BUILT, mobilenet, perceptron, resnet
-from tests.whatif.running import model, run
+from tests.whatif.running import changed, model, run, same_outputs
 
 SAMPLES = Path(__file__).parents[3] / "sample_models"
 TINY = ("kws", "vww", "ic", "ad", "unet")
@@ -343,3 +343,34 @@ def test_infinities_and_masks_are_told(tmp_path: Path) -> None:
     change, _ = written(tmp_path, model(nodes, {"x": [2, 3]}, {"y": [2, 3]}, constants_), "int8,calibrate=random")
     assert any("'mask' holds numbers beyond 1e+30" in note for note in change.notes)
     assert change.loss is not None and change.loss < 1e-4
+
+
+def test_bodies_read_floats_beside_integers(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    stated = helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)
+    body = helper.make_graph([helper.make_node("Relu", ["c"], ["out"])], "body", [], [stated])
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("If", ["which"], ["y"], then_branch=body, else_branch=body),
+    ]
+    built = model(
+        nodes,
+        {"x": [1, 3, 4, 4], "which": []},
+        {"y": [1, 2, 4, 4]},
+        {"w": draw.standard_normal((2, 3, 1, 1)).astype(np.float32)},
+        types={"which": onnx.TensorProto.BOOL},
+    )
+    *_, before, after = changed(tmp_path, built, "quantize", "int8,format=qoperator,calibrate=random")
+    fed = {"x": draw.standard_normal((1, 3, 4, 4)).astype(np.float32), "which": np.array(True)}
+    same_outputs(before, after, fed, 0.1)
+
+
+def test_integer_operators_take_no_half_floats(tmp_path: Path) -> None:
+    half = onnx.TensorProto.FLOAT16
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    built = model(
+        [node], {"x": [1, 3, 4, 4]}, {"y": [1, 2, 4, 4]}, {"w": np.ones((2, 3, 1, 1), np.float16)}, dtype=half
+    )
+    onnx.save(built, tmp_path / "half.onnx")
+    with pytest.raises(UsageError, match="operators for float32 only"):
+        whatif.apply(examine(tmp_path / "half.onnx"), whatif.parse("quantize", "int8,format=qoperator"))
