@@ -80,6 +80,8 @@ def _load(file: str, graph: Graph) -> dict[str, np.ndarray]:
                     array = np.lib.format.read_array(stream, allow_pickle=False)
             except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
                 raise UsageError(f"{file}: the array of input {name!r} cannot be read: {error}") from None
+            if array.dtype.kind in "fc" and np.isnan(array).any():
+                raise UsageError(f"{file}: input {name!r} holds NaN: no range follows from it")
             found[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
         return found
 

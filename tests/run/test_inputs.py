@@ -168,6 +168,12 @@ def test_arrays_that_are_no_inputs(tmp_path: Path, data: Path, arrays: dict[str,
     assert "b.npz" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_inputs_that_are_no_numbers(tmp_path: Path, data: Path) -> None:
+    np.savez(data / "a.npz", x=np.array([[1, np.nan, 3]], np.float32), k=K)
+    with pytest.raises(UsageError, match=r"a\.npz: input 'x' holds NaN"):
+        list(from_folder(data, two(tmp_path)))
+
+
 def test_folders_and_files_that_are_none(tmp_path: Path, data: Path) -> None:
     graph = two(tmp_path)
     with pytest.raises(UsageError, match=r"nowhere: cannot be read: No such file.*give a folder of \.npz files"):

@@ -80,8 +80,8 @@ def _checked(arguments: Arguments) -> Arguments:
     kinds = arguments.kinds
     for kind in kinds:
         if kind not in KINDS:
-            hint = did_you_mean(kind, (*KINDS, ALL))
-            raise UsageError(f"{OPTION}: {kind!r} is none of {', '.join(KINDS)}, and not {ALL} alone{hint}")
+            hint = "" if kind == ALL else did_you_mean(kind.lower(), (*KINDS, ALL))
+            raise UsageError(f"{OPTION} {kind!r}: expected some of {', '.join(KINDS)}, or {ALL} alone{hint}")
     if len(set(kinds)) < len(kinds) or not kinds:
         raise UsageError(f"{OPTION} {','.join(kinds)!r}: each kind once, of {', '.join(KINDS)}; or {ALL}")
     return arguments

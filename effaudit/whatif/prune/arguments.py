@@ -99,7 +99,7 @@ def parse(text: str) -> Arguments:
     for word in words:
         key, value = ("dead", True) if word == "dead" else ("pattern", word)
         if key == "pattern" and not re.fullmatch(r"[0-9]+:[0-9]+", word):
-            hint = did_you_mean(word, ("dead", *_KEYS))
+            hint = f"; {word} takes a value" if word in _KEYS else did_you_mean(word, ("dead", *_KEYS))
             raise UsageError(f"{OPTION} {printable(repr(text), 60)}: {EXPECTED}{hint}")
         if key in held:
             raise UsageError(f"{OPTION} {printable(repr(text), 60)}: {word!r} is one too many")

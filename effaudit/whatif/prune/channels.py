@@ -243,14 +243,15 @@ def _change(graph: Graph, every: Sequence[Group], chosen: Sequence[Choice], refu
     instead = sum(group.instead for group in every)
     if instead:
         notes.append(f"{instead} groups are parts of others that go whole, as elements of heads are")
-    notes.append("re-train: outputs change with every channel that is gone")
+    if after < before:
+        notes.append("re-train: outputs change with every channel that is gone")
     return Change(
         graph=graph,
         notes=tuple(notes),
         blocked=tuple(blocked),
         details=tuple(_detail(c) for c in chosen),
-        loss=lost / squares if squares and all(c.told for c in chosen) else None,
-        retrain=True,
+        loss=0.0 if after == before else lost / squares if squares and all(c.told for c in chosen) else None,
+        retrain=after < before,
     )
 
 

@@ -58,6 +58,7 @@ REFUSED = {
     "indices=conv": "GROUP:0+3",
     "indices=conv:1|conv:2": "each group once",
     "storage=csr": "expected channels=30%",
+    "channels": "; channels takes a value",
 }
 
 

@@ -206,6 +206,8 @@ def test_criteria(net: Audited) -> None:
 def test_how_many_stay(net: Audited, ratio: Fraction, round_to: int, left: tuple[int, int]) -> None:
     change = rewrite(net, Channels(ratio, "first", round_to=round_to))
     assert tuple(detail.figures["channels_after"] for detail in change.details) == left
+    assert change.retrain == any("re-train" in note for note in change.notes) == (left != (16, 6))
+    assert change.loss == (0 if left == (16, 6) else None)
 
 
 def test_all_groups_together_lose_the_share(net: Audited) -> None:
