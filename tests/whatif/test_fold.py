@@ -44,9 +44,9 @@ def test_texts() -> None:
     for wrong in ("", "bm", "bn,bn", "bn=1", "all,bn"):
         with pytest.raises(UsageError):
             parse(wrong)
-    with pytest.raises(UsageError, match="'all': expected some of .*, or all alone$"):
+    with pytest.raises(UsageError, match=r"'all': expected some of .*, or all alone$"):
         parse("all,bn")
-    with pytest.raises(UsageError, match="'BN': expected .*; did you mean bn"):
+    with pytest.raises(UsageError, match=r"'BN': expected .*; did you mean bn"):
         parse("BN")
     with pytest.raises(UsageError):
         whatif.apply(examine("sample:kws"), whatif.types.Step("fold", Arguments(("none",))))
