@@ -7,7 +7,7 @@ on kernels that skip them. Channels are cut out of every tensor they reach.
 from __future__ import annotations
 
 from effaudit.audited import Audited
-from effaudit.whatif.prune.arguments import Arguments, parse, text
+from effaudit.whatif.prune.arguments import CALIBRATED, Arguments, parse, text
 from effaudit.whatif.types import Change
 
 __all__ = ["Arguments", "parse", "rewrite", "text"]
@@ -22,6 +22,10 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
         return dead.rewrite(audited)
     if way in ("channels", "indices"):
         return _channels(audited, arguments)
+    if arguments.criterion in CALIBRATED:
+        from effaudit.whatif.prune import calibrated
+
+        return calibrated.rewrite(audited, arguments)
     held = {key: getattr(arguments, key) for key in ("only", "skip", "storage")}
     if way == "pattern":
         from effaudit.whatif.prune import semi_structured

@@ -36,13 +36,15 @@ class Zeroing(msgspec.Struct, frozen=True):
     """What is zeroed in one weight: `mask` of its elements is True there; None where elements are missing that would
     tell.
 
-    `zeros` is how many that is, `kept_blocks` how many blocks stay, None where only the elements tell.
+    `zeros` is how many that is, `kept_blocks` how many blocks stay, None where only the elements tell. `squares` gives
+    the saliency of the elements; None: their squares.
     """
 
     weight: Weight
     mask: Callable[[np.ndarray], np.ndarray] | None
     zeros: int | None
     kept_blocks: int | None = None
+    squares: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -65,8 +67,8 @@ class Outcome(msgspec.Struct, frozen=True):
     before: int | None
     zeros: int | None
     kept_blocks: int | None
-    removed: float | None  # squared magnitude that is gone
-    total: float | None  # squared magnitude that was there
+    removed: float | None  # saliency that is gone: squared magnitude, where nothing weighs it
+    total: float | None  # saliency that was there
     sizes: storage.Sizes
 
 
@@ -128,7 +130,7 @@ def _outcome(zeroing: Zeroing, way: Way) -> Outcome:
 
     array = elements(weight.constant, f"{OPTION} {way.written}")
     gone = zeroing.mask(array)
-    squares = np.square(array, dtype=np.float64)
+    squares = np.square(array, dtype=np.float64) if zeroing.squares is None else zeroing.squares(array)
     left = (array != 0) & ~gone
     zeros = int(array.size - np.count_nonzero(left))
     blocks = None if way.tile is None else _blocks_left(weight, left, way.tile)

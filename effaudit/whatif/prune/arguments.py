@@ -19,31 +19,37 @@ OPTION: Final = "--prune"
 EXPECTED: Final = "expected channels=30%, sparsity=50%, 2:4, block=4x1,sparsity=50%, indices=GROUP:0+3 or dead"
 MAX_GROUP: Final = 1024  # elements of an N:M group, and rows or columns of a block
 
-Criterion: TypeAlias = Literal["l1", "l2", "bn", "first"]
+Criterion: TypeAlias = Literal["l1", "l2", "bn", "first", "wanda", "second-order"]
 Scope: TypeAlias = Literal["group", "layer", "global"]
 Storage: TypeAlias = Literal["dense", "bitmap", "csr", "bsr", "compressed", "smallest"]
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "criterion": ("l1", "l2", "bn", "first"),
+    "criterion": ("l1", "l2", "bn", "first", "wanda", "second-order"),
     "scope": ("group", "layer", "global"),
     "storage": ("dense", "bitmap", "csr", "bsr", "compressed", "smallest"),
 }
+CALIBRATED: Final = ("wanda", "second-order")  # criteria that weigh single weights by what they are multiplied with
 # The ways to prune, and what may stand beside each.
 _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "channels": ("criterion", "scope", "round", "only", "skip"),
     "indices": ("round", "only", "skip"),
-    "sparsity": ("scope", "storage", "only", "skip"),
+    "sparsity": ("criterion", "calibrate", "seed", "scope", "storage", "only", "skip"),
     "block": ("sparsity", "scope", "storage", "only", "skip"),
-    "pattern": ("storage", "only", "skip"),
+    "pattern": ("criterion", "calibrate", "seed", "storage", "only", "skip"),
     "dead": (),
 }
-_KEYS: Final = ("channels", "indices", "block", "sparsity", "criterion", "scope", "round", "only", "skip", "storage")
+_KEYS: Final = (
+    *("channels", "indices", "block", "sparsity", "criterion", "calibrate", "seed", "scope", "round", "only", "skip"),
+    "storage",
+)
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One way to prune: `channels` (a share, or the `indices` that go, by group), `sparsity` (a share of the weights,
     or of the blocks of rows x columns `block`), a `pattern` N:M, or `dead` channels.
 
-    `scope` is `group` or `global` for channels, `layer` or `global` for weights and blocks; "" is `group`, `global`.
+    `scope` is `group` or `global` for channels, `layer` or `global` for weights and blocks; "" is `group`, `global`
+    (with the criterion second-order `layer`). The criteria wanda and second-order weigh single weights by the inputs of
+    `calibrate`, a folder or "random", which `seed` draws.
     `only` and `skip` are patterns of names (`*` and `?`, several with `|`). Raises UsageError for what does not go
     together.
     """
@@ -60,10 +66,12 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     only: str = ""
     skip: str = ""
     storage: Storage | Literal[""] = ""
+    calibrate: str = ""
+    seed: int = 0
 
     def __post_init__(self) -> None:
         way = self.way
-        for key in ("sparsity", "criterion", "scope", "round", "only", "skip", "storage"):
+        for key in ("sparsity", "criterion", "calibrate", "seed", "scope", "round", "only", "skip", "storage"):
             if key != way and key not in _BESIDE[way] and getattr(self, key) != _default(key):
                 beside = ", ".join(_BESIDE[way]) or "nothing"
                 raise UsageError(f"{OPTION}: {key} does not go with {way}; what may stand beside it: {beside}")
@@ -129,8 +137,8 @@ def _read(key: str, value: str) -> object:
     """The value of a key. Raises UsageError."""
     if key in ("channels", "sparsity"):
         return share(value, f"{OPTION} {key}")
-    if key == "round":
-        return whole(value, f"{OPTION} round")
+    if key in ("round", "seed"):
+        return whole(value, f"{OPTION} {key}", 1 if key == "round" else 0)
     if key == "indices":
         return _indices(value)
     if key in _CHOICES and value not in _CHOICES[key]:
@@ -158,7 +166,7 @@ def _indices(given: str) -> dict[str, tuple[int, ...]]:
 
 
 def _default(key: str) -> object:
-    return {"criterion": "l1", "round": 1, "indices": {}, "channels": None, "sparsity": None}.get(key, "")
+    return {"criterion": "l1", "round": 1, "seed": 0, "indices": {}, "channels": None, "sparsity": None}.get(key, "")
 
 
 def _check(arguments: Arguments, way: str) -> None:
@@ -176,10 +184,32 @@ def _check(arguments: Arguments, way: str) -> None:
         raise UsageError(f"{OPTION} {arguments.pattern}: expected fewer kept than there are, such as 2:4 or 1:4")
     if way == "block":
         _ = arguments.tile
+    _check_criterion(arguments, way)
     if arguments.storage == "compressed" and way != "pattern":
         raise UsageError(f"{OPTION}: storage=compressed holds N of every M weights; prune with a pattern such as 2:4")
     if arguments.storage == "bsr" and way != "block":
         raise UsageError(f"{OPTION}: storage=bsr holds whole blocks; prune with block=4x1,sparsity=50%")
+
+
+def _check_criterion(arguments: Arguments, way: str) -> None:
+    """Raises UsageError for a criterion that does not go with the way, and for one without what it takes."""
+    criterion, single = arguments.criterion, way in ("sparsity", "pattern")
+    if criterion in CALIBRATED and not single:
+        raise UsageError(f"{OPTION}: criterion={criterion} weighs single weights; prune with sparsity=50% or 2:4")
+    if single and criterion not in ("l1", *CALIBRATED):
+        both = " or ".join(CALIBRATED)
+        raise UsageError(f"{OPTION}: criterion does not go with {way}: {criterion} ranks channels; expected {both}")
+    if criterion in CALIBRATED and not arguments.calibrate:
+        raise UsageError(
+            f"{OPTION}: criterion={criterion} weighs each weight by what it is multiplied with: add calibrate=DIR, a "
+            "folder of .npz inputs, or calibrate=random"
+        )
+    if arguments.calibrate and criterion not in CALIBRATED:
+        raise UsageError(f"{OPTION}: calibrate= is for criterion={' or '.join(CALIBRATED)}")
+    if arguments.seed < 0 or (arguments.seed and not arguments.calibrate):
+        raise UsageError(f"{OPTION}: seed={arguments.seed}: expected a whole number, beside calibrate=random")
+    if criterion == "wanda" and arguments.scope:
+        raise UsageError(f"{OPTION}: criterion=wanda compares the weights of one output: scope does not go with it")
 
 
 def _pair(text: str, sign: str, such: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ tensor cores read them: Mishra et al., https://arxiv.org/abs/2104.08378
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from effaudit.errors import UsageError
 from effaudit.whatif.prune.applied import Way, Zeroing, applied
 from effaudit.whatif.prune.arguments import OPTION
 from effaudit.whatif.prune.targets import Weight, weights_of
+from effaudit.whatif.prune.weighed import Weigh
 from effaudit.whatif.types import Blocked, Change
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ def rewrite(
     skip: str = "",
     storage: str = "",
     written: str = "",
+    weigh: Weigh | None = None,
 ) -> Change:
     """N of every M weights kept, those of largest magnitude (of equal ones the first go). A last group of fewer than M
     counts as filled with zeros: it keeps N too. Weights with N input channels or fewer stay whole and are listed.
+    `weigh` gives what stands for the magnitudes.
 
     Raises UsageError.
     """
@@ -46,11 +49,19 @@ def rewrite(
             f"{audited.name}: {OPTION} {n}:{m}: no weight has more than {n} input channels to choose from; "
             f"{whole[0].group}: {whole[0].reason}"
         )
-    zeroings = [Zeroing(weight, _Masker(weight, n, m), zeros(weight, n, m)) for weight in fit]
+    if weigh is None:
+        zeroings = [Zeroing(weight, _Masker(weight, n, m), zeros(weight, n, m)) for weight in fit]
+    else:
+        weighed, refused = weigh(fit)
+        whole += refused
+        zeroings = [
+            Zeroing(one.weight, _Masker(one.weight, n, m, one.squares), zeros(one.weight, n, m), squares=one.squares)
+            for one in weighed
+        ]
     reason = f"{n}:{m} takes {m - n} of every {m} weights whatever their size; it is made to be trained again"
     way = Way(written or f"{n}:{m}", Fraction(m - n, m), pattern=(n, m), retrain=reason)
     change = applied(audited, zeroings, (*blocked, *whole), way, storage)
-    return _with_tails(change, fit, m)
+    return _with_tails(change, [zeroing.weight for zeroing in zeroings], m)
 
 
 def zeros(weight: Weight, n: int, m: int) -> int:
@@ -63,13 +74,14 @@ def zeros(weight: Weight, n: int, m: int) -> int:
 class _Masker:
     """Which elements of a weight go."""
 
-    def __init__(self, weight: Weight, n: int, m: int) -> None:
-        self._matrix, self._n, self._m = weight.matrix, n, m
+    def __init__(self, weight: Weight, n: int, m: int, size: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
+        self._matrix, self._n, self._m, self._size = weight.matrix, n, m, size
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        runs = np.abs(self._matrix.of(array)).reshape(-1, self._matrix.run)
+        sizes = np.abs(array) if self._size is None else self._size(array)
+        runs = self._matrix.of(sizes).reshape(-1, self._matrix.run)
         gone = np.zeros(runs.shape, np.bool_)
         full = runs.shape[1] // self._m * self._m
         if full:

@@ -40,11 +40,14 @@ _KEEPS_ZEROS: Final = _SAME | frozenset("Transpose Reshape Squeeze Unsqueeze Fla
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A tensor whose elements are pruned, the label of the node that reads it, and how it is a matrix there."""
+    """A tensor whose elements are pruned, the label of the node that reads it, and how it is a matrix there. `node` is
+    that node where it is a product, and `place` the input at which it reads the weight."""
 
     constant: Constant
     reader: str
     matrix: Matrix
+    node: Node | None = None
+    place: int = 0
 
     @property
     def name(self) -> str:
@@ -91,11 +94,9 @@ def _weight(
     constant, reader = tensor.constant, tensor.reader
     if reader is None:
         return ""
-    seen = None
-    if (reader.domain, reader.op) in _WEIGHTS:
-        seen = next(
-            (m for i in _WEIGHTS[reader.domain, reader.op] if (m := _read_at(reader, i, constant, makers))), None
-        )
+    places = _WEIGHTS.get((reader.domain, reader.op), ())
+    found = ((i, _read_at(reader, i, constant, makers)) for i in places)
+    place, seen = next((pair for pair in found if pair[1]), (0, None))
     product = kinds.get(id(reader), "other") in MAC_KINDS and len(constant.shape) > 1
     direct = constant.name in reader.inputs and (reader.domain, reader.op) in _WEIGHTS
     if seen is None and not named and (direct or not product):  # a bias, a norm, an embedding
@@ -112,7 +113,9 @@ def _weight(
         return f"read by {reader.op}: only convolutions and matrix products are pruned, others by their whole name"
     if not constant.numel:
         return "it has no elements"
-    return Weight(constant, reader.label, seen or matrix_of("", 0, {}, constant.shape))
+    if seen is None:
+        return Weight(constant, reader.label, matrix_of("", 0, {}, constant.shape))
+    return Weight(constant, reader.label, seen, reader, place)
 
 
 def _read_at(reader: Node, place: int, constant: Constant, makers: Mapping[str, Node]) -> Matrix | None:
