@@ -14,10 +14,15 @@ STDOUT = (None, "-")
 def check(paths: Iterable[str | None], inputs: Iterable[str]) -> None:
     """Raises UsageError for a path that cannot be written, or is one of the files that are read: before any work."""
     read = [name for name in inputs if os.path.isfile(name)]
+    written: set[str] = set()
     for path in paths:
         if path in STDOUT:
             continue
         assert path is not None
+        if os.path.realpath(path) in written:
+            raise UsageError(f"{path}: is to be written twice; give each its own file")
+        if os.path.isfile(path) or not os.path.exists(path):  # a device takes more than one document
+            written.add(os.path.realpath(path))
         for name in read:
             if os.path.exists(path) and os.path.samefile(path, name):
                 raise UsageError(f"{path}: is read here; write the document to another file")

@@ -305,6 +305,13 @@ def test_a_model_is_never_written_over(run: Run, own: Path) -> None:
     assert own.read_bytes() == before
 
 
+def test_one_file_is_written_once(run: Run, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    for others in (("-o", out), ("-f", f"json={tmp_path}/./out")):
+        assert "written twice" in run.error("sample:ic", "--bind", "batch=2", "--save", out, *others)
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_is_saved_where_a_step_fails(run: Run, own: Path, tmp_path: Path) -> None:
     out = tmp_path / "changed.onnx"
     run.error(str(own), "--bind", "batch=2", "--bind", "fail", "--save", str(out))
