@@ -101,3 +101,35 @@ def without_weights(made: onnx.ModelProto, folder: Path) -> Path:
     onnx.save(made, path, save_as_external_data=True, location="gone.bin", size_threshold=100)
     (folder / "gone.bin").unlink()
     return path
+
+
+def decoder(
+    layers: int = 1, width: int = 32, hidden: int = 64, tokens: int = 6, *, gated: bool = False
+) -> onnx.ModelProto:
+    """Layers of attention (one head) and a feed-forward part, all of them MatMul: x [1, tokens, width] -> y."""
+    nodes, constants, last = [], {"root": np.float32(width**-0.5).reshape(())}, "x"
+    for i in range(layers):
+        shapes = {**dict.fromkeys("qkvo", (width, width)), "up": (width, hidden), "down": (hidden, width)}
+        shapes |= {"gate": (width, hidden)} if gated else {}
+        constants |= {f"{i}.{name}": drawn(*shape, seed=8 * i + j) for j, (name, shape) in enumerate(shapes.items())}
+        nodes += [node("MatMul", [last, f"{i}.{name}"], [f"{i}.{name}.y"], f"{i}.{name}") for name in "qkv"]
+        nodes += [
+            node("Transpose", [f"{i}.k.y"], [f"{i}.kt"], f"{i}.turn", perm=[0, 2, 1]),
+            node("MatMul", [f"{i}.q.y", f"{i}.kt"], [f"{i}.scores"], f"{i}.scores"),
+            node("Mul", [f"{i}.scores", "root"], [f"{i}.scaled"], f"{i}.scale"),
+            node("Softmax", [f"{i}.scaled"], [f"{i}.weights"], f"{i}.softmax", axis=-1),
+            node("MatMul", [f"{i}.weights", f"{i}.v.y"], [f"{i}.mixed"], f"{i}.mix"),
+            node("MatMul", [f"{i}.mixed", f"{i}.o"], [f"{i}.o.y"], f"{i}.o"),
+            node("Add", [f"{i}.o.y", last], [f"{i}.r"], f"{i}.add"),
+            node("MatMul", [f"{i}.r", f"{i}.up"], [f"{i}.up.y"], f"{i}.up"),
+            node("Relu", [f"{i}.up.y"], [f"{i}.act"], f"{i}.relu"),
+        ]
+        if gated:
+            nodes += [
+                node("MatMul", [f"{i}.r", f"{i}.gate"], [f"{i}.gate.y"], f"{i}.gate"),
+                node("Mul", [f"{i}.act", f"{i}.gate.y"], [f"{i}.gated"], f"{i}.times"),
+            ]
+        nodes.append(node("MatMul", [f"{i}.gated" if gated else f"{i}.act", f"{i}.down"], [f"{i}.down.y"], f"{i}.down"))
+        nodes.append(node("Add", [f"{i}.down.y", f"{i}.r"], [f"{i}.y"], f"{i}.out"))
+        last = f"{i}.y"
+    return model(nodes, {"x": [1, tokens, width]}, {last: [1, tokens, width]}, constants)

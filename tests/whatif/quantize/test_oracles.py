@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from effaudit import whatif
 from effaudit.audited import Audited, examine
 from effaudit.save import save_model
 from effaudit.weights import BUFFER, OTHER, PARAM, QUANTIZATION
-from tests.whatif.quantize.nets import convolutions, products, recurrent
+from tests.whatif.quantize.nets import convolutions, decoder, products, recurrent
 
 SAMPLES = Path(__file__).parents[3] / "sample_models"
 NAMES = ("ic", "kws", "ad", "unet", "lstm", "dynamic", "decoder-gqa")
@@ -66,7 +67,8 @@ def test_dynamic_quantization_is_that_of_onnxruntime(name: str, tmp_path: Path) 
 @pytest.mark.parametrize("made", [convolutions, products, recurrent], ids=lambda made: made.__name__)
 def test_every_constant_of_a_dynamic_model_is_that_of_onnxruntime(made: Any, tmp_path: Path) -> None:
     onnx.save(made(), tmp_path / "m.onnx")
-    compared(tmp_path / "m.onnx", tmp_path, "dynamic", dynamic(False))
+    figures_of_theirs, figures_of_ours = compared(tmp_path / "m.onnx", tmp_path, "dynamic", dynamic(False))
+    assert figures_of_theirs == figures_of_ours
     theirs, ours = constants(tmp_path / "oracle.onnx"), constants(tmp_path / "ours.onnx")
     stored = {name for name in theirs if name.endswith(("_quantized", "_scale", "_zero_point"))}
     assert len(stored) >= 6 and stored <= set(ours)
@@ -108,6 +110,29 @@ def test_packed_products_are_those_of_onnxruntime(name: str, step: str, tmp_path
     assert len(one) > 3 and set(one) <= set(other)
     for key, array in one.items():
         np.testing.assert_array_equal(array, other[key])
+
+
+DECODERS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "one layer": decoder,
+    "two layers": partial(decoder, 2),
+    "gated": partial(decoder, 2, gated=True),
+    "wide": partial(decoder, 1, 128, 256),
+    "narrow": partial(decoder, 1, 16, 48),
+    "odd": partial(decoder, 1, 33, 70),
+    "one token": partial(decoder, 2, tokens=1),
+    "many tokens": partial(decoder, 1, tokens=40),
+}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_packed_products_of_decoders_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
+    """With the two samples above, ten nets."""
+    source = tmp_path / "m.onnx"
+    onnx.save(DECODERS[name](), source)
+    for step in ("int4", "int8,weights-only,group=32"):
+        theirs, ours = compared(source, tmp_path, f"{step},format=nbits", PACKED[step])
+        assert theirs == ours
+        assert "MatMulNBits" in ours["operators"]
 
 
 def halved(source: str, target: str) -> None:
