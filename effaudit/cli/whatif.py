@@ -36,6 +36,7 @@ WHATIFS = {
     "codebook": ("SPEC,...", "Weights that share values, by k-means: k=16, bits=4."),
     "gqa": ("SPEC,...", "Fewer heads of keys and values: kv_heads=2, groups=4."),
     "smoothquant": ("SPEC,...", "Outliers moved from activations into weights: calibrate=DIR|random."),
+    "adapt": ("SPEC,...", "Adapters beside frozen weights, and what training them holds: lora,rank=16,base=nf4."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
