@@ -20,7 +20,6 @@ from effaudit.fit.types import Knob
 from effaudit.memory.asked import Stage
 from effaudit.memory.remedies import FLOATS, remedies
 from effaudit.memory.searched import Searched
-from effaudit.memory.types import Remedy
 
 GOOD: Final = ("pass", "warn", "skipped")  # the statuses that stop no model
 
@@ -28,16 +27,16 @@ GOOD: Final = ("pass", "warn", "skipped")  # the statuses that stop no model
 def of_memory(subject: Subject, asked: FitAsked, found: Searched, before: Sequence[Result]) -> Iterator[Knob]:
     """The changes of the arena: another planner, another order, patches. They compute the same numbers."""
     for remedy in remedies(subject.audited, subject.planned, found):
-        changed = _changed(remedy, asked)
+        changed = asked_with(remedy.option, asked)
         if changed is not None:
             other = subject_of(subject.audited, subject.device, changed)
             option = remedy.option.removesuffix(" --save PATH")
             yield from _knob(other, before, remedy.what, remedy.cost, option, lossless=True)
 
 
-def _changed(remedy: Remedy, asked: FitAsked) -> FitAsked | None:
-    """What is asked with the remedy; None of one that a fit takes by itself, or not at all."""
-    option, *values = shlex.split(remedy.option) or [""]
+def asked_with(words: str, asked: FitAsked) -> FitAsked | None:
+    """What is asked with the option of a remedy; None of one that a fit takes by itself, or not at all."""
+    option, *values = shlex.split(words) or [""]
     if option == "--planner":
         return replace(asked, planner=values[0])
     if option == "--reorder":

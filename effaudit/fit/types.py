@@ -182,6 +182,7 @@ class Suggestion(msgspec.Struct, frozen=True):
     weight_bytes: int
     macs: int | None
     arena_bytes: int | None
+    arena_bounds: tuple[int, int | None]
     latency_s: float | None
     notes: tuple[str, ...]
 

@@ -138,7 +138,7 @@ def _beats(one: Tried, other: Tried) -> bool:
 
 
 def _figures(one: Tried) -> tuple[float, ...]:
-    return one.rank, one.weight_bytes, one.macs or 0, one.arena_bytes or 0
+    return one.rank, one.weight_bytes, one.macs or 0, one.arena.low if one.arena.high is None else one.arena.high
 
 
 def _suggestion(one: Tried, words: Sequence[str]) -> Suggestion:
@@ -153,7 +153,8 @@ def _suggestion(one: Tried, words: Sequence[str]) -> Suggestion:
         params=one.params,
         weight_bytes=one.weight_bytes,
         macs=one.macs,
-        arena_bytes=one.arena_bytes,
+        arena_bytes=one.arena.value,
+        arena_bounds=(one.arena.low, one.arena.high),
         latency_s=one.latency_s,
         notes=one.made.notes,
     )

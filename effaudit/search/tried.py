@@ -15,9 +15,10 @@ from effaudit.device.types import Device
 from effaudit.errors import EffauditError
 from effaudit.estimate.demand import ARENA
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.knobs import GOOD, of_memory
+from effaudit.fit.knobs import GOOD, asked_with, of_memory
 from effaudit.fit.subject import subject_of
 from effaudit.memory.searched import searched
+from effaudit.quantity import Quantity
 from effaudit.whatif import apply, text
 from effaudit.whatif.types import Step
 
@@ -45,7 +46,7 @@ class Tried(msgspec.Struct, frozen=True):
     params: int
     weight_bytes: int
     macs: int | None
-    arena_bytes: int | None
+    arena: Quantity
     latency_s: float | None
 
     @property
@@ -89,9 +90,11 @@ def judged(made: Made, device: Device, asked: FitAsked, failed: frozenset[str]) 
     if all(one.check == "ram" for one in bad):
         search = searched(made.audited, subject.planned)
         for knob in sorted(of_memory(subject, asked, search, found), key=lambda one: one.need_bytes):
-            if knob.fits:
-                tried = _tried(made, subject, True, tuple(shlex.split(knob.option)), "")
-                return msgspec.structs.replace(tried, arena_bytes=knob.need_bytes)
+            changed = asked_with(knob.option, asked)
+            if knob.fits and changed is not None:
+                other = subject_of(made.audited, device, changed)
+                noted = msgspec.structs.replace(made, notes=(*made.notes, f"{knob.what}, at the cost of {knob.cost}"))
+                return _tried(noted, other, True, tuple(shlex.split(knob.option)), "")
     return _tried(made, subject, False, (), bad[0].message if bad else "a check that failed before is skipped")
 
 
@@ -102,7 +105,7 @@ def _passes(found: Sequence[Result], failed: frozenset[str]) -> bool:
 
 def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], why: str) -> Tried:
     weights, table = made.audited.weights, made.audited.table
-    arena = next((demand.bytes_of(ARENA) for demand in subject.demands if demand.has(ARENA)), None)
+    items = (item.bytes for demand in subject.demands for item in demand.items if item.what == ARENA)
     return Tried(
         made=made,
         fits=fits,
@@ -111,6 +114,6 @@ def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], w
         params=weights.params,
         weight_bytes=weights.bytes_of("param", "buffer", "quantization"),
         macs=table.total("macs").value,
-        arena_bytes=arena,
+        arena=next(items, subject.planned.arena),
         latency_s=subject.latency.total.value,
     )

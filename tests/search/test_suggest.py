@@ -81,7 +81,7 @@ def test_nothing_that_fits_loses_less(name: str, vww: Audited, tmp_path: Path, m
     losses = [one.loss for one in found.front]
     assert losses == sorted(losses) and found.front[0] == found.smallest
     for one, other in product(found.front, found.front):
-        figures = [(s.loss, s.weight_bytes, s.macs, s.arena_bytes) for s in (one, other)]
+        figures = [(s.loss, s.weight_bytes, s.macs, s.arena_bounds[1]) for s in (one, other)]
         assert one is other or any(a < b for a, b in zip(*figures, strict=True)), "one is beaten by another"
 
 
@@ -113,15 +113,18 @@ def suggestions(*arguments: str, code: int = 1) -> tuple[dict[str, Any], list[di
     return verdict, verdict["suggestions"]["front"]
 
 
-def judge(command: list[str]) -> str:
-    """The verdict of the command line that was printed, after its last step."""
+def judge(one: dict[str, Any]) -> str:
+    """The verdict of the command line that was printed, after its last step, with the arena and time it promised."""
+    command = one["command"]
     assert command[0] == "effaudit"
     done = run(*command[1:], "--json")
     assert done.returncode == 0, done.stderr.decode()
     found = json.loads(done.stdout)
-    if command[1] == "fit":
-        return str(found["verdicts"][0]["status"])
-    return str(found["models"][0]["steps"][-1]["devices"][0]["status"])
+    report = found["verdicts"][0] if command[1] == "fit" else found["models"][0]["steps"][-1]["devices"][0]
+    arena = report["memory"] if command[1] == "fit" else report
+    assert (arena["arena_bytes"], arena["arena_bounds"]) == (one["arena_bytes"], one["arena_bounds"])
+    assert report["latency_s"]["value"] == one["latency_s"]
+    return str(report["status"])
 
 
 def test_a_float_network_is_made_to_fit_256_kib(tmp_path: Path) -> None:
@@ -131,14 +134,14 @@ def test_a_float_network_is_made_to_fit_256_kib(tmp_path: Path) -> None:
     assert verdict["status"] in ("does-not-fit", "fits-with")
     assert front
     for one in front:
-        assert judge(one["command"]) == "fits", shlex.join(one["command"])
+        assert judge(one) == "fits", shlex.join(one["command"])
 
 
 def test_mobilenetv2_on_a_cortex_m7() -> None:
     """It cannot fit as it is, which is proven; the printed command makes it fit."""
     verdict, front = suggestions("sample:mobilenetv2", "--device", "cortex-m7")
     assert verdict["status"] == "does-not-fit" and verdict["proof"]
-    assert judge(front[0]["command"]) == "fits", shlex.join(front[0]["command"])
+    assert judge(front[0]) == "fits", shlex.join(front[0]["command"])
 
 
 def test_what_fits_needs_no_suggestion() -> None:

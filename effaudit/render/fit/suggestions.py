@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from effaudit.fit.types import Suggestion, Suggestions
 from effaudit.printable import printable
+from effaudit.render.fit.words import span
 from effaudit.units import human, human_bytes
 from effaudit.wrapping import wrapped
 
@@ -39,10 +40,9 @@ def what(one: Suggestion) -> str:
 
 def figures(one: Suggestion) -> str:
     """Sizes after the change, and what it may lose."""
-    arena = "arena not known" if one.arena_bytes is None else f"arena {human_bytes(one.arena_bytes)}"
     macs = "MACs not known" if one.macs is None else f"{human(one.macs)} MACs"
     loss = "loss not known" if one.loss is None else f"loss {100 * one.loss:.2g} %"
-    return f"weights {human_bytes(one.weight_bytes)}, {arena}, {macs}, {loss}"
+    return f"weights {human_bytes(one.weight_bytes)}, arena {span(one.arena_bounds)}, {macs}, {loss}"
 
 
 def command(one: Suggestion) -> str:
