@@ -3,7 +3,7 @@ into the biases of those who read it. The outputs stay what they were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -53,6 +53,17 @@ class Reading(msgspec.Struct, frozen=True):
     adds: np.ndarray | None
 
 
+class Uses(msgspec.Struct, frozen=True):
+    """What is done with classes of channels: the nodes that read or write each, the products that sum over it, all
+    nodes that `summing` knows how to fold, the tensors that come from integers, and all weights."""
+
+    nodes: Mapping[Term, set[int]]
+    readings: Mapping[Term, Sequence[Reading]]
+    summing: frozenset[int]
+    in_integers: frozenset[str]
+    weights: Saliency
+
+
 class Found(msgspec.Struct, frozen=True):
     """What one round takes: the group, the channels that stay, and how many of the others are numbers but zero."""
 
@@ -93,13 +104,9 @@ def _round(audited: Audited) -> tuple[Graph | None, list[Found], dict[str, str]]
     refused: dict[Term, str] = {}
     why: dict[str, str] = {}
     readings = _readings(audited, coupling, constancy)
-    users = _users(audited, coupling, {group.term for group in every})
+    uses = _uses(audited, coupling, {group.term for group in every}, readings)
     while True:
-        found = [
-            one
-            for group in every
-            if group.term not in refused and (one := _dead(audited, coupling, group, readings, users, why))
-        ]
+        found = [one for group in every if group.term not in refused and (one := _dead(audited, group, uses, why))]
         if not found:
             return None, [], why
         kept = {one.group.term: one.kept for one in found}
@@ -134,23 +141,16 @@ def _taken(
 
 
 # ---- which channels
-def _dead(
-    audited: Audited,
-    coupling: Coupling,
-    group: Group,
-    readings: Sequence[Reading],
-    users: dict[Term, set[int]],
-    why: dict[str, str],
-) -> Found | None:
+def _dead(audited: Audited, group: Group, uses: Uses, why: dict[str, str]) -> Found | None:
     """The dead channels of a group, if it has any; in `why`, the reason why some that look dead stay."""
     import numpy as np
 
     leaf = group.term
     needed, numbers = np.zeros(group.length, bool), np.zeros(group.length, bool)
-    looks = _zero_filters(audited, coupling, group)
-    held = group.blocked if leaf.blocked else _mixed(audited, users.get(leaf, set()), readings, leaf)
+    looks = _zero_filters(uses.weights, group)
+    held = group.blocked if leaf.blocked else _mixed(audited, uses, leaf)
     if not held:
-        for reading in readings:
+        for reading in uses.readings.get(leaf, ()):
             places = np.array(indices(reading.term, leaf))
             inside = places >= 0
             needed[places[inside & reading.needed]] = True
@@ -167,11 +167,10 @@ def _dead(
     return Found(group, stay, int((gone & numbers).sum())) if len(stay) < group.length else None
 
 
-def _zero_filters(audited: Audited, coupling: Coupling, group: Group) -> np.ndarray | None:
+def _zero_filters(ranks: Saliency, group: Group) -> np.ndarray | None:
     """The channels that some filter makes nothing of; None where filters are computed."""
     import numpy as np
 
-    ranks = Saliency(audited, coupling, "l1")
     found = np.zeros(group.length, bool)
     try:
         for producer in group.made_by:
@@ -179,6 +178,20 @@ def _zero_filters(audited: Audited, coupling: Coupling, group: Group) -> np.ndar
     except Unranked:
         return None
     return found
+
+
+def _uses(audited: Audited, coupling: Coupling, wanted: set[Term], readings: Sequence[Reading]) -> Uses:
+    by_class: dict[Term, list[Reading]] = {}
+    for reading in readings:
+        for leaf in wanted.intersection(leaves(reading.term)):
+            by_class.setdefault(leaf, []).append(reading)
+    return Uses(
+        nodes=_users(audited, coupling, wanted),
+        readings=by_class,
+        summing=frozenset(reading.node for reading in readings),
+        in_integers=frozenset(node.outputs[0] for node in audited.graph.nodes if node.op == "DequantizeLinear"),
+        weights=Saliency(audited, coupling, "l1"),
+    )
 
 
 def _users(audited: Audited, coupling: Coupling, wanted: set[Term]) -> dict[Term, set[int]]:
@@ -194,17 +207,15 @@ def _users(audited: Audited, coupling: Coupling, wanted: set[Term]) -> dict[Term
     return result
 
 
-def _mixed(audited: Audited, users: set[int], readings: Sequence[Reading], leaf: Term) -> str:
+def _mixed(audited: Audited, uses: Uses, leaf: Term) -> str:
     """Why a class may not lose channels without changing others: a node that mixes them. "" where none does."""
-    known = {reading.node for reading in readings}
-    in_integers = {node.outputs[0] for node in audited.graph.nodes if node.op == "DequantizeLinear"}
-    for i in sorted(users):
+    for i in sorted(uses.nodes.get(leaf, ())):
         node = audited.graph.nodes[i]
         if node.op == "Shape" and _only_sizes(audited, node.outputs[0]):
             continue
-        if node.op in _READERS and node.inputs[1] in in_integers:
+        if node.op in _READERS and node.inputs[1] in uses.in_integers:
             return f"the weights of {node.op} {node.label} are in integers; prune first, then quantize"
-        if node.domain or not (node.op in _APART or (node.op in _READERS and i in known)):
+        if node.domain or not (node.op in _APART or (node.op in _READERS and i in uses.summing)):
             return f"{node.op} {node.label} computes with all of them together"
     return ""
 

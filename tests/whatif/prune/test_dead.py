@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from effaudit import whatif
 from effaudit.audited import Audited, examine
+from effaudit.axes.terms import indices
 from effaudit.errors import UsageError
 from effaudit.save import save_model
+from effaudit.whatif.prune import dead
 from effaudit.whatif.prune.dead import rewrite
 from effaudit.whatif.types import Change
 from tests.axes.nets import NETS
-from tests.whatif.running import run
+from tests.whatif.running import model, run
 
 SAMPLES = Path(__file__).parents[3] / "sample_models"
 
@@ -126,3 +128,20 @@ def test_quantized_weights_say_that_pruning_comes_first() -> None:
     change = rewrite(quantized)
     assert change.notes == ("no dead channel can go: 5 groups have filters of zeros, which stay",)
     assert "are in integers; prune first, then quantize" in change.blocked[0].reason
+
+
+def test_every_product_is_looked_at_for_what_it_reads_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of many layers takes a time that grows as it does."""
+    many = 100
+    weight = np.random.default_rng(1).standard_normal((3, 3)).astype(np.float32)
+    built = model(
+        [helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"x{i + 1}"]) for i in range(many)],
+        {"x0": [1, 3]},
+        {f"x{many}": [1, 3]},
+        {f"w{i}": weight for i in range(many)},
+    )
+    onnx.save(built, tmp_path / "chain.onnx")
+    looked = []
+    monkeypatch.setattr(dead, "indices", lambda term, leaf: looked.append(leaf) or indices(term, leaf))
+    rewrite(examine(tmp_path / "chain.onnx"))
+    assert many / 2 < len(looked) < 10 * many
