@@ -37,6 +37,7 @@ WHATIFS = {
     "gqa": ("SPEC,...", "Fewer heads of keys and values: kv_heads=2, groups=4."),
     "smoothquant": ("SPEC,...", "Outliers moved from activations into weights: calibrate=DIR|random."),
     "adapt": ("SPEC,...", "Adapters beside frozen weights, and what training them holds: lora,rank=16,base=nf4."),
+    "flash": ("SPEC,...", "Attention in one operator, without its scores: all, only=PATTERN."),
 }
 STEPS = "steps"
 _Command = TypeVar("_Command", bound=Callable[..., Any])

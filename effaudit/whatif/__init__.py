@@ -17,7 +17,9 @@ from effaudit.whatif.types import Change, Step, WhatIf
 
 __all__ = ["NAMES", "apply", "find", "parse", "text"]
 
-NAMES: Final = tuple("bind fold prune quantize lowrank separable group width codebook gqa smoothquant adapt".split())
+NAMES: Final = tuple(
+    "bind fold prune quantize lowrank separable group width codebook gqa smoothquant adapt flash".split()
+)
 
 
 def find(name: str) -> WhatIf:
