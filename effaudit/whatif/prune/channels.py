@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TABLE: Final = "channel groups"
 OPTION: Final = "--prune"
+MAX_CHANNELS: Final = 1 << 20  # of one group: a header of a few bytes may claim any number
 MAX_TRIES: Final = 24  # graphs made before a network is given up whose shapes do not follow
 
 
@@ -166,6 +167,9 @@ def _ranked(
     ranks = Saliency(audited, found, channels.criterion)
     result = {}
     for group in wanted:
+        if group.length > MAX_CHANNELS:
+            refused[group.term] = f"{group.length:,} channels, more than the {MAX_CHANNELS:,} that are told apart"
+            continue
         try:
             result[group.term] = ranks.of(group)
         except Unranked as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from effaudit.audited import Audited, examine, examined
 from effaudit.errors import UsageError
@@ -254,6 +254,20 @@ def test_structure_alone_is_ranked_by_place_only(criterion: str) -> None:
 def test_a_network_without_prunable_channels_says_why() -> None:
     with pytest.raises(UsageError, match="none of the 1 groups of channels can be pruned; head/Gemm: it is an axis of"):
         rewrite(examine("sample:control-flow"), HALF)
+
+
+def test_more_channels_than_any_network_has_are_left_alone(tmp_path: Path) -> None:
+    many = 50_000_000
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"], "first"), helper.make_node("Conv", ["a", "v"], ["y"])]
+    held = [TensorProto(name="w", dims=(many, 3, 1, 1), data_type=1, data_location=1)]
+    held.append(TensorProto(name="v", dims=(2, many, 1, 1), data_type=1, data_location=1))
+    for tensor in held:
+        tensor.external_data.add(key="location", value="none.bin")
+    ends = [helper.make_tensor_value_info(name, 1, [1, size, 8, 8]) for name, size in (("x", 3), ("y", 2))]
+    graph = helper.make_graph(nodes, "wide", ends[:1], ends[1:], held)
+    (tmp_path / "wide.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(UsageError, match="50,000,000 channels, more than the 1,048,576 that are told apart"):
+        rewrite(examine(tmp_path / "wide.onnx"), Channels(Fraction(1, 2), "first"))
 
 
 def test_vectors_stored_once_are_cut_apart(tmp_path: Path) -> None:
