@@ -9,6 +9,7 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.lower._rewrite import Wiring
 
+ODD: Final = "its scores are not followed back to one product: they are regrouped, or of more than one"
 # What may lie between the scores and the softmax, and between that and the product with the values.
 BEFORE: Final = frozenset("Add Sub Mul Div Where Cast Identity Dropout Clip Tanh Max Min".split())
 BEHIND: Final = frozenset("Cast Identity Dropout Mul Where".split())
@@ -27,25 +28,27 @@ class Spelled(msgspec.Struct, frozen=True):
     turned: bool
 
 
-def spelled(audited: Audited) -> list[Spelled]:
-    """Every attention of the main graph that runs and is spelled out with MatMul and Softmax, in order."""
+def spelled(audited: Audited) -> tuple[list[Spelled], list[int]]:
+    """Every attention of the main graph that runs and is spelled out with MatMul and Softmax, in order; and the softmax
+    nodes that weigh a product, but whose scores are not followed back to one."""
     wiring = Wiring(audited.graph)
-    found = []
+    found, odd = list[Spelled](), list[int]()
     for i, node in enumerate(audited.graph.nodes):
-        if node.op == "Softmax" and not node.domain and audited.flow.live[i]:
-            made = _around(audited, wiring, i)
-            if made is not None:
-                found.append(made)
-    return found
+        if node.op != "Softmax" or node.domain or not audited.flow.live[i]:
+            continue
+        behind, values = _ahead(audited, wiring, i)
+        if values is None:
+            continue
+        before, scores = _back(audited, wiring, i)
+        if scores is None:
+            odd.append(i)
+        else:
+            found.append(_around(audited, (before, scores), i, (behind, values)))
+    return found, odd
 
 
-def _around(audited: Audited, wiring: Wiring, softmax: int) -> Spelled | None:
-    behind, values = _ahead(audited, wiring, softmax)
-    if values is None:
-        return None
-    before, scores = _back(audited, wiring, softmax)
-    if scores is None:
-        return None
+def _around(audited: Audited, first: tuple[list[int], int], softmax: int, last: tuple[list[int], int]) -> Spelled:
+    (before, scores), (behind, values) = first, last
     nodes = audited.graph.nodes
     probabilities = nodes[behind[-1] if behind else softmax].outputs[0]
     left, right = (audited.graph.values[name].shape for name in nodes[scores].inputs)

@@ -103,6 +103,39 @@ def test_keys_come_in_three_ways(tmp_path: Path, turn: str) -> None:
     same_outputs(old, new, feeds("added"), tolerance=1e-4)
 
 
+@pytest.mark.parametrize("opset", [17, 23])
+def test_values_of_another_size(tmp_path: Path, opset: int) -> None:
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["q", "k"], ["s"]),
+        node("Add", ["s", "mask"], ["t"]),
+        node("Softmax", ["t"], ["p"], axis=-1),
+        node("MatMul", ["p", "v"], ["y"]),
+    ]
+    shapes = {"q": [2, 4, 6, 8], "k": [2, 4, 8, 9], "v": [2, 4, 9, 5], "mask": [1, 4, 6, 9]}
+    net = model(nodes, shapes, {"y": [2, 4, 6, 5]}, {}, opset)
+    _, _, made, old, new = changed(tmp_path, net, "flash", "all")
+    same_outputs(old, new, {name: drawn(*shape) for name, shape in shapes.items()}, tolerance=1e-4)
+    same_audit(made, new)
+
+
+def test_scores_of_two_products_are_left(tmp_path: Path) -> None:
+    """Positions that depend on the queries are a product of their own."""
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["q", "k"], ["s"]),
+        node("MatMul", ["q", "r"], ["u"]),
+        node("Add", ["s", "u"], ["t"]),
+        node("Softmax", ["t"], ["p"], name="softmax", axis=-1),
+        node("MatMul", ["p", "v"], ["y"]),
+    ]
+    shapes = {"q": [2, 4, 6, 8], "k": [2, 4, 8, 9], "r": [2, 4, 8, 9], "v": [2, 4, 9, 8]}
+    net = model(nodes, shapes, {"y": [2, 4, 6, 8]}, {})
+    for name, text in (("flash", "all"), ("gqa", "kv_heads=2")):
+        with pytest.raises(UsageError, match="softmax: its scores are not followed back to one product"):
+            changed(tmp_path, net, name, text)
+
+
 def test_the_memory_of_the_scores_is_gone(tmp_path: Path) -> None:
     """Long enough, the scores are what memory is needed for: two of their tensors are live at once."""
     queries = 256

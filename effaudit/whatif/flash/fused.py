@@ -19,7 +19,7 @@ from effaudit.whatif.draft import Draft
 from effaudit.whatif.flash import OPTION, Arguments, text
 from effaudit.whatif.flash.pattern import FLOAT, Pattern, Unfit, pattern
 from effaudit.whatif.products import first, matches, patterns
-from effaudit.whatif.spelled import Spelled, spelled
+from effaudit.whatif.spelled import ODD, Spelled, spelled
 from effaudit.whatif.types import Blocked, Change, Detail
 
 TABLE: Final = "attention in one operator"
@@ -46,8 +46,13 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     draft, wiring = Draft(audited), Wiring(audited.graph)
     made, blocked = list[Fused](), list[Blocked]()
     masks: dict[tuple[str, str], str] = {}
-    for one in _meant(audited, arguments):
+    known, odd = spelled(audited)
+    meant = _meant(audited, [*(one.softmax for one in known), *odd], arguments)
+    blocked += [Blocked(audited.raw.nodes[i].label, ODD) for i in odd if i in meant]
+    for one in known:
         label = audited.raw.nodes[one.softmax].label
+        if one.softmax not in meant:
+            continue
         try:
             made.append(_fused(audited, draft, wiring, one, masks))
         except Unfit as why:
@@ -63,17 +68,16 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     )
 
 
-def _meant(audited: Audited, arguments: Arguments) -> list[Spelled]:
-    """The attentions that are asked for. Raises UsageError for a pattern that none has."""
-    found = spelled(audited)
-    names = [(audited.raw.nodes[one.softmax].label, audited.raw.nodes[one.softmax].outputs[0]) for one in found]
+def _meant(audited: Audited, found: Sequence[int], arguments: Arguments) -> set[int]:
+    """The softmax nodes that are asked for. Raises UsageError for a pattern that none has."""
+    names = [(audited.raw.nodes[i].label, audited.raw.nodes[i].outputs[0]) for i in found]
     only, skip = patterns(arguments.only), patterns(arguments.skip)
     for tried in (*only, *skip):
         if found and not any(matches(one, (tried,)) for one in names):
             hint = did_you_mean(tried, [name for one in names for name in one])
             raise UsageError(f"{OPTION}: no attention has a name like {printable(repr(tried), 80)}{hint}")
     pairs = zip(found, names, strict=True)
-    return [one for one, name in pairs if (not only or matches(name, only)) and not matches(name, skip)]
+    return {i for i, name in pairs if (not only or matches(name, only)) and not matches(name, skip)}
 
 
 def _fused(audited: Audited, draft: Draft, wiring: Wiring, one: Spelled, masks: dict[tuple[str, str], str]) -> Fused:
@@ -160,6 +164,8 @@ class _Build:
             if (self.values[name].shape or (0, 0))[1] != heads:
                 raise Unfit(f"{name!r} is shared by heads without being repeated")
         read = [self.flat(self.q), self.keys(), self.v]
+        if (self.values[self.kt].shape or (0,) * 4)[2] != (self.values[self.v].shape or (0,))[-1]:
+            read[1:] = [self.flat(name) for name in read[1:]]  # keys and values of other sizes have no axis of heads
         if self.found.mask:
             read += ["", "", self.masking()]
         made = self.draft.fresh(f"{self.out}.flat")

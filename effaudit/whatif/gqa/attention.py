@@ -13,7 +13,7 @@ from effaudit.audited import Audited
 from effaudit.graph import Node
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.gqa.way import Heads
-from effaudit.whatif.spelled import Spelled, spelled
+from effaudit.whatif.spelled import ODD, Spelled, spelled
 
 if TYPE_CHECKING:
     from effaudit.whatif.gqa.way import Way
@@ -46,7 +46,9 @@ class Attention(msgspec.Struct, frozen=True):
 def attentions(audited: Audited) -> list[Attention]:
     """Every attention of the main graph that runs, in order."""
     draft = Draft(audited)
-    found = [_spelled(audited, draft, one) for one in spelled(audited)]
+    known, odd = spelled(audited)
+    found = [_spelled(audited, draft, one) for one in known]
+    found += [Attention(i, audited.raw.nodes[i].label, why=ODD) for i in odd]
     for i, node in enumerate(audited.raw.nodes):
         if audited.flow.live[i]:
             if (node.domain, node.op) in _OPERATORS:
