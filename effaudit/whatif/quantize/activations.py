@@ -140,6 +140,9 @@ def _notes(
         yield f"the errors of {unknown} tensors are not known: the model holds no weights"
     if made.removed:
         yield f"{made.removed} Relu and Clip nodes are left to the ranges of the tensors they clip"
+    integers = {node.outputs[0] for node in audited.raw.nodes if node.op == "DequantizeLinear"}
+    if twice := integers.intersection(made.activations):
+        yield f"{len(twice)} tensors come from integers already, and are quantized once more behind that"
     yield from _masks(known, made)
     if _reordered(audited.raw.nodes, made.graph.nodes):
         yield "nodes stand in the order in which onnxruntime's quantizer writes them"

@@ -242,6 +242,7 @@ def test_a_second_quantization_names_its_nodes_apart(tmp_path: Path) -> None:
     )
     save_model(once.raw, tmp_path / "once.onnx")
     second, _ = whatif.apply(examine(tmp_path / "once.onnx"), whatif.parse("quantize", "int8,calibrate=random"))
+    assert any("come from integers already, and are quantized once more" in note for note in second.notes)
     save_model(second.graph, tmp_path / "twice.onnx")
     names = [node.name for node in onnx.load(tmp_path / "twice.onnx").graph.node]
     assert len(set(names)) == len(names)
