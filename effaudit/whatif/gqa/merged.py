@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from effaudit.audited import Audited
+from effaudit.audited import Audited, examined
 from effaudit.errors import UsageError
 from effaudit.graph import Constant, Graph
 from effaudit.load import infer
@@ -19,7 +19,8 @@ from effaudit.whatif.draft import Draft
 from effaudit.whatif.given import still_open
 from effaudit.whatif.gqa import OPTION, Arguments, text
 from effaudit.whatif.gqa.attention import Attention, attentions
-from effaudit.whatif.gqa.way import Heads, Stuck, Way
+from effaudit.whatif.gqa.unfused import unfused
+from effaudit.whatif.gqa.way import Heads, Stuck, Together, Way
 from effaudit.whatif.products import first, held, lost, matches, patterns, relative, together
 from effaudit.whatif.quantize.grid import Error
 from effaudit.whatif.types import Blocked, Change, Detail
@@ -39,6 +40,25 @@ class Merging(msgspec.Struct, frozen=True):
 
 def rewrite(audited: Audited, arguments: Arguments) -> Change:
     """Fewer heads of keys and values, the means of those there were. Raises UsageError."""
+    splits: list[int] = []
+    draft = Draft(audited)
+    for attention in _meant(audited, attentions(audited), arguments):
+        try:
+            _merging(audited, draft, attention, arguments)
+        except Together as one:
+            splits.append(one.split)
+        except Stuck:
+            pass
+    graph, count = unfused(audited, splits) if splits else (audited.raw, 0)
+    if not count:
+        return _rewrite(audited, arguments)
+    change = _rewrite(examined(graph, still_open(audited.given, graph)), arguments)
+    products = "1 product that makes" if count == 1 else f"{count} products that make"
+    note = f"{products} queries, keys and values together became one for each"
+    return replace(change, notes=(*change.notes[:1], note, *change.notes[1:]))
+
+
+def _rewrite(audited: Audited, arguments: Arguments) -> Change:
     draft, blocked = Draft(audited), list[Blocked]()
     mergings: list[Merging] = []
     for attention in _meant(audited, attentions(audited), arguments):

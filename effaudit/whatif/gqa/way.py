@@ -29,6 +29,14 @@ class Stuck(Exception):
     """Why the heads of an attention cannot be merged."""
 
 
+class Together(Stuck):
+    """One product makes the keys with other tensors, which the node `split` tells apart."""
+
+    def __init__(self, split: int, label: str) -> None:
+        super().__init__(f"Split {label}: one product makes its keys with other tensors")
+        self.split = split
+
+
 class Heads(msgspec.Struct, frozen=True):
     """Where a tensor has its heads: `axis` holds all of them, `unit` elements each (1: an axis of heads alone)."""
 
@@ -113,7 +121,7 @@ class Way:
         if (same or normed) and self._alike(first, name, at):
             return [(first, at)]
         if node.op == "Split":
-            raise Stuck(f"Split {node.label}: one product makes its keys with other tensors")
+            raise Together(i, node.label)
         if "Quantize" in node.op or "Integer" in node.op or node.op.endswith("NBits"):
             raise Stuck(f"{node.op} {node.label}: it is quantized; make this step first, then quantize")
         raise Stuck(f"heads are not followed through {node.op} {node.label}")
