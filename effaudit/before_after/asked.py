@@ -6,7 +6,7 @@ import msgspec
 
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.described import options_of
+from effaudit.fit.described import options_of, plan_of
 from effaudit.fit.runtime import runtime_of
 from effaudit.graph import Graph
 from effaudit.memory.asked import Asked, Stage
@@ -48,4 +48,5 @@ class StepsAsked(msgspec.Struct, frozen=True):
         if self.devices:
             names = [self.fit.called.get(device.name, device.name) for device in self.devices]
             return ("--device", ",".join(names), *options_of(self.devices[0], self.fit)[2:])
-        return ("--runtime", self.fit.runtime) if self.fit.runtime else ()
+        runtime = ["--runtime", self.fit.runtime] if self.fit.runtime else []
+        return (*runtime, *plan_of(self.fit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -124,6 +124,7 @@ def command(
         from effaudit.before_after.model import before_after
 
         found, last = before_after(examine(name, sizes, own), steps, asked)
+        found = msgspec.structs.replace(found, options=(*found.options, *_within(operators, options)))
         if save_table is not None:
             _table_saved(found, save_table)
         if save is None:
@@ -136,6 +137,14 @@ def command(
     for form, path in wanted if found else ():
         emit(render(form, document(found), shown), path)
     return code
+
+
+def _within(operators: tuple[str, ...], options: Mapping[str, Any]) -> Iterator[str]:
+    """The words of the command line that say within what limits, and by which formulas."""
+    for name in ("max_latency", "max_energy", "min_throughput"):
+        yield from () if options[name] is None else (f"--{name.replace('_', '-')}", options[name])
+    for path in operators:
+        yield from ("--operators", path)
 
 
 def asking(ordered: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

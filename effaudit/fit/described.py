@@ -97,12 +97,9 @@ def options_of(device: Device, asked: FitAsked) -> tuple[str, ...]:
     """The words of the command line that ask for the device and all that is asked of it but sizes and limits."""
     name = device.name
     options = ["--device", asked.called.get(name, name)]
-    for option, said in (("--runtime", asked.runtime), ("--quantize", asked.quantize), ("--planner", asked.planner)):
+    for option, said in (("--runtime", asked.runtime), ("--quantize", asked.quantize)):
         options += [option, said] if said else []
-    options += ["--reorder"] if asked.reorder else []
-    if asked.patch is not None:
-        stage = asked.patch
-        options += ["--patch", stage if isinstance(stage, str) else f"{stage.tensor}:{'x'.join(map(str, stage.grid))}"]
+    options += plan_of(asked)
     wanted = asked.sequences
     sizes = (("--batch-size", wanted.batch), ("--context", wanted.context), ("--prompt", wanted.prompt))
     for option, size in (*sizes, ("--kv-dtype", wanted.kv_dtype)):
@@ -113,6 +110,16 @@ def options_of(device: Device, asked: FitAsked) -> tuple[str, ...]:
             f"{name}={float(100 * amount):g}%" if isinstance(amount, Fraction) else f"{name}={amount}",
         ]
     return tuple(options)
+
+
+def plan_of(asked: FitAsked) -> list[str]:
+    """The words of the command line that ask for the same planner, order and patches."""
+    options = ["--planner", asked.planner] if asked.planner else []
+    options += ["--reorder"] if asked.reorder else []
+    if asked.patch is not None:
+        stage = asked.patch
+        options += ["--patch", stage if isinstance(stage, str) else f"{stage.tensor}:{'x'.join(map(str, stage.grid))}"]
+    return options
 
 
 def _dims(subject: Subject, filled: frozenset[str]) -> dict[str, DimReport]:

@@ -200,6 +200,20 @@ def test_the_next_command_can_be_pasted(run: Run, tmp_path: Path) -> None:
     assert again == found
 
 
+def test_the_next_command_asks_for_the_same(run: Run, tmp_path: Path) -> None:
+    on = str(written(tmp_path, board(2 << 20, 300_000)))
+    ways = (
+        ["--planner", "best", "--reorder", "--patch", "auto"],
+        ["--runtime", "tflm", "--planner", "best", "--reorder"],
+        ["--device", on, "--planner", "best", "--max-latency", "1ms", "--min-throughput", "3"],
+    )
+    for words in ways:
+        found = run.text("sample:ic", "--bind", "batch=2", *words)
+        _, _, *again = shlex.split(found.splitlines()[-1])[1:]
+        assert again[-2:] == ["--save", "changed.onnx"] and set(words) <= set(again)
+        assert run.text(*again[:-2]) == found
+
+
 # ---- devices
 def test_a_device_judges_every_step(run: Run, tmp_path: Path) -> None:
     on = str(written(tmp_path, board(2 << 20, 300_000)))
