@@ -131,7 +131,11 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
         inplace_bounds=live.inplace_bytes.bounds,
         arena_bytes=arena.value,
         arena_bounds=arena.bounds,
-        floor_bytes=made.plan.floor if made.plan is not None and made.need.exact else made.need.least.floor,
+        floor_bytes=None
+        if patch is not None
+        else made.plan.floor
+        if made.plan is not None and made.need.exact
+        else made.need.least.floor,
         peak_node=steps[peak.step].label if peak is not None and peak.step < len(steps) else None,
         live_set=() if peak is None else tuple(LiveTensor(name, size) for name, size in peak.alive),
         why=live.live_bytes.why or arena.why or None,
@@ -141,6 +145,10 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
 def _executed(audited: Audited, made: Planned) -> Executed:
     table = audited.table if made.graph is audited.graph else price(made.graph, made.flow)
     macs, ops, read, written = (table.total(figure) for figure in ("macs", "ops", "reads", "writes"))
+    patch = patched(audited, made)
+    if patch is not None:  # halos are computed again: exactly these MACs, and more of all else
+        macs = Quantity(macs.low + patch.extra_macs, None if macs.high is None else macs.high + patch.extra_macs)
+        ops, read, written = (Quantity(one.low, None, "what halos repeat of it") for one in (ops, read, written))
     return Executed(
         nodes=made.flow.running,
         macs=macs.value,

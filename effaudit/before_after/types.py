@@ -15,7 +15,7 @@ SCHEMA: Final = "effaudit.whatif/1"
 
 class StepMemory(msgspec.Struct, frozen=True):
     """Memory figures as `effaudit memory` names them, of the graph as `runtime` executes it. `why` says what keeps a
-    figure from being exact."""
+    figure from being exact; in patches, the arena is theirs and no floor is known."""
 
     runtime: str
     planner: str
@@ -27,7 +27,7 @@ class StepMemory(msgspec.Struct, frozen=True):
     inplace_bounds: list[int | None]
     arena_bytes: int | None
     arena_bounds: list[int | None]
-    floor_bytes: int
+    floor_bytes: int | None
     peak_node: str | None
     live_set: tuple[LiveTensor, ...]
     why: str | None

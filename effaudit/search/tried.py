@@ -16,6 +16,7 @@ from effaudit.errors import EffauditError
 from effaudit.estimate.demand import ARENA
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.knobs import GOOD, asked_with, of_memory
+from effaudit.fit.patching import patched
 from effaudit.fit.subject import subject_of
 from effaudit.memory.searched import searched
 from effaudit.quantity import Quantity
@@ -105,6 +106,7 @@ def _passes(found: Sequence[Result], failed: frozenset[str]) -> bool:
 
 def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], why: str) -> Tried:
     weights, table = made.audited.weights, made.audited.table
+    macs, patch = table.total("macs").value, patched(subject.audited, subject.planned)
     items = (item.bytes for demand in subject.demands for item in demand.items if item.what == ARENA)
     return Tried(
         made=made,
@@ -113,7 +115,7 @@ def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], w
         why=why,
         params=weights.params,
         weight_bytes=weights.bytes_of("param", "buffer", "quantization"),
-        macs=table.total("macs").value,
+        macs=macs if macs is None or patch is None else macs + patch.extra_macs,
         arena=next(items, subject.planned.arena),
         latency_s=subject.latency.total.value,
     )

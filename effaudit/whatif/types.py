@@ -33,7 +33,7 @@ class Change(msgspec.Struct, frozen=True):
     """A rewritten graph, as if it had been read from a file: without shapes.
 
     `notes` are sentences for a reader; `blocked` is what could not be changed. `loss` stands for what the network may
-    have lost, 0 (the same outputs) to 1: noise over signal power of quantized tensors, share of the saliency pruned,
+    have lost, 0 (the same outputs) to 1: noise over signal power of quantized weights, share of the saliency pruned,
     share of the pixels left out; None where it takes weights to tell, and there are none. `retrain` is True where
     nobody would ship the result without training it again. `table` is the mixed table that a search found, as
     `--quantize table=FILE` reads it."""

@@ -107,7 +107,7 @@ def applied(
         notes=tuple(_notes(outcomes, way, stored)),
         blocked=tuple(blocked),
         details=tuple(_detail(outcome, stored) for outcome in outcomes),
-        loss=_loss(outcomes, way),
+        loss=_loss(outcomes),
         retrain=bool(way.retrain),
     )
 
@@ -220,11 +220,11 @@ def _detail(outcome: Outcome, stored: str) -> Detail:
     return Detail(TABLE, outcome.weight.name, figures)
 
 
-def _loss(outcomes: Sequence[Outcome], way: Way) -> float:
-    """The share of the squared magnitude that is gone; without elements, the most it can be."""
+def _loss(outcomes: Sequence[Outcome]) -> float | None:
+    """The share of the squared magnitude that is gone; None without elements."""
     totals = [outcome.total for outcome in outcomes if outcome.total is not None]
     if len(totals) < len(outcomes):
-        return float(way.most)
+        return None
     removed = sum(outcome.removed or 0.0 for outcome in outcomes)
     return removed / sum(totals) if sum(totals) else 0.0
 
