@@ -12,7 +12,8 @@ from effaudit.fit.asked import FitAsked
 from effaudit.fit.runtime import runtime_of
 from effaudit.fit.view import OnDevice, device_view, on_device
 from effaudit.load.binding import Given
-from effaudit.report import Asked, describe
+from effaudit.report import Asked, ModelReport, describe
+from effaudit.report.compared import Estimate
 
 
 def auditing(names: Sequence[str], runtime: str, quantize: str | None) -> Callable[..., OnDevice]:
@@ -31,3 +32,10 @@ def auditing(names: Sequence[str], runtime: str, quantize: str | None) -> Callab
         return on_device(describe(audited, asked), device_view(audited, device, wanted))
 
     return audit
+
+
+def latencies(models: Sequence[ModelReport]) -> tuple[list[Estimate], str]:
+    """(the latency of each model, the device): as `effaudit.report.compared` takes them."""
+    views = [model.device for model in models if isinstance(model, OnDevice)]
+    times = [view.latency_s for view in views]
+    return [(time.value, time.low, time.high) for time in times], views[0].device

@@ -70,7 +70,7 @@ def given(dim: Iterable[str], shape: Iterable[str], models: Sequence[str] | None
     `models` and none is named, the sizes of the configuration hold as well; an option says otherwise."""
     dims: dict[str, int] = {}
     for option in dim:
-        for item in _items(option):
+        for item in assignments(option):
             name, sign, size = item.rpartition("=")
             if not sign or not name:
                 raise UsageError(f"--dim {option!r}: expected NAME=N, such as --dim batch=1")
@@ -79,7 +79,7 @@ def given(dim: Iterable[str], shape: Iterable[str], models: Sequence[str] | None
                 raise UsageError(f"--dim {name} is given twice, as {known} and {size}")
     shapes: dict[str, tuple[int, ...]] = {}
     for option in shape:
-        for item in _items(option):
+        for item in assignments(option):
             name, _, sizes = item.rpartition("=")
             shapes[name.strip()] = _shape(sizes, option)
     found = _config() if models is not None and not models else None
@@ -88,7 +88,7 @@ def given(dim: Iterable[str], shape: Iterable[str], models: Sequence[str] | None
     return Given({**found.config.dims, **dims}, {**found.config.shapes, **shapes})
 
 
-def _items(option: str) -> list[str]:
+def assignments(option: str) -> list[str]:
     """Comma-separated NAME=VALUE items; a comma inside a value (1,3,224,224) does not separate."""
     items: list[str] = []
     for part in option.split(","):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +15,7 @@ from effaudit.load.binding import Given
 
 if TYPE_CHECKING:
     from effaudit.report import ModelReport
+    from effaudit.views.pareto import Comparing, Pareto
 
 # Written out: these are needed before anything of the program is loaded.
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "latex")
@@ -58,6 +59,19 @@ _VIEWS = ("transformer", "movement", "receptive_field", "winograd", "weights")
     metavar="NAME",
     help="Add a published architecture as a row; nearest: the closest ones.",
 )
+@click.option(
+    "--accuracy",
+    multiple=True,
+    metavar="MODEL=PERCENT",
+    help="The accuracy of a model: which models are Pareto-optimal. Repeatable.",
+)
+@click.option(
+    "--pareto",
+    multiple=True,
+    metavar="COST[,COST]",
+    help="With accuracies, the costs to be low: params, macs, weight_bytes, live_bytes, latency.",
+)
+@click.option("--target", metavar="80ms|300M", help="With accuracies, MnasNet's reward at this latency or these MACs.")
 @document_options(FORMATS)
 def command(
     model: tuple[str, ...],
@@ -77,6 +91,9 @@ def command(
     chart: str | None,
     against: tuple[str, ...],
     baseline: tuple[str, ...],
+    accuracy: tuple[str, ...],
+    pareto: tuple[str, ...],
+    target: str | None,
     forms: tuple[str, ...],
     as_json: bool,
     output: str | None,
@@ -96,6 +113,9 @@ def command(
     wants["roofline"] = roofline
     lists = _lists(wants, top)
     _fits(wanted, lists, chart, items(baseline))
+    wanted_of = _comparing(accuracy, pareto, target, names, on_device=bool(device))
+    if wanted_of is not None and "csv" in [form for form, _ in wanted] and (lists or baseline):
+        raise UsageError("csv holds one table: that of --accuracy has no rows for other lists or --baseline")
     where = _device(device, runtime, quantize, roofline=roofline)
     from effaudit.render import render
     from effaudit.report import Asked, audit, report
@@ -113,9 +133,31 @@ def command(
         return audit(name, sizes, asked, own) if where is None else where(name, sizes, asked, own)
 
     made, code = each(names, sizes, audited)
+    compared = None if wanted_of is None else _compared(made, wanted_of)
     for form, path in wanted if made else ():
-        emit(render(form, report(made, items(baseline)), shown), path)
+        emit(render(form, report(made, items(baseline), compared), shown), path)
     return code
+
+
+def _comparing(
+    accuracy: tuple[str, ...], pareto: tuple[str, ...], target: str | None, names: tuple[str, ...], *, on_device: bool
+) -> Comparing | None:
+    """What to compare by accuracy; None where nothing is asked. Raises UsageError."""
+    if not accuracy and not pareto and target is None:
+        return None
+    from effaudit.cli.accuracies import comparing  # few reports have accuracies
+
+    return comparing(accuracy, pareto, target, names, on_device=on_device)
+
+
+def _compared(models: Sequence[ModelReport], asked: Comparing) -> Pareto:
+    from effaudit.report.compared import compared
+
+    if not any("device" in model.__struct_fields__ for model in models):
+        return compared(models, asked)
+    from effaudit.cli.on_device import latencies
+
+    return compared(models, asked, *latencies(models))
 
 
 def _device(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from effaudit.printable import printable
-from effaudit.tables.table import BYTES, COUNT, EXACT, MEASURES, RATIO, SHARE, TEXT, Cell, Column, Span
+from effaudit.tables.table import BYTES, COUNT, EXACT, MEASURES, PERCENT, RATIO, SHARE, TEXT, Cell, Column, Span
 from effaudit.units import human, human_bytes, human_measure
 
-RIGHT = frozenset((COUNT, BYTES, SHARE, RATIO, EXACT, *MEASURES))
+RIGHT = frozenset((COUNT, BYTES, SHARE, PERCENT, RATIO, EXACT, *MEASURES))
 
 
 def text(cell: Cell, column: Column, limit: int | None = None) -> str:
@@ -47,6 +47,8 @@ def _number(value: int | float, kind: str) -> str:
         return f"{value:,}"
     if kind == SHARE:
         return f"{100 * value:.1f} %"
+    if kind == PERCENT:
+        return f"{100 * value:.2f} %"
     if kind == BYTES:
         return human_bytes(int(value))
     if kind in MEASURES:

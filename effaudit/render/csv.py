@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from effaudit.printable import printable
 from effaudit.report import Report
 from effaudit.tables import joined, listed
-from effaudit.tables.summary import summary
+from effaudit.tables.models import of_models
 from effaudit.tables.table import NONE, Cell, Shown, Span
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
     """Every row begins with its model. Unknown numbers are empty cells, ranges two numbers "LOW..HIGH"."""
     name = shown.tables[0] if shown.tables else "nodes"
-    if name == "totals":
-        made = summary(document)
+    if name == "totals" or document.pareto is not None:
+        (made,) = of_models(document, shown)  # the command asks for one
         yield line([column.key for column in made.columns])
         yield from map(line, made.rows())
         return

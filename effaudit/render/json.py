@@ -22,7 +22,8 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     yield '"models": ['
     for i, model in enumerate(document.models):
         yield from _model(model, "\n" if i == 0 else ",\n")
-    yield "]" + (f',\n"baselines": {encode(document.baselines)}' if document.baselines else "") + "}\n"
+    yield "]" + (f',\n"baselines": {encode(document.baselines)}' if document.baselines else "")
+    yield (f',\n"pareto": {encode(document.pareto)}' if document.pareto is not None else "") + "}\n"
 
 
 def _model(model: ModelReport, before: str) -> Iterator[str]:

@@ -20,7 +20,8 @@ _LEFT_OUT = ("nodes", "groups", "transformer", "receptive_field", "winograd", "w
 
 
 def render(document: Report, shown: Shown) -> Iterator[str]:
-    """A "model" record for each model, or the rows of what was asked for; then one record per baseline."""
+    """A "model" record for each model, or the rows of what was asked for; then one record per baseline, and one per
+    model that is compared by accuracy."""
     lists = [name for name in shown.tables if name not in ("hot", "totals")]
     for model in document.models:
         head = {"schema": document.schema, "model": model.path}
@@ -30,6 +31,8 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
             yield from _rows(model, name, shown, head)
     for baseline in document.baselines:
         yield _line({"record": "baseline", "schema": document.schema, **msgspec.to_builtins(baseline)})
+    for one in document.pareto.models if document.pareto is not None else ():
+        yield _line({"record": "pareto", "schema": document.schema, **msgspec.to_builtins(one)})
 
 
 def _rows(model: ModelReport, name: str, shown: Shown, head: dict[str, str]) -> Iterator[str]:

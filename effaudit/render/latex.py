@@ -9,7 +9,7 @@ from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
 from effaudit.report import ModelReport, Report, size
 from effaudit.tables import listed, lists
-from effaudit.tables.summary import summary
+from effaudit.tables.models import of_models
 from effaudit.tables.table import Shown, Table
 
 _SPECIAL = {
@@ -26,8 +26,9 @@ def render(document: Report, shown: Shown) -> Iterator[str]:
     yield "% attention and recurrent weights; norms, activations, softmax, pooling and biases are other ops\n"
     for model in document.models:
         yield f"% {_comment(model)}\n"
-    if not shown.tables or "totals" in shown.tables:
-        yield from _table(scaled(summary(document)))
+    for made in of_models(document, shown) if not shown.tables or "totals" in shown.tables or document.pareto else ():
+        yield f"% {printable(made.note, None)}\n" * bool(made.note)
+        yield from _table(scaled(made))
     for model in document.models:
         for name in lists(shown) if shown.tables else ():
             for made in listed(model, name, shown):

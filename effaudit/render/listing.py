@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import takewhile
 
 import msgspec
@@ -12,9 +13,8 @@ from effaudit.render.chart import chart
 from effaudit.render.plain import table
 from effaudit.report import ModelReport, Report
 from effaudit.tables import listed, lists
+from effaudit.tables.models import of_models
 from effaudit.tables.nodes import outline
-from effaudit.tables.summary import BRIEF as SUMMARY
-from effaudit.tables.summary import summary
 from effaudit.tables.table import Cell, Shown, Table, arranged
 from effaudit.wrapping import wrapped
 
@@ -22,16 +22,13 @@ from effaudit.wrapping import wrapped
 def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
     """A row per model, and the names of its notes."""
     folder = _folder([model.path for model in document.models])
-    made = summary(document)
-
-    def rows() -> Iterator[tuple[Cell, ...]]:
-        for name, *cells in made.rows():
-            yield (str(name).removeprefix(folder), *cells)
-
     count = f"{len(document.models)} model{'' if len(document.models) == 1 else 's'}"
     yield f"{document.counting}   {count}{f' in {printable(folder, 60)}' if folder else ''}"
-    chosen = arranged(msgspec.structs.replace(made, title="", rows=rows), Shown(columns=SUMMARY))
-    yield from table(chosen, shown.width)
+    for made in of_models(document, shown):
+        chosen = msgspec.structs.replace(made, title="", rows=partial(_within, folder, made))
+        yield from table(arranged(chosen, Shown(columns=made.brief)), shown.width)
+        if made.note:
+            yield "\n".join(wrapped("", made.note)) + "\n"
     if any("device" in model.__struct_fields__ for model in document.models):
         from effaudit.render import device  # few reports have one
 
@@ -43,6 +40,12 @@ def side_by_side(document: Report, shown: Shown) -> Iterator[str]:
     for rule, names in by_rule.items():
         which = ", ".join(names) if len(names) <= NAMED else f"{len(names)} of {len(document.models)} models"
         yield from (f"{line}\n" for line in wrapped("note   ", f"{rule}: {which}"))
+
+
+def _within(folder: str, made: Table) -> Iterator[tuple[Cell, ...]]:
+    """The rows of a table of models, these named within their folder."""
+    for name, *cells in made.rows():
+        yield (str(name).removeprefix(folder), *cells)
 
 
 NAMED = 3  # models that are named with a note; more are counted

@@ -10,7 +10,7 @@ from effaudit.render.cells import RIGHT, text
 from effaudit.render.units import scaled
 from effaudit.report import ModelReport, Report
 from effaudit.tables import listed, lists
-from effaudit.tables.summary import summary
+from effaudit.tables.models import of_models
 from effaudit.tables.table import Shown, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
@@ -19,8 +19,10 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 def render(document: Report, shown: Shown) -> Iterator[str]:
     """Raises UsageError for a column that does not exist."""
     yield f"### effaudit: {len(document.models)} model{'s' if len(document.models) != 1 else ''}\n\n"
-    yield from rows(scaled(summary(document)))
-    yield f"\nCounted under {document.counting}: FLOPs = 2 MACs + other ops.\n"
+    for made in of_models(document, shown):
+        yield from rows(scaled(made))
+        yield f"\n{escape(made.note)}\n\n" if made.note else "\n"
+    yield f"Counted under {document.counting}: FLOPs = 2 MACs + other ops.\n"
     for model in document.models:
         sizes = ", ".join(f"{d}={i.value} ({i.origin})" for d, i in model.dims.items() if i.value is not None)
         if sizes:

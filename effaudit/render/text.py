@@ -12,7 +12,8 @@ from effaudit.tables.table import Shown
 def render(document: Report, shown: Shown) -> Iterator[str]:
     """Raises UsageError for a column that does not exist."""
     more = bool(set(shown.tables) - {"totals"} or shown.chart)
-    one = len(document.models) == 1 and not document.baselines and "totals" not in shown.tables
+    alone = len(document.models) == 1 and not document.baselines and document.pareto is None
+    one = alone and "totals" not in shown.tables
     if one:
         yield "\n".join(screen(document.models[0], document.counting, more, shown.width)) + "\n"
         if not more:

@@ -41,18 +41,21 @@ from effaudit.views.sizes import sizes
 from effaudit.weights import BUFFER, PARAM, QUANTIZATION
 
 if TYPE_CHECKING:
+    from effaudit.views.pareto import Pareto
     from effaudit.views.published.architectures import Architecture
     from effaudit.views.transformer import Transformer
 
 NOTHING_ASKED = Asked()
 
 
-def report(models: Sequence[ModelReport], baselines: Sequence[str] = ()) -> Report:
-    """The document over audited models, and published architectures by name ("nearest": the closest to each model).
+def report(models: Sequence[ModelReport], baselines: Sequence[str] = (), pareto: Pareto | None = None) -> Report:
+    """The document over audited models, published architectures by name ("nearest": the closest to each model), and
+    the models by accuracy and cost.
 
     Raises UsageError for a name that is not among them.
     """
-    return Report(SCHEMA, __version__, COUNTING, tuple(models), _baselines(models, baselines) if baselines else ())
+    published = _baselines(models, baselines) if baselines else ()
+    return Report(SCHEMA, __version__, COUNTING, tuple(models), published, pareto)
 
 
 def check(asked: Asked, baselines: Sequence[str] = ()) -> None:

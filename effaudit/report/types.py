@@ -16,6 +16,7 @@ from effaudit.views.hot import Hot
 if TYPE_CHECKING:  # views that few reports ask for
     from effaudit.views.against import Against
     from effaudit.views.movement import Movement
+    from effaudit.views.pareto import Pareto
     from effaudit.views.published.architectures import Architecture
     from effaudit.views.receptive_field import ReceptiveFields
     from effaudit.views.transformer import Transformer
@@ -214,3 +215,4 @@ class Report(msgspec.Struct, frozen=True):
     counting: str
     models: tuple[ModelReport, ...]
     baselines: tuple[Architecture, ...] = ()
+    pareto: Pareto | None = None

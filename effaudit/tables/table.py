@@ -24,6 +24,7 @@ TEXT: Final = "text"
 COUNT: Final = "count"  # of elements, operations, things
 BYTES: Final = "bytes"
 SHARE: Final = "share"  # 0 to 1
+PERCENT: Final = "percent"  # 0 to 1, where hundredths of a percent matter
 RATIO: Final = "ratio"
 EXACT: Final = "exact"  # a count whose every digit matters
 SECONDS: Final = "s"

@@ -24,13 +24,14 @@ from effaudit.serving.types import BatchRow as ServingBatchRow
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
 from effaudit.views.movement import Movement
+from effaudit.views.pareto import Pareto
 from effaudit.views.published.architectures import Architecture
 from effaudit.views.receptive_field import ReceptiveFields
 from effaudit.views.transformer import Transformer
 from effaudit.views.weights import WeightsReport
 from effaudit.views.winograd import Winograd
 
-VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture)
+VIEWS = (Groups, Movement, Transformer, ReceptiveFields, Winograd, WeightsReport, Against, Architecture, Pareto)
 # Names that types.py knows to the type checker only.
 NAMES = {kind.__name__: kind for kind in (*VIEWS, CacheReport, KernelReport, ScoresReport, TrainingReport, Parts)}
 # Structs whose name another struct of the same page has.
