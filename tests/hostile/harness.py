@@ -14,7 +14,7 @@ from typing import IO
 from tests.processes.outcome import SPAWN, Outcome
 from tests.processes.server import COMMAND, Server
 
-SECONDS = 20.0  # a guard against hangs on a slow, busy machine, not a benchmark; 200,000 nodes take 5 s on an idle one
+SECONDS = 30.0  # a guard against hangs on a slow, busy machine, not a benchmark; 200,000 nodes take 5 s on an idle one
 PEAK_BYTES = 300_000_000
 PATIENCE = 2 * SECONDS  # killed after this, having waited for something that does not come
 
