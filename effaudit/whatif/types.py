@@ -33,10 +33,10 @@ class Change(msgspec.Struct, frozen=True):
     """A rewritten graph, as if it had been read from a file: without shapes.
 
     `notes` are sentences for a reader; `blocked` is what could not be changed. `loss` stands for what the network may
-    have lost, 0 (the same outputs) to 1: noise over signal power of quantized weights, share of the saliency pruned,
-    share of the pixels left out; None where it takes weights to tell, and there are none. `retrain` is True where
-    nobody would ship the result without training it again. `table` is the mixed table that a search found, as
-    `--quantize table=FILE` reads it."""
+    have lost, 0 (the same outputs) to 1: noise over signal power of quantized weights, or of the outputs where they are
+    run, share of the saliency pruned, share of the pixels left out; None where it takes weights to tell, and there are
+    none. `retrain` is True where nobody would ship the result without training it again. `table` is the mixed table
+    that a search found, as `--quantize table=FILE` reads it."""
 
     graph: Graph
     notes: tuple[str, ...] = ()

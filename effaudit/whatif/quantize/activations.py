@@ -19,6 +19,7 @@ from effaudit.whatif.quantize import qdq, qoperator
 from effaudit.whatif.quantize.coding import Span
 from effaudit.whatif.quantize.grid import Error
 from effaudit.whatif.quantize.marks import ACTIVATION, OPERATORS, WEIGHT, Floats, marks
+from effaudit.whatif.quantize.outputs import reached
 from effaudit.whatif.quantize.qdq import Quantized
 from effaudit.whatif.quantize.spans import MARKED, UNCALIBRATED, Calibration, calibrated, settled
 from effaudit.whatif.quantize.stored import detail, unsaved
@@ -37,7 +38,8 @@ def rewrite(audited: Audited, rules: Sequence[Rule], arguments: Arguments) -> Ch
     made, spans = written(audited, rules, known.spans)
     if not made.activations and not made.weights:
         raise UsageError(f"{audited.name}: --quantize: no operator that {form_of(audited, rules)} stores in integers")
-    return _change(audited, rules, arguments, replace(known, spans=spans), made)
+    change = _change(audited, rules, arguments, replace(known, spans=spans), made)
+    return reached(audited, change, arguments) if arguments.calibrate else change
 
 
 def written(audited: Audited, rules: Sequence[Rule], spans: Mapping[str, Span]) -> tuple[Quantized, Mapping[str, Span]]:

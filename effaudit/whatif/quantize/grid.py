@@ -105,6 +105,11 @@ class Error(msgspec.Struct, frozen=True):
         )
 
 
+def decibels(noise: float) -> float | None:
+    """A share of noise as signal to noise: 0.001 -> 30."""
+    return -10 * math.log10(noise) if 0 < noise < math.inf else None
+
+
 def integers(bits: int, *, signed: bool, symmetric: bool) -> Grid:
     """Integers of a width. Symmetric signed ones leave out the lowest, so that zero lies in the middle."""
     if not signed:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from effaudit.audited import Audited
-from effaudit.whatif.quantize.sensitivity import Bench, Harm, bench, constant_bytes, decibels, harms, measured, variant
+from effaudit.whatif.quantize.grid import decibels
+from effaudit.whatif.quantize.sensitivity import Bench, Harm, bench, constant_bytes, harms, measured, variant
 from effaudit.whatif.quantize.tables import entry, rules_of
 from effaudit.whatif.quantize.types import FLOAT_AS_IT_IS, Arguments, Rule
 from effaudit.whatif.types import Detail

@@ -13,6 +13,7 @@ from effaudit.errors import Undecided, UsageError
 from effaudit.graph import Constant, Graph
 from effaudit.whatif.quantize import activations, weights
 from effaudit.whatif.quantize.coding import Span
+from effaudit.whatif.quantize.grid import decibels
 from effaudit.whatif.quantize.marks import FOLLOWERS, OPERATORS, QUANTIZABLE, Floats, marks
 from effaudit.whatif.quantize.spans import UNCALIBRATED, calibrated, feeds
 from effaudit.whatif.quantize.stored import encoding_of
@@ -64,11 +65,6 @@ class Bench(msgspec.Struct, frozen=True):
     inputs: Iterable[Mapping[str, np.ndarray]]
     source: str
     spans: Mapping[str, Span]
-
-
-def decibels(noise: float) -> float | None:
-    """A share of noise as signal to noise: 0.001 -> 30."""
-    return -10 * math.log10(noise) if 0 < noise < math.inf else None
 
 
 def sensitivity(audited: Audited, arguments: Arguments, limits: Limits | None = None) -> tuple[Harm, ...]:
