@@ -19,6 +19,7 @@ from effaudit.errors import EffauditError, UsageError
 from effaudit.fit.patching import patched
 from effaudit.graph import Constant, Graph
 from effaudit.memory.planned import Planned, planned
+from effaudit.memory.types import PatchReport
 from effaudit.quantity import Quantity
 from effaudit.report import LiveTensor
 from effaudit.report.model import dims_of, totals_of
@@ -76,6 +77,7 @@ def row_of(step: Step | None, change: Change, audited: Audited, asked: StepsAske
     values = audited.symbolic.values
     placed = [on_device(audited, device, asked.fit) for device in asked.devices]
     made = placed[0][1].planned if placed else planned(audited.graph, asked.plan())
+    patch = placed[0][1].patch if placed else patched(audited, made)
     return StepRow(
         whatif=None if step is None else step.name,
         arguments={} if step is None else arguments_of(step),
@@ -84,8 +86,8 @@ def row_of(step: Step | None, change: Change, audited: Audited, asked: StepsAske
         outputs=tuple(tensor_type(name, values[name]) for name in audited.raw.outputs),
         dims=dims_of(audited.graph, audited.symbolic),
         totals=totals_of(audited),
-        executed=_executed(audited, made),
-        memory=_memory(placed[0][1].audited if placed else audited, made),
+        executed=_executed(audited, made, patch),
+        memory=_memory(made, patch),
         devices=tuple(report for report, _ in placed),
         loss=change.loss,
         retrain=change.retrain,
@@ -115,8 +117,8 @@ def _plain(value: object) -> object:
     raise NotImplementedError(type(value).__name__)
 
 
-def _memory(audited: Audited, made: Planned) -> StepMemory:
-    live, patch = made.liveness, patched(audited, made)
+def _memory(made: Planned, patch: PatchReport | None) -> StepMemory:
+    live = made.liveness
     steps = [node for node, runs in zip(made.graph.nodes, made.flow.live, strict=True) if runs]
     peak = live.peak
     arena = made.arena if patch is None else Quantity(patch.patched_bytes, patch.patched_bytes)
@@ -142,10 +144,9 @@ def _memory(audited: Audited, made: Planned) -> StepMemory:
     )
 
 
-def _executed(audited: Audited, made: Planned) -> Executed:
+def _executed(audited: Audited, made: Planned, patch: PatchReport | None) -> Executed:
     table = audited.table if made.graph is audited.graph else price(made.graph, made.flow)
     macs, ops, read, written = (table.total(figure) for figure in ("macs", "ops", "reads", "writes"))
-    patch = patched(audited, made)
     if patch is not None:  # halos are computed again: exactly these MACs, and more of all else
         macs = Quantity(macs.low + patch.extra_macs, None if macs.high is None else macs.high + patch.extra_macs)
         ops, read, written = (Quantity(one.low, None, "what halos repeat of it") for one in (ops, read, written))

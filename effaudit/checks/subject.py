@@ -14,6 +14,7 @@ from effaudit.estimate.latency import Setting
 from effaudit.estimate.types import Kernel, Latency
 from effaudit.graph import Graph
 from effaudit.memory.planned import Planned
+from effaudit.memory.types import PatchReport
 from effaudit.serving.types import Serving
 from effaudit.support.partition import Placement
 
@@ -30,7 +31,8 @@ class Subject(msgspec.Struct, frozen=True):
     """`planned` is the lowered graph with its arena; `kernels`, `latency` and `energy` are of that graph. `inferences`
     is how many of what the user counts one run makes (the batch). `placement`, of the graph `placed`, is None where the
     runtime states no operators, `serving` where the model holds no sequences or nobody asked.
-    `origins` says of dims that an option of serving set, or its default: "asked", "default"."""
+    `patch` is the stage that runs in patches, None where nobody asked. `origins` says of dims that an option of serving
+    set, or its default: "asked", "default"."""
 
     audited: Audited
     device: Device
@@ -47,3 +49,4 @@ class Subject(msgspec.Struct, frozen=True):
     limits: Limits
     inferences: int
     origins: Mapping[str, str] = {}
+    patch: PatchReport | None = None

@@ -16,6 +16,7 @@ from effaudit.cli.options import (
     document_options,
     formats,
     given,
+    held_to_options,
     items,
     model_options,
     models,
@@ -40,13 +41,7 @@ LISTS = {"nodes": "nodes", "roofline": "roofline", "left": "fallback", "energy":
 @click.option("--runtime", metavar="NAME[@VERSION]", default="", help="A runtime of the device; its first by default.")
 @model_options
 @click.option("--quantize", multiple=True, metavar="SPEC", help="As if in int8, int16, fp16 or bf16; several: each.")
-@click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB.")
-@click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms.")
-@click.option("--max-energy", metavar="ENERGY", help="The most energy one inference may take: 5mJ.")
-@click.option("--min-throughput", metavar="N", help="Inferences per second that are needed.")
-@click.option("--planner", metavar="NAME", help="Another planner of offsets than the runtime's; best: the best found.")
-@click.option("--reorder", is_flag=True, help="Run the nodes in the best order found.")
-@click.option("--patch", metavar="auto|TENSOR:4x4", help="Run the nodes up to TENSOR in patches.")
+@held_to_options
 @click.option("--effort", type=click.Choice(("low", "normal", "high")), default="normal", help="How far searches go.")
 @click.option("--batch", "batches", multiple=True, metavar="N", help="Latency, throughput and regime at these batches.")
 @click.option("--batch-size", metavar="N", help="Sequences served at once.")

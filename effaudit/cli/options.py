@@ -55,6 +55,22 @@ def _with(command: _Command, *added: Callable[[_Command], _Command]) -> _Command
     return command
 
 
+def held_to_options(command: _Command) -> _Command:
+    """Adds the options that say within what a device holds a model, and how the model runs there."""
+    return _with(
+        command,
+        click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB."),
+        click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms."),
+        click.option("--max-energy", metavar="ENERGY", help="The most energy one inference may take: 5mJ."),
+        click.option("--min-throughput", metavar="N", help="Inferences per second that are needed."),
+        click.option(
+            "--planner", metavar="NAME", help="Another planner of offsets than the runtime's; best: the best found."
+        ),
+        click.option("--reorder", is_flag=True, help="Run the nodes in the best order found."),
+        click.option("--patch", metavar="auto|TENSOR:4x4", help="Run the nodes up to TENSOR in patches."),
+    )
+
+
 def count(text: str | None, what: str) -> int | None:
     """A whole number from 1 as an option gives it; None where it is not given. Raises UsageError."""
     if text is None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-import click
 import msgspec
 
+from effaudit.cli.progress import progress
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
 from effaudit.fit.subject import deployed
 from effaudit.fit.types import FitDocument, FitReport
 from effaudit.load import Given, read
 from effaudit.search.suggest import MANY, suggest
+
+LABEL: Final = 40  # characters before the bar
 
 
 def with_suggestions(
@@ -36,22 +36,8 @@ def with_suggestions(
         device, one = known[report.device], asked[0]
         audited, _ = deployed(read(report.model, operators), given, device, one.batches[0] if one.batches else None)
         words = (report.model, *report.options, *sizes)
-        with _bar(f"{report.model} on {device.name}") as tell:
+        # How many changes will be tried is not known ahead: the bar ends at the most there can be.
+        with progress(f"{report.model} on {device.name}"[-LABEL:], MANY) as tell:
             return msgspec.structs.replace(report, suggestions=suggest(audited, device, one, words, tell))
 
     return msgspec.structs.replace(document, verdicts=tuple(map(suggested, document.verdicts)))
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal. How many changes will be tried is not known ahead: it is the
-    most there can be."""
-    if not sys.stderr.isatty():
-        yield lambda tried: None
-        return
-    with click.progressbar(length=MANY, label=label[-40:], file=sys.stderr, show_pos=True) as bar:
-
-        def tell(tried: int) -> None:
-            bar.update(min(tried, MANY) - bar.pos)
-
-        yield tell

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +11,7 @@ import click
 from effaudit.cli.in_order import InOrder
 from effaudit.cli.options import document_options, formats, given, items, model_options, models, width
 from effaudit.cli.output import check, emit
+from effaudit.cli.progress import progress
 from effaudit.cli.whatif import WHATIFS, device_options, what_ifs
 from effaudit.errors import UsageError
 
@@ -75,7 +74,7 @@ def command(
     todo = tasks(names, axes, devices, fit, given((), (), model), items(operators))
     if sort and sort not in (keys := [column.key for column in table_of(document(names, axes, ())).columns]):
         raise UsageError(f"--sort {sort!r}: points have {', '.join(keys)}")
-    with _bar(sum(len(task.settings) for task in todo)) as tell:
+    with progress("effaudit sweep", sum(len(task.settings) for task in todo)) as tell:
         points = run(todo, jobs or _worth(len(todo)), tell)
     found = document(names, axes, points)
     for form, path in wanted:
@@ -132,17 +131,3 @@ def _worth(tasks: int) -> int:
     """Processes that are faster than none: each has to start."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, tasks // TASKS_EACH))
-
-
-@contextmanager
-def _bar(count: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    with click.progressbar(length=count, label="effaudit sweep", file=sys.stderr, show_pos=True) as bar:
-
-        def tell(done: int) -> None:
-            bar.update(done - bar.pos)
-
-        yield tell

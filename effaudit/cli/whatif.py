@@ -9,7 +9,17 @@ import click
 
 from effaudit.cli.audits import each
 from effaudit.cli.in_order import InOrder
-from effaudit.cli.options import definitions, document_options, formats, given, items, model_options, models, width
+from effaudit.cli.options import (
+    definitions,
+    document_options,
+    formats,
+    given,
+    held_to_options,
+    items,
+    model_options,
+    models,
+    width,
+)
 from effaudit.cli.output import check, emit
 from effaudit.errors import UsageError
 from effaudit.load.binding import Given
@@ -40,6 +50,7 @@ WHATIFS = {
     "flash": ("SPEC,...", "Attention in one operator, without its scores: all, only=PATTERN."),
 }
 STEPS = "steps"
+RUNTIME = "A runtime of the device, or of `effaudit memory`."
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -52,20 +63,12 @@ def what_ifs(command: _Command) -> _Command:
 
 def device_options(command: _Command) -> _Command:
     """Adds the options of a fit that say where the model is looked at, and what limits it is held to."""
-    added = (
-        click.option("--device", multiple=True, metavar="NAME", help="Latency and verdict on this device; several."),
-        click.option("--runtime", metavar="NAME", default="", help="A runtime of the device, or of `effaudit memory`."),
-        click.option("--reserve", multiple=True, metavar="MEMORY=BYTES|N%", help="Keep bytes of a memory: sram=96KiB."),
-        click.option("--max-latency", metavar="TIME", help="The most one inference may take: 100ms."),
-        click.option("--max-energy", metavar="ENERGY", help="The most energy one inference may take: 5mJ."),
-        click.option("--min-throughput", metavar="N", help="Inferences per second that are needed."),
-        click.option("--planner", metavar="NAME", help="Another planner of offsets than the runtime's."),
-        click.option("--reorder", is_flag=True, help="Run the nodes in the best order found."),
-        click.option("--patch", metavar="auto|TENSOR:4x4", help="Run the nodes up to TENSOR in patches."),
+    command = held_to_options(command)
+    runtime = click.option("--runtime", metavar="NAME", default="", help=RUNTIME)
+    device = click.option(
+        "--device", multiple=True, metavar="NAME", help="Latency and verdict on this device; several."
     )
-    for option in reversed(added):
-        command = option(command)
-    return command
+    return device(runtime(command))
 
 
 @click.command("whatif", cls=InOrder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from msgspec.structs import replace
@@ -93,17 +93,21 @@ def _knob(
             need_bytes=shown.need.low,
             need_bounds=(shown.need.low, shown.need.high),
             held=shown.status(),
-            fits=_fits(results(other), before),
+            fits=holds(results(other), failed_in(before)),
             lossless=lossless,
             cost=cost,
             option=option,
         )
 
 
-def _fits(found: Sequence[Result], before: Sequence[Result]) -> bool:
+def failed_in(found: Sequence[Result]) -> frozenset[str]:
+    """The checks that failed."""
+    return frozenset(r.check for r in found if r.status == "fail")
+
+
+def holds(found: Sequence[Result], failed: Set[str]) -> bool:
     """Nothing fails or is unknown; and what failed before is held again, not skipped: a runtime that states no
     operators takes away the reason, not the failure."""
-    failed = {r.check for r in before if r.status == "fail"}
     held = {r.check for r in found if r.status != "skipped"}
     return all(r.status in GOOD for r in found) and failed <= held
 

@@ -97,6 +97,7 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
         serving=None,
         limits=asked.limits,
         inferences=count,
+        patch=patch,
     )
 
 

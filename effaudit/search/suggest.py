@@ -15,6 +15,7 @@ from effaudit.audited import Audited
 from effaudit.checks import results
 from effaudit.device.types import Device
 from effaudit.fit.asked import FitAsked
+from effaudit.fit.knobs import failed_in
 from effaudit.fit.subject import subject_of
 from effaudit.fit.types import Suggestion, Suggestions
 from effaudit.search.moves import CHANNELS, quantized, shrunk, thinned
@@ -32,8 +33,7 @@ def suggest(
     """What would make the model fit. `words` name the model, the device and all that is asked of it, `tell` hears how
     many changes were tried so far. Raises UsageError for what the device does not have."""
     before = results(subject_of(audited, device, asked))
-    failed = frozenset(one.check for one in before if one.status == "fail")
-    search = _Search(audited, device, asked, failed, tell)
+    search = _Search(audited, device, asked, failed_in(before), tell)
     for types in quantized(audited, device):
         search.staircase(types)
     search.refine()

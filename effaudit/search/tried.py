@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 import msgspec
 
 from effaudit.audited import Audited
 from effaudit.checks import results
 from effaudit.checks.subject import Subject
-from effaudit.checks.types import Result
 from effaudit.device.types import Device
 from effaudit.errors import EffauditError
 from effaudit.estimate.demand import ARENA
 from effaudit.fit.asked import FitAsked
-from effaudit.fit.knobs import GOOD, asked_with, of_memory
-from effaudit.fit.patching import patched
+from effaudit.fit.knobs import GOOD, asked_with, holds, of_memory
 from effaudit.fit.subject import subject_of
 from effaudit.memory.searched import searched
 from effaudit.quantity import Quantity
+from effaudit.weights import BUFFER, PARAM, QUANTIZATION
 from effaudit.whatif import apply, text
 from effaudit.whatif.types import Step
 
@@ -85,7 +83,7 @@ def judged(made: Made, device: Device, asked: FitAsked, failed: frozenset[str]) 
     are the checks that the model failed as it was given: they have to be held again, not skipped."""
     subject = subject_of(made.audited, device, asked)
     found = results(subject)
-    if _passes(found, failed):
+    if holds(found, failed):
         return _tried(made, subject, True, (), "")
     bad = [one for one in found if one.status not in GOOD]
     if all(one.check == "ram" for one in bad):
@@ -99,14 +97,9 @@ def judged(made: Made, device: Device, asked: FitAsked, failed: frozenset[str]) 
     return _tried(made, subject, False, (), bad[0].message if bad else "a check that failed before is skipped")
 
 
-def _passes(found: Sequence[Result], failed: frozenset[str]) -> bool:
-    held = {one.check for one in found if one.status != "skipped"}
-    return all(one.status in GOOD for one in found) and failed <= held
-
-
 def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], why: str) -> Tried:
     weights, table = made.audited.weights, made.audited.table
-    macs, patch = table.total("macs").value, patched(subject.audited, subject.planned)
+    macs, patch = table.total("macs").value, subject.patch
     items = (item.bytes for demand in subject.demands for item in demand.items if item.what == ARENA)
     return Tried(
         made=made,
@@ -114,7 +107,7 @@ def _tried(made: Made, subject: Subject, fits: bool, options: tuple[str, ...], w
         options=options,
         why=why,
         params=weights.params,
-        weight_bytes=weights.bytes_of("param", "buffer", "quantization"),
+        weight_bytes=weights.bytes_of(PARAM, BUFFER, QUANTIZATION),
         macs=macs if macs is None or patch is None else macs + patch.extra_macs,
         arena=next(items, subject.planned.arena),
         latency_s=subject.latency.total.value,
