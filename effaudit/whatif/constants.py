@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BY_NAME: Final[Mapping[str, Encoding]] = {encoding.dtype: encoding for encoding in ENCODINGS.values()}
+CODES: Final[Mapping[str, int]] = {encoding.dtype: code for code, encoding in ENCODINGS.items()}  # of TensorProto
 
 
 def missing(constant: Constant) -> str:

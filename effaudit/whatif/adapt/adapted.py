@@ -13,7 +13,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import FLOAT16, Constant, Encoding, Graph, Node
 from effaudit.whatif.adapt import OPTION, Arguments, text
 from effaudit.whatif.adapt.memory import Base, memory, rows, said
-from effaudit.whatif.constants import derived, missing, sized
+from effaudit.whatif.constants import CODES, derived, missing, sized
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.given import still_open
 from effaudit.whatif.products import Product, first, held, lost, named, products, together
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 NF4_BLOCK: Final = 64
-_FLOATS: Final = {"float32": 1, "float16": 10, "float64": 11, "bfloat16": 16}
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -151,7 +150,7 @@ def _halved(
         nodes, several = list[Node](), draft.at(i)
         if name not in wide:
             wide[name] = draft.fresh(f"{name}.cast")
-            to = {"to": _FLOATS[weights[name].encoding.dtype]}
+            to = {"to": CODES[weights[name].encoding.dtype]}
             nodes.append(Node("", "", "Cast", (names[name],), (wide[name],), to))
         own = several[0]
         draft.put(i, *nodes, replace(own, inputs=(own.inputs[0], wide[name], *own.inputs[2:])), *several[1:])

@@ -39,7 +39,7 @@ def rewrite(audited: Audited, rules: Sequence[Rule], arguments: Arguments) -> Ch
     if not made.activations and not made.weights:
         raise UsageError(f"{audited.name}: --quantize: no operator that {form_of(audited, rules)} stores in integers")
     change = _change(audited, rules, arguments, replace(known, spans=spans), made)
-    return reached(audited, change, arguments) if arguments.calibrate else change
+    return reached(audited, change, known) if arguments.calibrate else change
 
 
 def written(audited: Audited, rules: Sequence[Rule], spans: Mapping[str, Span]) -> tuple[Quantized, Mapping[str, Span]]:

@@ -7,9 +7,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from effaudit.graph import FLOAT16, Constant, Node
+from effaudit.graph import FLOAT16, Constant, Encoding, Node
 from effaudit.ops._registry import MICROSOFT
-from effaudit.whatif.constants import literal
+from effaudit.whatif.constants import CODES, literal
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize.opsets import bring_forward
 from effaudit.whatif.quantize.rows import Layout, layout
@@ -33,9 +33,8 @@ SINCE: Final = {  # the opset from which DequantizeLinear takes a type
 PER_AXIS: Final = 13
 FLOAT16_SCALES: Final = 19
 BLOCKED: Final = 21
-_CAST: Final = {"float16": 6, "bfloat16": 13}
+CAST: Final = {"float16": 6, "bfloat16": 13}
 CONTRIB: Final = frozenset("int8 uint8 int16 uint16 int4 uint4".split())  # what onnxruntime's own operator takes
-_FLOAT_CODES: Final = {"float32": 1, "float16": 10}  # TensorProto.DataType
 
 
 def write(draft: Draft, site: Site, rule: Rule) -> tuple[Stored, Rule] | str:
@@ -75,11 +74,17 @@ def _filters(
 def _needed(constant: Constant, rule: Rule, where: Layout) -> int:
     """The opset from which the standard operators can read the weight."""
     if rule.weights in HALVES:
-        return _CAST[rule.weights]
-    needed = SINCE[rule.weights]
-    if where.axis is not None:
-        needed = max(needed, BLOCKED if where.group else PER_AXIS)
-    return max(needed, FLOAT16_SCALES) if constant.encoding is FLOAT16 else needed
+        return CAST[rule.weights]
+    return since(rule.weights, constant.encoding, where.axis, where.group)
+
+
+def since(dtype: str, real: Encoding, axis: int | None, group: int) -> int:
+    """The opset from which the standard operators take a type with scales of type `real`, one for all of the tensor,
+    along an axis or for groups of it."""
+    needed = SINCE[dtype]
+    if axis is not None:
+        needed = max(needed, BLOCKED if group else PER_AXIS)
+    return max(needed, FLOAT16_SCALES) if real == FLOAT16 else needed
 
 
 def _domain(draft: Draft, constant: Constant, rule: Rule, where: Layout) -> str | None:
@@ -125,7 +130,7 @@ def _reshape(draft: Draft, source: str, matrix: str, shape: tuple[int, ...]) -> 
 def _cast(draft: Draft, site: Site, made: Stored) -> None:
     source = site.constant.name
     stored = draft.add(made.codes.name, made.codes)
-    to = {"to": _FLOAT_CODES[site.constant.encoding.dtype]}
+    to = {"to": CODES[site.constant.encoding.dtype]}
     node = Node(f"{source}_Cast", "", "Cast", (stored,), (draft.fresh(f"{source}_Cast_Output"),), to)
     _put(draft, source, node)
 

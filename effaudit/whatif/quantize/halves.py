@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from effaudit.errors import UsageError
 from effaudit.graph import FLOAT, SEQUENCE, Constant, Node
 from effaudit.ops._registry import MICROSOFT
+from effaudit.whatif.constants import CODES
 from effaudit.whatif.draft import Draft
+from effaudit.whatif.quantize.dequantized import CAST
 from effaudit.whatif.quantize.opsets import bring_forward
 from effaudit.whatif.quantize.rows import Layout
 from effaudit.whatif.quantize.sites import Site
@@ -22,10 +24,7 @@ from effaudit.whatif.quantize.stored import store
 from effaudit.whatif.quantize.types import HALVES, Rule
 from effaudit.whatif.quantize.written import Written
 
-CODES: Final = {"float16": 10, "bfloat16": 16}  # TensorProto.DataType
 _FLOAT: Final = 1
-SINCE: Final = {"float16": 6, "bfloat16": 13}  # Cast
-CONV_BFLOAT16: Final = 22
 _SCALES_IN_16_BITS: Final = 19
 STAY: Final = frozenset(
     """ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer Imputer LabelEncoder
@@ -47,7 +46,7 @@ def write(draft: Draft, rules: Sequence[Rule], written: Written) -> None:
     if len(dtypes) > 1:
         raise UsageError(f"{draft.raw.source.path}: --quantize: fp16 and bf16 in one table; take one of them")
     dtype = dtypes.pop()
-    if why := bring_forward(draft, SINCE[dtype]):
+    if why := bring_forward(draft, CAST[dtype]):
         raise UsageError(f"{draft.raw.source.path}: --quantize {dtype}: {why}")
     _Writer(draft, rules, written, dtype).run()
 

@@ -24,12 +24,10 @@ from effaudit.whatif.quantize.coding import (
     least_scale,
     like_activation,
     of_range,
-    scale_constant,
     weight_of,
-    zero_constant,
 )
 from effaudit.whatif.quantize.marks import ONES, QUANTIZABLE, WEIGHT, Floats
-from effaudit.whatif.quantize.qdq import Pair, Quantized, Weight, beside, in_written_order
+from effaudit.whatif.quantize.qdq import Pair, Quantized, Weight, beside, in_written_order, paired
 from effaudit.whatif.quantize.types import PER_CHANNEL, Rule
 
 
@@ -126,15 +124,8 @@ class Integers:
         if name not in self.pairs:
             rule, real = self.rules[i], self.floats.values[name].encoding
             scale = of_range(self.spans[name], rule.activations, real, symmetric=rule.symmetric_activations)
-            self.pairs[name] = self.stored(name, scale)
+            self.pairs[name] = paired(self.draft, name, scale)
         return self.pairs[name]
-
-    def stored(self, name: str, scale: Scale) -> Pair:
-        return Pair(
-            self.draft.add(f"{name}_scale", scale_constant(scale)),
-            self.draft.add(f"{name}_zero_point", zero_constant(scale)),
-            scale,
-        )
 
     def quantized(self, i: int, name: str) -> Held:
         """A tensor in integers: as it lies, or quantized here."""
@@ -172,7 +163,7 @@ class Integers:
     def _constant(self, name: str, weight: Weight, scale: Scale) -> Held:
         self.weights[name] = weight
         stored = self.draft.add(f"{name}_quantized", weight.made.codes)
-        self.held[name] = Held(stored, self.stored(name, scale), name)
+        self.held[name] = Held(stored, paired(self.draft, name, scale), name)
         return self.held[name]
 
     def along(self, i: int, name: str, axis: int) -> int | None:

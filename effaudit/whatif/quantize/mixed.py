@@ -17,7 +17,7 @@ import msgspec
 
 from effaudit.audited import Audited
 from effaudit.whatif.quantize.grid import decibels
-from effaudit.whatif.quantize.sensitivity import Bench, Harm, bench, constant_bytes, harms, measured, variant
+from effaudit.whatif.quantize.sensitivity import Bench, Harm, bench, constant_bytes, followed, harms, measured, variant
 from effaudit.whatif.quantize.tables import entry, rules_of
 from effaudit.whatif.quantize.types import FLOAT_AS_IT_IS, Arguments, Rule
 from effaudit.whatif.types import Detail
@@ -76,9 +76,7 @@ def mixed(
     budget = 10 ** (-budget_db / 10)
     options = _options(alone)
     best, noise, size, count = _search(ready, rules, options, budget, limits)
-    nodes = audited.raw.nodes
-    chosen = {i: rules[best[node.label]] for i, node in enumerate(nodes) if node.label in best and i in set(may)}
-    return Mixed(best, chosen, noise, budget, size, count, tuple(alone), ready.source)
+    return Mixed(best, _rules(ready, rules, best), noise, budget, size, count, tuple(alone), ready.source)
 
 
 def _options(alone: Iterable[Harm]) -> dict[str, list[Option]]:
@@ -184,9 +182,7 @@ def _rules(ready: Bench, rules: Mapping[str, Rule], table: Mapping[str, str]) ->
 def document(found: Mixed, audited: Audited) -> str:
     """The table as a YAML file that `table=FILE` reads: a line for each node that is quantized, those that only pass
     its result on among them."""
-    from effaudit.whatif.quantize.sensitivity import followed
-
-    by_rule = {rule: scheme for label, scheme in found.schemes.items() for rule in (entry(scheme),)}
+    by_rule = {entry(scheme): scheme for scheme in found.schemes.values()}
     lines = {
         node.label: by_rule[rule]
         for node, rule in zip(audited.raw.nodes, followed(audited, found.rules), strict=True)

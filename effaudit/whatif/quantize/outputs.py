@@ -11,20 +11,18 @@ from effaudit.audited import Audited
 from effaudit.graph import Constant, Graph
 from effaudit.whatif.constants import missing
 from effaudit.whatif.quantize.grid import decibels
-from effaudit.whatif.quantize.spans import feeds
-from effaudit.whatif.quantize.types import Arguments
+from effaudit.whatif.quantize.spans import Calibration
 from effaudit.whatif.types import Change
 
 
-def reached(audited: Audited, change: Change, arguments: Arguments) -> Change:
+def reached(audited: Audited, change: Change, known: Calibration) -> Change:
     """The change with the noise of the outputs over their signal as its loss; with the loss it has where the changed
     model cannot be saved, and so not run. Raises RunError, UsageError where the model itself does not run."""
     from effaudit.run import deviations
 
     if _is_open(change.graph):
         return change
-    inputs, source = feeds(audited, arguments.calibrate, arguments.seed)
-    (found,) = deviations(audited.raw, [change.graph], inputs)
+    (found,) = deviations(audited.raw, [change.graph], known.inputs)
     if found.refused:
         note = f"the quantized model did not run, so what its outputs lose is not known: {found.refused}"
         return replace(change, loss=None, notes=(*change.notes, note))
@@ -35,7 +33,7 @@ def reached(audited: Audited, change: Change, arguments: Arguments) -> Change:
         said = f"{level:.1f} dB of signal to noise"
     else:
         said = "nothing but noise"
-    note = f"outputs: {said} on {source}, against the model before the step"
+    note = f"outputs: {said} on {known.source}, against the model before the step"
     return replace(change, loss=min(share, 1.0), notes=(*change.notes, note))
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
-from effaudit.graph import FLOAT16, Constant, Graph, Node
+from effaudit.graph import Constant, Graph, Node
 from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.quantize.coding import (
@@ -32,7 +32,7 @@ from effaudit.whatif.quantize.coding import (
     weight_of,
     zero_constant,
 )
-from effaudit.whatif.quantize.dequantized import BLOCKED, CONTRIB, FLOAT16_SCALES, PER_AXIS, SINCE
+from effaudit.whatif.quantize.dequantized import CONTRIB, since
 from effaudit.whatif.quantize.marks import ACTIVATION, WEIGHT, Bias, Floats, Mark, Marks
 from effaudit.whatif.quantize.opsets import raised
 from effaudit.whatif.quantize.order import breadth_first
@@ -81,6 +81,15 @@ class Pair(msgspec.Struct, frozen=True):
     value: Scale
 
 
+def paired(draft: Draft, like: str, scale: Scale) -> Pair:
+    """A scale and its zero point, added to the graph under names like that of a tensor."""
+    return Pair(
+        draft.add(f"{like}_scale", scale_constant(scale)),
+        draft.add(f"{like}_zero_point", zero_constant(scale)),
+        scale,
+    )
+
+
 def domain_of(draft: Draft, scale: Scale) -> str:
     """The domain whose QuantizeLinear and DequantizeLinear take a scale, the opset of the draft raised where it must
     be: com.microsoft's own take narrow integers at any opset.
@@ -90,11 +99,7 @@ def domain_of(draft: Draft, scale: Scale) -> str:
     dtype = scale.dtype
     if unsaved(dtype):
         return ""
-    needed = SINCE[dtype]
-    if scale.axis is not None:
-        needed = max(needed, BLOCKED if scale.group else PER_AXIS)
-    if scale.real == FLOAT16:
-        needed = max(needed, FLOAT16_SCALES)
+    needed = since(dtype, scale.real, scale.axis, scale.group)
     if draft.opsets.get("", 1) >= needed:
         return ""
     if dtype in CONTRIB and not scale.group:
@@ -145,7 +150,7 @@ class _Writer:
             if mark.kind != ACTIVATION:
                 self._constant(name, mark)
             elif not mark.like:
-                self._activation(name, self._pair(name, self._scale(name, mark.node), name))
+                self._activation(name, paired(self.draft, name, self._scale(name, mark.node)))
         self._sharing({name: mark for name, mark in marked.items() if mark.like})
         for bias in self.found.biases:
             self._bias(bias)
@@ -168,13 +173,6 @@ class _Writer:
         """The scale of an activation in the type that the rule of a node names."""
         rule, real = self.rules[i], self.floats.values[name].encoding
         return of_range(self.spans[name], rule.activations, real, symmetric=rule.symmetric_activations)
-
-    def _pair(self, name: str, scale: Scale, like: str) -> Pair:
-        return Pair(
-            self.draft.add(f"{like}_scale", scale_constant(scale)),
-            self.draft.add(f"{like}_zero_point", zero_constant(scale)),
-            scale,
-        )
 
     def _activation(self, name: str, pair: Pair) -> None:
         """Two nodes behind a tensor; a graph output keeps its name."""
@@ -221,7 +219,7 @@ class _Writer:
         """A second pair behind a tensor, for the nodes that read it in another type: behind the first where its own
         node stores it so, beside it where the first is another reader's."""
         scale = self._scale(self._root(name), i)
-        pair = self._pair(name, scale, f"{name}_convert")
+        pair = paired(self.draft, f"{name}_convert", scale)
         own = name in self.nodes[mark.node].outputs
         back = self.draft.fresh(f"{name}_convert_DequantizeLinear_Output")
         self._emit_pair(f"{name}_convert", self.read[name, ""] if own else name, back, pair)
@@ -242,7 +240,7 @@ class _Writer:
             made, scale = like_activation(constant, rule)
             rule = replace(rule, symmetric=rule.symmetric_activations)
         stored = self.draft.add(f"{name}_quantized", made.codes)
-        pair = self._pair(name, scale, name)
+        pair = paired(self.draft, name, scale)
         back = self.draft.fresh(f"{name}_DequantizeLinear_Output")
         self._emit(_DQ, name, (stored, pair.scale, pair.zero), back, scale)
         self.pairs[name, ""], self.read[name, ""] = pair, back

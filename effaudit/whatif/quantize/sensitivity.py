@@ -90,10 +90,9 @@ def bench(audited: Audited, arguments: Arguments, rules: Iterable[Rule]) -> Benc
     clipped by the first of them. Raises UsageError, RunError."""
     if not arguments.calibrate:
         raise UsageError(f"{audited.name}: --quantize: what quantization does to the outputs is run: {UNCALIBRATED}")
-    inputs, source = feeds(audited, arguments.calibrate, arguments.seed)
     static = next((rule for rule in rules if rule.static), None)
     if static is None:
-        return Bench(audited, inputs, source, {})
+        return Bench(audited, *feeds(audited, arguments.calibrate, arguments.seed), {})
     floats = Floats(audited.raw, audited.graph.values)
     tensors = {
         name: static
@@ -101,7 +100,8 @@ def bench(audited: Audited, arguments: Arguments, rules: Iterable[Rule]) -> Benc
         for name in (*node.inputs, *node.outputs)
         if node.op in OPERATORS and name and floats.constant(name) is None and floats.floating(name)
     }
-    return Bench(audited, inputs, source, calibrated(audited, arguments, tensors).spans)
+    known = calibrated(audited, arguments, tensors)
+    return Bench(audited, known.inputs, known.source, known.spans)
 
 
 def harms(ready: Bench, single: Sequence[tuple[int, str, Rule]], limits: Limits | None = None) -> list[Harm]:

@@ -28,14 +28,15 @@ INPUTS: Final = 8  # drawn where calibration is random
 UNCALIBRATED: Final = "no calibration data: add calibrate=DIR or calibrate=random"
 MARKED: Final = "marked random: ranges come from random inputs"
 _SHARES: Final = tuple(i / 40 for i in range(40, 0, -1))  # of the range, which `mse` tries
-_BINS: Final = 2048
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """The range of each tensor, and where they come from: "16 inputs of DIR", "random inputs", "" (nowhere)."""
+    """The range of each tensor over the `inputs`, and where these come from: "16 inputs of DIR", "random inputs", ""
+    (nowhere)."""
 
     spans: Mapping[str, Span]
     source: str
+    inputs: Iterable[Mapping[str, np.ndarray]] = ()
 
 
 def calibrated(audited: Audited, arguments: Arguments, tensors: Mapping[str, Rule]) -> Calibration:
@@ -46,11 +47,12 @@ def calibrated(audited: Audited, arguments: Arguments, tensors: Mapping[str, Rul
     if not arguments.calibrate:
         return Calibration(dict.fromkeys(tensors, UNCALIBRATED), "")
     from effaudit.run import ranges
+    from effaudit.run.calibrate import BINS
 
     inputs, source = feeds(audited, arguments.calibrate, arguments.seed)
-    bins = _BINS if any(rule.clip != "minmax" for rule in tensors.values()) else 0
+    bins = BINS if any(rule.clip != "minmax" for rule in tensors.values()) else 0
     found = ranges(audited.raw, inputs, tuple(tensors), bins=bins)
-    return Calibration({name: _clipped(found[name], rule) for name, rule in tensors.items()}, source)
+    return Calibration({name: _clipped(found[name], rule) for name, rule in tensors.items()}, source, inputs)
 
 
 def feeds(

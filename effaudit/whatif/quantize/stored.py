@@ -92,7 +92,10 @@ def _half(source: Constant, dtype: str) -> Stored:
     def compute() -> np.ndarray:
         return halved(values(source), dtype)
 
-    lost = None if why else difference(values(source), compute())
+    lost = None
+    if not why:
+        array = values(source)
+        lost = difference(array, halved(array, dtype))
     codes = _made(source, f"_{dtype}", source.shape, BY_NAME[dtype], None if why else compute)
     return Stored(codes, None, None, Layout(source.shape), lost)
 

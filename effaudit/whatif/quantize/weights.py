@@ -19,7 +19,6 @@ from effaudit.whatif.quantize.types import DYNAMIC, HALVES, Rule, bits_of
 from effaudit.whatif.quantize.written import Written
 from effaudit.whatif.types import Blocked, Change
 
-FINE: Final = 8  # bits from which weights keep their accuracy without training
 IN_A_BODY: Final = "it is read inside a body of If, Loop or Scan, or in a function"
 # A matrix that one of these reads is a bias, or a table that is added or scaled: it stays in floats like any bias.
 FLOATING: Final = RECURRENT | frozenset("Add Sub Mul Div PRelu Concat".split())
