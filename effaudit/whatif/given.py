@@ -19,3 +19,9 @@ def still_open(given: Given, graph: Graph) -> Given:
         {name: shape for name, shape in given.shapes.items() if name not in fixed},
         {name: size for name, size in given.assumed.items() if name in left},
     )
+
+
+def assumed_sizes(graph: Graph) -> dict[str, int]:
+    """The sizes that were assumed for dims left open."""
+    found = {name: info.value for name, info in graph.dims.items() if info.origin == "assumed"}
+    return {name: size for name, size in found.items() if size is not None}

@@ -29,7 +29,7 @@ from effaudit.whatif.products import (
 )
 from effaudit.whatif.quantize.grid import Error
 from effaudit.whatif.spec import only as only_known
-from effaudit.whatif.spec import whole, words_of
+from effaudit.whatif.spec import whole, words_of, written
 from effaudit.whatif.types import Change, Detail
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def parse(text: str) -> Arguments:
 
 def text(arguments: Arguments) -> str:
     """The shortest text that parses to the arguments."""
-    found = [f"{key}={value}" for key in Arguments.__struct_fields__ if (value := getattr(arguments, key))]
-    return ",".join(found)
+    return written(arguments)
 
 
 class Grouped(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from effaudit.load import Given, infer, infer_adapted
 from effaudit.lower._rewrite import Wiring
 from effaudit.whatif.constants import literal
 from effaudit.whatif.draft import Draft
+from effaudit.whatif.given import assumed_sizes, still_open
 from effaudit.whatif.reshaped import Ambiguous, Sizes, resolved, retargeted, wanted
 from effaudit.whatif.types import Blocked
 
@@ -44,8 +45,7 @@ def resized(audited: Audited, declared: Mapping[str, Value], option: str) -> Res
     """
     raw = audited.raw
     invalid = {name for name, value in audited.graph.values.items() if value.invalid}
-    assumed = {name: info.value for name, info in audited.graph.dims.items() if info.origin == "assumed"}
-    given = _numbers(audited.given, {name: size for name, size in assumed.items() if size is not None}, raw)
+    given = _numbers(audited.given, assumed_sizes(audited.graph), raw)
     before = infer(raw, given)
     _check(before, invalid, option)
     changed = {name: value for name, value in declared.items() if value.shape != before.values[name].shape}
@@ -55,7 +55,7 @@ def resized(audited: Audited, declared: Mapping[str, Value], option: str) -> Res
     new = {
         name: Value(value.encoding, _taken(value.shape, before.values[name].shape)) for name, value in changed.items()
     }
-    walk = _Walk(replace(audited, raw=raw), before, new, option)
+    walk = _Walk(audited, before, new, option)
     opened = replace(raw, declared={**raw.declared, **changed}, stated=dict)
     after = infer_adapted(opened, _numbers(given, {}, opened), walk.adapt)
     _check(after, {name for name, value in before.values.items() if value.invalid}, option)
@@ -67,8 +67,6 @@ def resized(audited: Audited, declared: Mapping[str, Value], option: str) -> Res
 
 def _numbers(given: Given, assumed: Mapping[str, int], graph: Graph) -> Given:
     """What was given or assumed of the dims that a graph leaves open."""
-    from effaudit.whatif.given import still_open
-
     return still_open(Given(given.dims, given.shapes, {**assumed, **given.assumed}), graph)
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
+import msgspec
+
 from effaudit.errors import UsageError
 from effaudit.nearest import did_you_mean
 
@@ -51,3 +53,8 @@ def whole(text: str, what: str, least: int = 1) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 18 or int(text) < least:
         raise UsageError(f"{what} {text!r}: expected a whole number from {least}")
     return int(text)
+
+
+def written(arguments: msgspec.Struct) -> str:
+    """`key=value` for every field that is set, by commas."""
+    return ",".join(f"{key}={value}" for key in arguments.__struct_fields__ if (value := getattr(arguments, key)))

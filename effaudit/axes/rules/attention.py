@@ -7,8 +7,8 @@ from typing import Final
 from effaudit.axes._registry import couples
 from effaudit.axes.call import Call, Unsuited
 from effaudit.axes.terms import OPEN, Axes, Term, block, product, total, unify
+from effaudit.ops._registry import MICROSOFT
 
-MICROSOFT: Final = "com.microsoft"
 WHOLE: Final = "heads are pruned whole"
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from effaudit.axes._registry import couples
 from effaudit.axes.call import Call
 from effaudit.axes.terms import Term, product, unify
-
-MICROSOFT = "com.microsoft"
+from effaudit.ops._registry import MICROSOFT
 
 
 @couples(

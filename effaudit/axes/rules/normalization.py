@@ -5,9 +5,8 @@ from __future__ import annotations
 from effaudit.axes._registry import couples
 from effaudit.axes.call import Call, Unsuited
 from effaudit.axes.terms import Term, product, unify
+from effaudit.ops._registry import MICROSOFT
 from effaudit.ops._shapes import axis_of
-
-MICROSOFT = "com.microsoft"
 
 
 @couples("BatchNormalization", "InstanceNormalization")

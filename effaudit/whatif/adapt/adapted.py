@@ -60,7 +60,7 @@ def rewrite(audited: Audited, arguments: Arguments) -> Change:
     total = memory(audited, made, weights, base, arguments)
     return Change(
         graph,
-        notes=(*said(audited, made, total, arguments), *more),
+        notes=(*said(made, total, arguments), *more),
         blocked=blocked,
         details=tuple(rows(made, base, total, arguments)),
         loss=loss,

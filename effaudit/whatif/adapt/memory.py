@@ -126,7 +126,7 @@ def rows(made: Sequence[Adapter], base: Mapping[str, Base], total: Memory, argum
     yield from (Detail(MEMORY, name, {"bytes": size}) for name, size in parts.items())
 
 
-def said(audited: Audited, made: Sequence[Adapter], total: Memory, arguments: Arguments) -> Iterator[str]:
+def said(made: Sequence[Adapter], total: Memory, arguments: Arguments) -> Iterator[str]:
     """Notes for a reader."""
     share = 100 * total.trained / total.params if total.params else 0.0
     yield (

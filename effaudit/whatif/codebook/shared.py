@@ -94,7 +94,7 @@ def _meant(audited: Audited, draft: Draft, arguments: Arguments) -> tuple[list[S
         if (only and not matches(name, only)) or matches(name, skip) or not (multiplied or constant.name in only):
             continue
         one = Shared(constant, name[1], *sizes(constant, arguments))
-        if why := _unfit(draft, one, arguments):
+        if why := _unfit(draft, one):
             blocked.append(Blocked(constant.name, why))
         else:
             found.append(one)
@@ -106,7 +106,7 @@ def sizes(constant: Constant, arguments: Arguments) -> tuple[int, int]:
     return -(-constant.numel * arguments.index_bits // 8), -(-arguments.entries * constant.encoding.bits // 8)
 
 
-def _unfit(draft: Draft, one: Shared, arguments: Arguments) -> str:
+def _unfit(draft: Draft, one: Shared) -> str:
     """Why a tensor keeps its elements; "" where it does not."""
     constant = one.constant
     if draft.constant(constant.name) is not constant:

@@ -13,7 +13,7 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.whatif.spec import only as only_known
-from effaudit.whatif.spec import words_of
+from effaudit.whatif.spec import words_of, written
 from effaudit.whatif.types import Change
 
 OPTION: Final = "--flash"
@@ -39,8 +39,7 @@ def parse(text: str) -> Arguments:
 
 def text(arguments: Arguments) -> str:
     """The shortest text that parses to the arguments."""
-    found = [f"{key}={value}" for key in Arguments.__struct_fields__ if (value := getattr(arguments, key))]
-    return ",".join(found) or "all"
+    return written(arguments) or "all"
 
 
 def rewrite(audited: Audited, arguments: Arguments) -> Change:

@@ -12,6 +12,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import Node, Value
 from effaudit.lower._rewrite import Wiring
 from effaudit.nearest import did_you_mean
+from effaudit.ops._registry import MICROSOFT
 from effaudit.printable import printable
 from effaudit.units import human_bytes
 from effaudit.whatif.constants import literal
@@ -23,7 +24,6 @@ from effaudit.whatif.spelled import ODD, Spelled, spelled
 from effaudit.whatif.types import Blocked, Change, Detail
 
 TABLE: Final = "attention in one operator"
-MICROSOFT: Final = "com.microsoft"
 STANDARD: Final = 23  # the opset from which ai.onnx has Attention
 SHAPE_OF_PART: Final = 15  # the opset from which Shape gives a part of a shape
 SWAPPED: Final = (0, 2, 1, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -125,18 +125,30 @@ class Fold(msgspec.Struct, frozen=True):
             raise Refusal("its type differs from that of the weights")
         return replace(self, ahead=norm_stage(model, node, product.weight.inputs), source=node.inputs[0])
 
-    def named(self, nodes: Sequence[Node]) -> Fold:
-        """With the label of the nodes folded, and the error measured on what the new constants hold."""
-        return replace(self, label=" ".join(node.label for node in nodes), error=self._error())
+    def checked(self, nodes: Sequence[Node]) -> Fold:
+        """With the label of the nodes folded, and the largest error of the new constants over the largest of their
+        elements: they are compared with the old ones taken through every stage, one after the other, in float64.
+        Raises Refusal where they would overflow."""
+        import numpy as np
+
+        named = replace(self, label=" ".join(node.label for node in nodes))
+        if not self._known():
+            return named
+        made: list[tuple[np.ndarray, Callable[[], np.ndarray]]] = []
+        if self._scales or self.ahead is not None:
+            made.append((values(self._weight()), lambda: self._staged(values(self.into.weight.constant))))
+        if self._shifts or self.into.bias is not None:
+            made.append((values(self._bias()), self._staged_bias))
+        if not all(bool(np.isfinite(held).all()) for held, _ in made):
+            raise Refusal("its scale or the folded weights are not finite")
+        return replace(named, error=max(_relative(held.astype(np.float64), wanted()) for held, wanted in made))
 
     def figures(self) -> Mapping[str, int | float | str | None]:
         node = self.into.node
         return {"into": node.label, "op": node.op, "channels": self.into.weight.outputs, "max_error": self.error}
 
     def commit(self, model: Model, out: str) -> tuple[Node, ...]:
-        """The nodes that make `out` now; their constants are in the draft. Raises Refusal where they would overflow."""
-        if not self._finite():
-            raise Refusal("its scale or the folded weights are not finite")
+        """The nodes that make `out` now; their constants are in the draft."""
         node, weight = self.into.node, self.into.weight
         source, name = self.source or node.inputs[0], node.inputs[1]
         if self._scales or self.ahead is not None:
@@ -218,28 +230,6 @@ class Fold(msgspec.Struct, frozen=True):
     def _known(self) -> bool:
         held = (self.into.weight.constant, *self._sources(), *(() if self.into.bias is None else (self.into.bias,)))
         return not any(map(missing, held))
-
-    def _finite(self) -> bool:
-        import numpy as np
-
-        if not self._known():
-            return True
-        made = [self._weight()] if self._scales or self.ahead is not None else []
-        made += [self._bias()] if self._shifts or self.into.bias is not None else []
-        return all(bool(np.isfinite(values(one)).all()) for one in made)
-
-    def _error(self) -> float | None:
-        """The largest error of the new constants, over the largest of their elements: they are compared with the old
-        ones taken through every stage, one after the other, in float64."""
-        import numpy as np
-
-        if not self._known():
-            return None
-        weight = self.into.weight
-        made = [(values(self._weight()).astype(np.float64), self._staged(values(weight.constant)))]
-        if self._shifts or self.into.bias is not None:
-            made.append((values(self._bias()).astype(np.float64), self._staged_bias()))
-        return max(_relative(held, wanted) for held, wanted in made)
 
     def _staged(self, weight: np.ndarray) -> np.ndarray:
         import numpy as np

@@ -103,10 +103,11 @@ class _Pass:
         if not chain or not fold.worthwhile:
             return
         try:
-            nodes = fold.commit(model, out)
+            fold = fold.checked(folded)
         except Refusal as refusal:
             self._refuse(folded, "", refusal)
             return
+        nodes = fold.commit(model, out)
         self._done(fold, folded)
         model.draft.put(found.i, *nodes[:1])
         for j in chain:
@@ -125,17 +126,17 @@ class _Pass:
             if found is None or found.node.inputs[0] != node.outputs[0]:
                 continue
             try:
-                fold = Fold(found).after(model, node)
-                nodes = fold.commit(model, found.node.outputs[0])
+                fold = Fold(found).after(model, node).checked([node])
             except Refusal as refusal:
                 self._refuse([node], "", refusal)
                 continue
+            nodes = fold.commit(model, found.node.outputs[0])
             self._done(fold, [node])
             model.draft.put(found.i, *nodes)
             model.draft.put(i)
 
     def _done(self, fold: Fold, nodes: list[Node]) -> None:
-        self.made.append(fold.named(nodes))
+        self.made.append(fold)
         self.norms += sum(map(_is_norm, nodes))
 
     def _refuse(self, nodes: list[Node], out: str, refusal: Refusal) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.whatif.spec import only as only_known
-from effaudit.whatif.spec import whole, words_of
+from effaudit.whatif.spec import whole, words_of, written
 from effaudit.whatif.types import Change
 
 OPTION: Final = "--gqa"
@@ -48,7 +48,7 @@ def parse(text: str) -> Arguments:
 
 def text(arguments: Arguments) -> str:
     """The shortest text that parses to the arguments."""
-    return ",".join(f"{key}={value}" for key in Arguments.__struct_fields__ if (value := getattr(arguments, key)))
+    return written(arguments)
 
 
 def rewrite(audited: Audited, arguments: Arguments) -> Change:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from effaudit.audited import Audited
 from effaudit.graph import Node
+from effaudit.ops._registry import MICROSOFT
 from effaudit.whatif.draft import Draft
 from effaudit.whatif.gqa.way import Heads
 from effaudit.whatif.spelled import ODD, Spelled, spelled
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from effaudit.whatif.gqa.way import Way
 
 Rewrite: TypeAlias = "Callable[[Node, Draft, Way], Sequence[Node]]"
-MICROSOFT: Final = "com.microsoft"
 MAX_HOPS: Final = 8  # from a product back to the node that repeats its heads
 AXES_AS_INPUT: Final = 13  # the opset from which Unsqueeze reads its axes
 EXPAND: Final = 8

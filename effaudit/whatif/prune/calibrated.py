@@ -17,8 +17,8 @@ from effaudit.audited import Audited
 from effaudit.errors import UsageError
 from effaudit.whatif.constants import elements
 from effaudit.whatif.prune.applied import Way, Zeroing, applied
-from effaudit.whatif.prune.arguments import OPTION, Arguments, percent, text
-from effaudit.whatif.prune.sparsity import MOST_UNTRAINED, counted, threshold
+from effaudit.whatif.prune.arguments import OPTION, Arguments, text
+from effaudit.whatif.prune.sparsity import counted, retraining, threshold
 from effaudit.whatif.prune.targets import Weight, weights_of
 from effaudit.whatif.prune.weighed import Weighed, weighed
 from effaudit.whatif.quantize.spans import feeds
@@ -72,10 +72,7 @@ def _sparse(
         zeroings = _smallest(found, share)
     else:
         zeroings = [zeroing for one in found for zeroing in _smallest((one,), share)]
-    reason = ""
-    if share > MOST_UNTRAINED:
-        reason = f"{percent(share)} of the weights are gone; above 50 % accuracy is not kept without training again"
-    way = Way(text(arguments), Fraction(1), retrain=reason)
+    way = Way(text(arguments), Fraction(1), retrain=retraining(share))
     return applied(audited, zeroings, (*blocked, *refused), way, arguments.storage)
 
 

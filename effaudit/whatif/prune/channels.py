@@ -22,7 +22,7 @@ from effaudit.graph import Graph
 from effaudit.nearest import did_you_mean
 from effaudit.whatif.prune.saliency import UNRANKED, Saliency, Unranked
 from effaudit.whatif.prune.slicing import Uncut, sliced
-from effaudit.whatif.prune.verify import culprits, mismatch
+from effaudit.whatif.prune.verify import accepted
 from effaudit.whatif.types import Blocked, Change, Detail
 
 if TYPE_CHECKING:
@@ -100,12 +100,7 @@ def _cut(
         to_blame = {c.group.term for c in chosen if any(m.tensor == error.name for m in c.group.members)} or to_blame
         refused.update(dict.fromkeys(to_blame or kept, f"{error.name}: {error}"))
         return None
-    wrong = mismatch(audited, found, kept, graph)
-    if wrong is None:
-        return graph
-    blamed = culprits(audited, found, kept, wrong.node) if wrong.node >= 0 else set()
-    refused.update(dict.fromkeys(blamed or kept, wrong.why))
-    return None
+    return accepted(audited, found, kept, graph, refused)
 
 
 def text(channels: Channels) -> str:

@@ -19,7 +19,7 @@ from effaudit.whatif.draft import Draft
 from effaudit.whatif.prune.constancy import WHAT, Constancy, pads
 from effaudit.whatif.prune.saliency import Saliency, Unranked
 from effaudit.whatif.prune.slicing import Uncut, sliced, with_input
-from effaudit.whatif.prune.verify import culprits, mismatch
+from effaudit.whatif.prune.verify import accepted
 from effaudit.whatif.types import Blocked, Change, Detail
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ class Reading(msgspec.Struct, frozen=True):
 
 class Uses(msgspec.Struct, frozen=True):
     """What is done with classes of channels: the nodes that read or write each, the products that sum over it, all
-    nodes that `summing` knows how to fold, the tensors that come from integers, and all weights."""
+    nodes that `summing` knows how to fold, the tensors that come from integers, and the channels that some filter makes
+    nothing of."""
 
     nodes: Mapping[Term, set[int]]
     readings: Mapping[Term, Sequence[Reading]]
     summing: frozenset[int]
     in_integers: frozenset[str]
-    weights: Saliency
+    zero_filters: Mapping[Term, np.ndarray | None]
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ def _round(audited: Audited) -> tuple[Graph | None, list[Found], dict[str, str]]
     refused: dict[Term, str] = {}
     why: dict[str, str] = {}
     readings = _readings(audited, coupling, constancy)
-    uses = _uses(audited, coupling, {group.term for group in every}, readings)
+    uses = _uses(audited, coupling, every, readings)
     while True:
         found = [one for group in every if group.term not in refused and (one := _dead(audited, group, uses, why))]
         if not found:
@@ -131,13 +132,7 @@ def _taken(
     for reading in readings:
         if reading.adds is not None:
             _fold(audited, coupling, draft, reading, kept)
-    graph = draft.graph(HISTORY)
-    wrong = mismatch(audited, coupling, kept, graph)
-    if wrong is None:
-        return graph
-    blamed = culprits(audited, coupling, kept, wrong.node) if wrong.node >= 0 else set()
-    refused.update(dict.fromkeys(blamed or kept, wrong.why))
-    return None
+    return accepted(audited, coupling, kept, draft.graph(HISTORY), refused)
 
 
 # ---- which channels
@@ -147,7 +142,7 @@ def _dead(audited: Audited, group: Group, uses: Uses, why: dict[str, str]) -> Fo
 
     leaf = group.term
     needed, numbers = np.zeros(group.length, bool), np.zeros(group.length, bool)
-    looks = _zero_filters(uses.weights, group)
+    looks = uses.zero_filters[leaf]
     held = group.blocked if leaf.blocked else _mixed(audited, uses, leaf)
     if not held:
         for reading in uses.readings.get(leaf, ()):
@@ -180,7 +175,8 @@ def _zero_filters(ranks: Saliency, group: Group) -> np.ndarray | None:
     return found
 
 
-def _uses(audited: Audited, coupling: Coupling, wanted: set[Term], readings: Sequence[Reading]) -> Uses:
+def _uses(audited: Audited, coupling: Coupling, every: Sequence[Group], readings: Sequence[Reading]) -> Uses:
+    wanted, ranks = {group.term for group in every}, Saliency(audited, coupling, "l1")
     by_class: dict[Term, list[Reading]] = {}
     for reading in readings:
         for leaf in wanted.intersection(leaves(reading.term)):
@@ -190,7 +186,7 @@ def _uses(audited: Audited, coupling: Coupling, wanted: set[Term], readings: Seq
         readings=by_class,
         summing=frozenset(reading.node for reading in readings),
         in_integers=frozenset(node.outputs[0] for node in audited.graph.nodes if node.op == "DequantizeLinear"),
-        weights=Saliency(audited, coupling, "l1"),
+        zero_filters={group.term: _zero_filters(ranks, group) for group in every},
     )
 
 

@@ -49,12 +49,9 @@ def rewrite(
         return Zeroing(weight, None, counted(share, weight.constant.numel))
 
     zeroings = chosen(weights, smallest, unread, per_layer=per_layer)
-    reason = ""
-    if share > MOST_UNTRAINED:
-        reason = f"{percent(share)} of the weights are gone; above 50 % accuracy is not kept without training again"
     numels = [weight.constant.numel for weight in weights]
     most = bound(share, numels if per_layer else [sum(numels)])
-    way = Way(written, most, zeros=counted(share, sum(numels)), retrain=reason)
+    way = Way(written, most, zeros=counted(share, sum(numels)), retrain=retraining(share))
     return applied(audited, zeroings, blocked, way, storage)
 
 
@@ -143,3 +140,10 @@ def _mask(keys: Keys, limit: int, ties: int) -> Callable[[np.ndarray], np.ndarra
         return shaped
 
     return mask
+
+
+def retraining(share: Fraction) -> str:
+    """Why a network that lost this share of its weights needs training again; "" where it does not."""
+    if share <= MOST_UNTRAINED:
+        return ""
+    return f"{percent(share)} of the weights are gone; above 50 % accuracy is not kept without training again"

@@ -14,7 +14,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import Constant, Node
 from effaudit.lower._rewrite import FLOATING
 from effaudit.nearest import did_you_mean
-from effaudit.ops._registry import MAC_KINDS
+from effaudit.ops._registry import MAC_KINDS, MICROSOFT
 from effaudit.weights import PARAM, Tensor
 from effaudit.whatif.prune.arguments import OPTION
 from effaudit.whatif.prune.matrix import Matrix, matrix_of
@@ -22,7 +22,6 @@ from effaudit.whatif.types import Blocked
 
 MAX_HOPS: Final = 8  # nodes between a weight and the product that reads it
 _WILD: Final = frozenset("*?[")
-_MICROSOFT: Final = "com.microsoft"
 # The inputs of an operator that hold weights, by (domain, operator).
 _WEIGHTS: Final[Mapping[tuple[str, str], tuple[int, ...]]] = {
     ("", "Conv"): (1,),
@@ -30,9 +29,9 @@ _WEIGHTS: Final[Mapping[tuple[str, str], tuple[int, ...]]] = {
     ("", "DeformConv"): (1,),
     ("", "Gemm"): (0, 1),
     ("", "MatMul"): (0, 1),
-    (_MICROSOFT, "FusedConv"): (1,),
-    (_MICROSOFT, "FusedGemm"): (0, 1),
-    (_MICROSOFT, "FusedMatMul"): (0, 1),
+    (MICROSOFT, "FusedConv"): (1,),
+    (MICROSOFT, "FusedGemm"): (0, 1),
+    (MICROSOFT, "FusedMatMul"): (0, 1),
 }
 _SAME: Final = frozenset(("Identity", "Cast", "Dropout"))
 # What leaves an element that is zero at zero, so that the product meets it.

@@ -11,6 +11,7 @@ from effaudit.axes.terms import OPEN, Axes, Kept, Term, leaves, length
 from effaudit.errors import UsageError
 from effaudit.graph import Graph, Value
 from effaudit.load import Given, infer
+from effaudit.whatif.given import assumed_sizes
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -20,10 +21,19 @@ class Mismatch(msgspec.Struct, frozen=True):
     why: str
 
 
+def accepted(audited: Audited, found: Coupling, kept: Kept, graph: Graph, refused: dict[Term, str]) -> Graph | None:
+    """A pruned graph whose tensors are as predicted; of any other None, and the classes to blame are refused."""
+    wrong = mismatch(audited, found, kept, graph)
+    if wrong is None:
+        return graph
+    blamed = culprits(audited, found, kept, wrong.node) if wrong.node >= 0 else set()
+    refused.update(dict.fromkeys(blamed or kept, wrong.why))
+    return None
+
+
 def mismatch(audited: Audited, found: Coupling, kept: Kept, graph: Graph) -> Mismatch | None:
     """What is wrong with a pruned graph, judged by inferring its shapes anew; None where nothing is."""
-    assumed = {name: info.value for name, info in audited.graph.dims.items() if info.origin == "assumed"}
-    sizes = {name: size for name, size in assumed.items() if size is not None}
+    sizes = assumed_sizes(audited.graph)
     try:
         numbers = infer(graph, Given(audited.given.dims, audited.given.shapes, sizes)) if sizes else None
         symbolic = infer(graph, audited.given)

@@ -119,13 +119,14 @@ def _detail(one: Smoothed, product: Product, rows: np.ndarray) -> Detail:
 
     weight = _matrix(product)
     activations = rows.astype(np.float64)
+    exact = activations @ weight
     own = np.abs(weight).max(axis=1, initial=0.0)
     return Detail(
         TABLE,
         product.node.label,
         {
-            "sqnr_db": _sqnr(activations, weight, one, one.factors),
-            "sqnr_db_before": _sqnr(activations, weight, one, np.ones(one.site.channels)),
+            "sqnr_db": _sqnr(exact, activations, weight, one, one.factors),
+            "sqnr_db_before": _sqnr(exact, activations, weight, one, np.ones(one.site.channels)),
             "largest_factor": float(one.factors.max()),
             "smallest_factor": float(one.factors.min()),
             "activation_max_before": float(one.activations.max()),
@@ -146,14 +147,14 @@ def outliers(largest: np.ndarray) -> int:
     return int((largest > OUTLIER * np.median(largest)).sum())
 
 
-def _sqnr(x: np.ndarray, w: np.ndarray, one: Smoothed, factors: np.ndarray) -> float | None:
-    """Signal over noise in dB of x w, both in symmetric int8 with one scale each; None without noise or signal."""
+def _sqnr(exact: np.ndarray, x: np.ndarray, w: np.ndarray, one: Smoothed, factors: np.ndarray) -> float | None:
+    """Signal over noise in dB of x w, which is `exact`, both in symmetric int8 with one scale each; None without noise
+    or signal."""
     import numpy as np
 
     steps = (one.activations / factors).max() / BITS, np.abs(w * factors[:, None]).max() / BITS
     if not all(steps):
         return None
-    exact = x @ w
     coarse = _rounded(x / factors, steps[0]) @ _rounded(w * factors[:, None], steps[1])
     noise, signal = float(np.square(exact - coarse).sum()), float(np.square(exact).sum())
     return 10 * float(np.log10(signal / noise)) if 0 < noise < np.inf and signal > 0 else None
