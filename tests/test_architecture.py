@@ -39,6 +39,8 @@ ORDER = (
     ("checks",),
     ("fit",),
     ("before_after", "search"),
+    ("timing",),
+    ("calibrate",),
     ("config",),
     ("tables",),
     ("explain",),
