@@ -83,7 +83,9 @@ class NodeTime(msgspec.Struct, frozen=True):
     """A node of the model: `seconds` of the kernels that compute it, split by their predicted or counted work where
     they compute several; `kernels` are these. None where no kernel is known to compute it (folded away, fused into
     `fused_into`). `mac_per_s` and `byte_per_s` are over `seconds`; `efficiency` is the host's roofline time over
-    `seconds` (1: as fast as the host can), None without a calibrated host."""
+    `seconds` (1: as fast as the host can), None without a calibrated host. `slow`: a node that takes part of the time
+    worth naming and does little for it, as `effaudit.timing.rated` says. `kind`, `params` and `shape` (of the first
+    output) are those of the report."""
 
     index: int
     name: str
@@ -99,6 +101,10 @@ class NodeTime(msgspec.Struct, frozen=True):
     efficiency: float | None
     predicted_s: float | None
     why: str | None
+    kind: str = ""
+    params: int | None = None
+    shape: tuple[int | str, ...] | None = None
+    slow: bool = False
 
 
 class Attribution(msgspec.Struct, frozen=True):
@@ -195,6 +201,10 @@ class Versus(msgspec.Struct, frozen=True):
     effect: float
     verdict: Verdict
     warnings: tuple[str, ...]
+    provider: str = "CPU"
+    threads: int = 1
+    optimize: str = "all"
+    notes: tuple[str, ...] = ()
 
 
 class TimeDocument(msgspec.Struct, frozen=True):
