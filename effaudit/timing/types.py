@@ -15,8 +15,8 @@ Verdict: TypeAlias = Literal["no difference", "slower", "faster"]
 
 class Host(msgspec.Struct, frozen=True):
     """The machine and the runtime that times are of. `fingerprint` is a hash of all fields that times depend on:
-    figures
-    of different fingerprints are not to be compared. What cannot be read is None."""
+    figures of different fingerprints are not to be compared. `isa`: the vector and matrix instructions that kernels are
+    written for. What cannot be read is None."""
 
     processor: str | None
     architecture: str
@@ -31,12 +31,14 @@ class Host(msgspec.Struct, frozen=True):
     onnxruntime: str
     providers: tuple[str, ...]
     fingerprint: str
+    isa: tuple[str, ...] = ()
 
 
 class Runs(msgspec.Struct, frozen=True):
     """Statistics of the steady runs. `p99_s` only from 100 runs on. `mad_s`: the median of |run - median|. `iqr_ratio`:
     the middle half of the runs over the median. `noise_ratio`: half the width of the 95 % interval of the median, over
-    the median: differences below it mean nothing. `throughput_per_s`: samples per second, batch / p50."""
+    the median: differences below it mean nothing; None below 6 runs, of which no such interval can be told.
+    `throughput_per_s`: samples per second, batch / p50."""
 
     n: int
     min_s: float
@@ -47,7 +49,7 @@ class Runs(msgspec.Struct, frozen=True):
     max_s: float
     mad_s: float
     iqr_ratio: float
-    noise_ratio: float
+    noise_ratio: float | None
     batch: int
     throughput_per_s: float
 
@@ -182,12 +184,13 @@ class ModelTime(msgspec.Struct, frozen=True):
     regime: str | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    weight_intensity: float | None = None
 
 
 class Versus(msgspec.Struct, frozen=True):
     """Two models run in turns. `ratio` is the second's time over the first's, with its interval at `confidence`;
-    `verdict` is of the second, and other than "no difference" only where the whole interval lies beyond 1 +-
-    `effect`."""
+    `verdict` is of the second, and other than "no difference" only where the whole interval lies above 1 + `effect` or
+    below 1 / (1 + `effect`). The interval is None where there are too few rounds for this confidence."""
 
     first: str
     second: str
@@ -195,8 +198,8 @@ class Versus(msgspec.Struct, frozen=True):
     second_runs: Runs
     rounds: int
     ratio: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     confidence: float
     effect: float
     verdict: Verdict
@@ -205,6 +208,40 @@ class Versus(msgspec.Struct, frozen=True):
     threads: int = 1
     optimize: str = "all"
     notes: tuple[str, ...] = ()
+
+
+class SweepPoint(msgspec.Struct, frozen=True):
+    """One size of a measured sweep. `values` are those of what varies. `intensity` is FLOP per byte read and written,
+    `weight_intensity` FLOP per byte of weights. `regime` is that of the roofline of a calibrated host or a device, at
+    its peaks: "compute" or "memory"; None without one. `growth_ratio`: how much the throughput grew per doubling of the
+    batch since the next smaller one (1: twice as much), None where there is none."""
+
+    path: str
+    values: dict[str, str]
+    batch: int
+    macs: int | None
+    intensity: float | None
+    weight_intensity: float | None
+    regime: str | None
+    p50_s: float
+    noise_ratio: float | None
+    throughput_per_s: float
+    mac_per_s: float | None
+    growth_ratio: float | None
+
+
+class SweepTurn(msgspec.Struct, frozen=True):
+    """Where a model's character changes over the batches of a sweep, all else as `values` say. `compute_from` is the
+    smallest batch at which it is compute-bound, None where none is known to be. `best_batch` has the best measured
+    throughput. From `knee_batch` on no larger batch gained 10 % of throughput per doubling; None where it still does.
+    """
+
+    path: str
+    values: dict[str, str]
+    compute_from: int | None
+    best_batch: int
+    best_throughput_per_s: float
+    knee_batch: int | None
 
 
 class TimeDocument(msgspec.Struct, frozen=True):
@@ -216,3 +253,5 @@ class TimeDocument(msgspec.Struct, frozen=True):
     host: Host
     models: tuple[ModelTime, ...]
     versus: tuple[Versus, ...]
+    sweep: tuple[SweepPoint, ...] = ()
+    turns: tuple[SweepTurn, ...] = ()
