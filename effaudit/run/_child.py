@@ -12,19 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from effaudit.run._failure import Failure
+
 BLOCK: Final = 1 << 20  # elements reduced at a time
 FETCH_BYTES: Final = 256 << 20  # of the tensors that one run hands out, as far as their sizes are known
 _CPU_MARGIN: Final = 60  # seconds of processor time beyond the limit: the parent stops it, unless it died itself
 
 _ITEM: Final = {"tensor(double)": 8, "tensor(int64)": 8, "tensor(uint64)": 8, "tensor(float16)": 2, "tensor(bool)": 1}
-
-
-class Failure(Exception):
-    """Why the job ends; `kind` is "missing", "memory", "refused" or "output"."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 def main(folder: str) -> None:
@@ -51,6 +45,10 @@ def _work(job: Mapping[str, Any], folder: str) -> Any:
     except ImportError as error:
         raise Failure("missing", str(error)) from None
     _limit(job)
+    if job["task"] == "timed":
+        from effaudit.run._timing import timed
+
+        return timed(onnxruntime, job, folder, next(_feeds(job, folder)))
     session = _session(onnxruntime, job)
     if job["task"] == "compare":
         return _compare(onnxruntime, session, job, folder)

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from effaudit.graph import Constant, Graph, nested
 from effaudit.load import read
 from effaudit.load.files import SCHEMES, resolve
 from effaudit.printable import printable
+from effaudit.run.providers import provider_line
 from effaudit.save import save_model
 from effaudit.save.storage import lacking
 from effaudit.units import human_bytes
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MESSAGE: Final = 400  # characters of what ONNX Runtime says
+_POLL_S: Final = 0.2  # seconds between two looks at how far a process is
 _SHARE: Final = 0.75  # of the memory of the machine, where no limit is given
 
 
@@ -68,15 +71,14 @@ def named(model: Graph | str | os.PathLike[str]) -> str:
     return (model.source.path or "this graph") if isinstance(model, Graph) else os.fspath(model)
 
 
-def on_disk(model: Graph | str | os.PathLike[str], folder: str) -> str:
+def on_disk(model: Graph | str | os.PathLike[str], folder: str, graph: Graph | None = None) -> str:
     """The absolute path of a file that holds the model: its own, or for a rewritten graph one written to `folder`.
+    `graph` is the model as read, where the caller has it.
 
     Raises UsageError for what lies on no disk and for a tensor without elements, LoadError.
     """
     name = named(model)
-    if name == "-" or name.lower().startswith(SCHEMES):
-        raise UsageError(f"{name}: not a file on disk, so it cannot be run; download it and name the file")
-    graph = model if isinstance(model, Graph) else read(name)
+    graph = graph or opened(model)
     for part in nested((graph,)):
         tensors = [value for node in part.nodes for value in node.attrs.values() if isinstance(value, Constant)]
         for constant in (*part.constants.values(), *tensors):
@@ -87,6 +89,14 @@ def on_disk(model: Graph | str | os.PathLike[str], folder: str) -> str:
     path = os.path.join(folder, "model.onnx")
     save_model(model, path)
     return path
+
+
+def opened(model: Graph | str | os.PathLike[str]) -> Graph:
+    """The graph of a model that can be run. Raises UsageError for what lies on no disk, LoadError."""
+    name = named(model)
+    if name == "-" or name.lower().startswith(SCHEMES):
+        raise UsageError(f"{name}: not a file on disk, so it cannot be run; download it and name the file")
+    return model if isinstance(model, Graph) else read(name)
 
 
 def write_feeds(feeds: Iterable[Mapping[str, np.ndarray]], folder: str, name: str) -> tuple[int, tuple[str, ...]]:
@@ -122,11 +132,14 @@ def memory_limit(limits: Limits) -> int:
         return 1 << 62
 
 
-def start(job: Job, folder: str, name: str) -> Any:
-    """Runs the job. Raises RunError, in one line that names the model, however the process ended but well."""
+def start(job: Job, folder: str, name: str, poll: Callable[[], None] | None = None) -> Any:
+    """Runs the job; `poll` is called a few times a second meanwhile.
+
+    Raises RunError, in one line that names the model, however the process ended but well.
+    """
     with open(os.path.join(folder, "job.json"), "wb") as file:
         file.write(msgspec.json.encode(job))
-    code, said = _wait(job, folder, name)
+    code, said = _wait(job, folder, name, poll)
     status: Mapping[str, Any] = {}
     try:
         with open(os.path.join(folder, "status.json"), "rb") as file:
@@ -142,7 +155,7 @@ def start(job: Job, folder: str, name: str) -> Any:
     raise RunError(f"{name}: ONNX Runtime ended with exit code {code}: {_line(said) or 'it said nothing'}")
 
 
-def _wait(job: Job, folder: str, name: str) -> tuple[int, str]:
+def _wait(job: Job, folder: str, name: str, poll: Callable[[], None] | None) -> tuple[int, str]:
     """The exit code and the last of what the process said."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(effaudit.__file__)))
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
@@ -158,7 +171,7 @@ def _wait(job: Job, folder: str, name: str) -> tuple[int, str]:
             stderr=stderr,
         )
         try:
-            code = process.wait(job.seconds)
+            code = _ended(process, job.seconds, poll)
         except subprocess.TimeoutExpired:
             raise RunError(
                 f"{name}: ONNX Runtime was stopped after {job.seconds:g} s, the limit; give fewer inputs or more time"
@@ -171,6 +184,20 @@ def _wait(job: Job, folder: str, name: str) -> tuple[int, str]:
         return code, file.read().decode(errors="replace")
 
 
+def _ended(process: subprocess.Popen[bytes], seconds: float, poll: Callable[[], None] | None) -> int:
+    """The exit code. Raises TimeoutExpired after `seconds`."""
+    if poll is None:
+        return process.wait(seconds)
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return process.wait(min(_POLL_S, max(end - time.monotonic(), 0.0)))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= end:
+                raise
+            poll()
+
+
 def _told(kind: str, message: str, job: Job, name: str) -> RunError:
     if kind == "missing":
         return RunError(f"{name}: running a model needs ONNX Runtime: pip install onnxruntime ({_line(message)})")
@@ -178,6 +205,8 @@ def _told(kind: str, message: str, job: Job, name: str) -> RunError:
         return RunError(
             f"{name}: ONNX Runtime needs more than the {human_bytes(job.memory_bytes)} of memory it may take"
         )
+    if kind == "provider":
+        return RunError(f"{name}: {provider_line(message)}")
     if kind == "output":
         return RunError(f"{name}: {_line(message)}")
     return RunError(f"{name}: ONNX Runtime refuses it: {_line(message)}")

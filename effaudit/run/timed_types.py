@@ -22,8 +22,11 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 class KernelRun(msgspec.Struct, frozen=True):
-    """A node of the optimized graph, as ONNX Runtime's profiler names it: median seconds of one inference over the
-    profiled runs, all calls in one inference together (`calls`: more than one inside a body)."""
+    """A node of the optimized graph, as ONNX Runtime's profiler names it. `seconds` are those of one inference, all
+    calls in it together (`calls`: on average; more than one inside a body), without the kernels of bodies that it runs,
+    which have a `KernelRun` of their own: the mean of the middle half of the profiled runs. The profiler cuts every
+    call off to whole microseconds; half of one is added to each. `index` is the node's index within its graph of the
+    optimized model, None where this ONNX Runtime does not tell. Shapes leave out inputs that it packed ahead."""
 
     name: str
     op: str
@@ -32,6 +35,7 @@ class KernelRun(msgspec.Struct, frozen=True):
     calls: float
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
+    index: int | None = None
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -51,7 +55,8 @@ class Timed(msgspec.Struct, frozen=True):
     `session_s` the creation of the session, neither of them in `warmup_s`. `steady` tells whether the warm-up ended
     because times were steady. `versions`, `providers`: of ONNX Runtime as installed. `rss_bytes`: peak memory of the
     process before it was profiled. `optimized` is the file of the graph as ONNX Runtime optimized it, "" where it was
-    not saved (`optimized_why`)."""
+    not saved (`optimized_why`). `profile` is None where none was asked for or the profiled session failed, which
+    `profile_why` says."""
 
     session_s: float
     first_s: float
@@ -64,3 +69,4 @@ class Timed(msgspec.Struct, frozen=True):
     profile: Profile | None = None
     optimized: str = ""
     optimized_why: str = ""
+    profile_why: str = ""
