@@ -78,12 +78,21 @@ def interface(
     inputs: Sequence[TensorType], outputs: Sequence[TensorType], dims: Mapping[str, DimReport]
 ) -> Iterator[str]:
     """What goes in and comes out, and the dims with their origin."""
-    for kind, tensors in (("in", inputs), ("out", outputs)):
-        more = [f"+{len(tensors) - 3} more"] if len(tensors) > 3 else []
-        yield from wrapped(f"{kind:<7}", ", ".join([*map(_tensor, tensors[:3]), *more]))
+    yield from tensors("in", inputs)
+    yield from tensors("out", outputs)
+    yield from sizes(dims)
+
+
+def tensors(label: str, found: Sequence[TensorType]) -> list[str]:
+    """The first tensors with their types and shapes."""
+    more = [f"+{len(found) - 3} more"] if len(found) > 3 else []
+    return wrapped(f"{label:<7}", ", ".join([*map(_tensor, found[:3]), *more]))
+
+
+def sizes(dims: Mapping[str, DimReport]) -> list[str]:
+    """The dims with their origin; none where all are of the file."""
     named = [f"{printable(name, 40)}={d.value} ({d.origin})" for name, d in dims.items() if d.value is not None]
-    if named:
-        yield from wrapped("dims   ", ", ".join(named[:8]))
+    return wrapped("dims   ", ", ".join(named[:8])) if named else []
 
 
 def _tensor(tensor: TensorType) -> str:

@@ -30,7 +30,9 @@ EXACT: Final = "exact"  # a count whose every digit matters
 SECONDS: Final = "s"
 JOULES: Final = "J"
 FLOP_RATE: Final = "FLOP/s"
-MEASURES: Final = (SECONDS, JOULES, FLOP_RATE)  # kinds that are named by their unit
+MAC_RATE: Final = "MAC/s"
+BYTE_RATE: Final = "B/s"
+MEASURES: Final = (SECONDS, JOULES, FLOP_RATE, MAC_RATE, BYTE_RATE)  # kinds that are named by their unit
 NONE: Final = "-"  # does not apply: no number is missing
 
 
