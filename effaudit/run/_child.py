@@ -49,6 +49,11 @@ def _work(job: Mapping[str, Any], folder: str) -> Any:
         from effaudit.run._timing import timed
 
         return timed(onnxruntime, job, folder, next(_feeds(job, folder)))
+    if job["task"] == "in_turns":
+        from effaudit.run._in_turns import in_turns
+
+        feeds = [next(_feeds({**job, **part}, part["folder"])) for part in job["parts"]]
+        return in_turns(onnxruntime, job, folder, feeds)
     session = _session(onnxruntime, job)
     if job["task"] == "compare":
         return _compare(onnxruntime, session, job, folder)

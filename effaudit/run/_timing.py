@@ -210,7 +210,7 @@ def profiled_runs(job: Mapping[str, Any], seconds: float) -> int:
     """How many runs are profiled, at most as many as were asked for: as few as keep the profile small. What a loop
     calls is not known ahead; each call takes its time."""
     events = max(job["nodes"], seconds / EVENT_S) if job["loops"] else job["nodes"]
-    return max(min(job["profiled"], int(EVENTS / max(events, 1)) - 1), 1)
+    return max(min(int(job["profiled"]), int(EVENTS / max(events, 1)) - 1), 1)
 
 
 def _saving(options: Any, job: Mapping[str, Any], folder: str) -> str:
