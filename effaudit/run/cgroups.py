@@ -37,6 +37,28 @@ def memory_limit(root: Path = Path("/")) -> int | None:
     return min((limit for limit in found if 0 < limit < _UNLIMITED), default=None)
 
 
+def memory_left(root: Path = Path("/")) -> int | None:
+    """Bytes that this process' groups may still use; None where they are not limited. What the kernel holds of files,
+    and would give back, counts as free."""
+    found = []
+    for folder in _groups(root, "memory"):
+        for limit_name, used_name in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            limit, used = _number(folder / limit_name), _number(folder / used_name)
+            if limit is not None and used is not None and 0 < limit < _UNLIMITED:
+                found.append(max(limit - max(used - _inactive(folder), 0), 0))
+    return min(found, default=None)
+
+
+def _inactive(folder: Path) -> int:
+    """Bytes of files that nobody uses just now, in a group and those below it, which version 1 tells apart."""
+    lines = (line.split() for line in (text_of(folder / "memory.stat") or "").splitlines())
+    found = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdecimal()}
+    return found.get("total_inactive_file", found.get("inactive_file", 0))
+
+
 def throttled(root: Path = Path("/")) -> int | None:
     """How often this process' groups were stopped because their quota was used up; None where nobody counts it."""
     found = None

@@ -36,7 +36,7 @@ class Folder:
 
     def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]:
         for file in self.files:
-            yield _load(file, self._graph)
+            yield loaded(file, self._graph)
 
 
 def from_folder(path: str | os.PathLike[str], graph: Graph) -> Folder:
@@ -55,12 +55,13 @@ def from_folder(path: str | os.PathLike[str], graph: Graph) -> Folder:
         raise UsageError(f"{folder}: holds no .npz file; save each input there with numpy.savez(FILE, {_keys(graph)})")
     files = tuple(os.path.join(folder, name) for name in names)
     for file in files:
-        with _opened(file) as archive:
-            _checked(file, archive, graph)
+        with opened_archive(file) as archive:
+            checked(file, archive, graph)
     return Folder(graph, files)
 
 
-def _opened(file: str) -> zipfile.ZipFile:
+def opened_archive(file: str) -> zipfile.ZipFile:
+    """Raises UsageError where it cannot be read, or is no archive."""
     try:
         return zipfile.ZipFile(file)
     except OSError as error:
@@ -69,24 +70,25 @@ def _opened(file: str) -> zipfile.ZipFile:
         raise UsageError(f"{file}: not an .npz file; write it with numpy.savez") from None
 
 
-def _load(file: str, graph: Graph) -> dict[str, np.ndarray]:
+def loaded(file: str, graph: Graph, *, nan: bool = False) -> dict[str, np.ndarray]:
+    """The arrays of a file, by input. Raises UsageError, also where one holds NaN, unless `nan` allows it."""
     import numpy as np
 
-    with _opened(file) as archive:
+    with opened_archive(file) as archive:
         found = {}
-        for name, member in _checked(file, archive, graph).items():
+        for name, member in checked(file, archive, graph).items():
             try:
                 with archive.open(member) as stream:
                     array = np.lib.format.read_array(stream, allow_pickle=False)
             except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
                 raise UsageError(f"{file}: the array of input {name!r} cannot be read: {error}") from None
-            if array.dtype.kind in "fc" and np.isnan(array).any():
+            if not nan and array.dtype.kind in "fc" and np.isnan(array).any():
                 raise UsageError(f"{file}: input {name!r} holds NaN: no range follows from it")
             found[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
         return found
 
 
-def _checked(file: str, archive: zipfile.ZipFile, graph: Graph) -> dict[str, zipfile.ZipInfo]:
+def checked(file: str, archive: zipfile.ZipFile, graph: Graph) -> dict[str, zipfile.ZipInfo]:
     """The archive's member for each input, its header found to be what the graph takes."""
     members = {
         info.filename.removesuffix(_SUFFIX): info for info in archive.infolist() if info.filename.endswith(_SUFFIX)
@@ -98,11 +100,11 @@ def _checked(file: str, archive: zipfile.ZipFile, graph: Graph) -> dict[str, zip
             f"{file}: holds {_listed(members)}; expected an array for each input of the model: {_listed(graph.inputs)}"
         )
     for name in graph.inputs:
-        _check(file, name, graph.values.get(name) or graph.declared.get(name), *_header(file, name, archive, members))
+        _check(file, name, graph.values.get(name) or graph.declared.get(name), *header(file, name, archive, members))
     return {name: members[name] for name in graph.inputs}
 
 
-def _header(
+def header(
     file: str, name: str, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]
 ) -> tuple[tuple[int, ...], Any]:
     """(shape, dtype) as the header of an array states them; no more of it is unpacked."""
