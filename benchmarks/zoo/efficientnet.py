@@ -34,13 +34,21 @@ class Scale:
     side: int
 
 
-def efficientnet(scale: Scale, classes: int = 1000) -> Sketch:
-    g = Sketch()
-    x = conv_norm(g, image(g, scale.side), divisible(32 * scale.width), 3, "stem", "swish", stride=2)
+def backbone(g: Sketch, x: Map, scale: Scale) -> list[Map]:
+    """The outputs of the seven stages."""
+    x = conv_norm(g, x, divisible(32 * scale.width), 3, "stem", "swish", stride=2)
+    maps = []
     for stage, (expansion, kernel, stride, channels, blocks) in enumerate(STAGES):
         for i in range(math.ceil(blocks * scale.depth)):
             out, first = divisible(channels * scale.width), stride if i == 0 else 1
             x = _excited(g, x, out, expansion, kernel, first, f"stage{stage}.{i}")
+        maps.append(x)
+    return maps
+
+
+def efficientnet(scale: Scale, classes: int = 1000) -> Sketch:
+    g = Sketch()
+    x = backbone(g, image(g, scale.side), scale)[-1]
     return classify(g, conv_norm(g, x, 4 * x.channels, 1, "last", "swish"), classes)
 
 

@@ -1,0 +1,1 @@
+"""Networks that `benchmarks.zoo` does not have, of float32 and with one size each."""
