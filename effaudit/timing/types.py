@@ -214,7 +214,8 @@ class SweepPoint(msgspec.Struct, frozen=True):
     """One size of a measured sweep. `values` are those of what varies. `intensity` is FLOP per byte read and written,
     `weight_intensity` FLOP per byte of weights. `regime` is that of the roofline of a calibrated host or a device, at
     its peaks: "compute" or "memory"; None without one. `growth_ratio`: how much the throughput grew per doubling of the
-    batch since the next smaller one (1: twice as much), None where there is none."""
+    batch since the next smaller one (1: twice as much; over less than a doubling how much in all), None where there is
+    none."""
 
     path: str
     values: dict[str, str]

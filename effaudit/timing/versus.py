@@ -21,7 +21,6 @@ from effaudit.timing.types import Verdict, Versus
 
 CONFIDENCE: Final = 0.999
 EFFECT: Final = 0.02  # smaller differences are of no interest, and of the size of what an address or a page changes
-QUARTERS: Final = 4
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -41,9 +40,9 @@ def compare(
     """Seconds of both in rounds: the i-th of the one ran next to the i-th of the other.
 
     "slower" and "faster" (of the second) are said only where the whole interval lies above 1 + `effect`, or below its
-    inverse, and every quarter of the rounds leans the same way: else something other than the models changed on the
-    way. Exchanging the two inverts ratio and verdict. Raises UsageError for options that make no sense, ValueError for
-    lists of different length.
+    inverse; where it leaves room for both, a warning says which differences would have been seen. Exchanging the two
+    inverts ratio and verdict. Raises UsageError for options that make no sense, ValueError for lists of different
+    length.
     """
     _sensible(confidence, effect)
     if len(first) != len(second) or not first:
@@ -55,9 +54,6 @@ def compare(
         few = f"{len(logs)} rounds tell no difference at {_percent(confidence)}: at least {least_values(confidence)}"
         return Compared(len(logs), ratio, None, None, "no difference", (few,))
     verdict = _verdict(*found, log(1.0 + effect))
-    if verdict != "no difference" and not _agree(logs):
-        uneven = "the difference changed its sign while they ran: run both again, or longer"
-        return Compared(len(logs), ratio, exp(found[0]), exp(found[1]), "no difference", (uneven,))
     warnings = _hidden(*found, effect, len(logs)) if verdict == "no difference" else ()
     return Compared(len(logs), ratio, exp(found[0]), exp(found[1]), verdict, warnings)
 
@@ -101,13 +97,6 @@ def _verdict(low: float, high: float, effect: float) -> Verdict:
     if low > effect:
         return "slower"
     return "faster" if high < -effect else "no difference"
-
-
-def _agree(logs: Sequence[float]) -> bool:
-    """Whether the medians of all quarters of the rounds lie on the same side."""
-    ends = [len(logs) * i // QUARTERS for i in range(QUARTERS + 1)]
-    sides = {median(logs[ends[i] : ends[i + 1]]) > 0 for i in range(QUARTERS)}
-    return len(sides) == 1
 
 
 def _hidden(low: float, high: float, effect: float, rounds: int) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def tasks(
     return tuple(
         Task(
             model=model,
-            given=_given(given, chosen),
+            given=given_at(given, chosen),
             steps=tuple((name, text) for name, text in made.items() if text != NONE),
             values={**chosen, **made},
             settings=settings,
@@ -60,19 +60,20 @@ def tasks(
             operators=tuple(operators),
         )
         for model in models
-        for chosen in _every(sizes)
-        for made in _every(steps)
+        for chosen in every(sizes)
+        for made in every(steps)
     )
 
 
-def _every(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
+def every(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
     """Each combination, by the names of the axes."""
     names = [axis.name for axis in axes]
     for values in product(*(axis.values for axis in axes)):
         yield dict(zip(names, values, strict=True))
 
 
-def _given(given: Given, chosen: Mapping[str, str]) -> Given:
+def given_at(given: Given, chosen: Mapping[str, str]) -> Given:
+    """The sizes given, with those chosen on the axes of sizes. Raises UsageError."""
     dims, shapes = dict(given.dims), dict(given.shapes)
     for name, text in chosen.items():
         if name == "shape":
@@ -88,7 +89,7 @@ def _shapes(text: str) -> dict[str, tuple[int, ...]]:
 
 
 def _words(given: Given, chosen: Mapping[str, str]) -> Iterator[str]:
-    found = _given(given, chosen)
+    found = given_at(given, chosen)
     for name, size in found.dims.items():
         yield from ("--dim", f"{name}={size}")
     for name, shape in found.shapes.items():
@@ -96,7 +97,7 @@ def _words(given: Given, chosen: Mapping[str, str]) -> Iterator[str]:
 
 
 def _settings(axes: Sequence[Axis], devices: Mapping[str, Device], fit: FitAsked) -> Iterator[Setting]:
-    for chosen in _every(axes):
+    for chosen in every(axes):
         device = devices[chosen["device"]] if "device" in chosen else None
         sizes = {name.removeprefix("set "): text for name, text in chosen.items() if name.startswith("set ")}
         bytes_of = tuple((name, parse_bytes(text, f"--set {name}")) for name, text in sizes.items())
