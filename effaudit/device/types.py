@@ -158,7 +158,8 @@ class DeviceRuntime(Strict, frozen=True):
     what it keeps in RAM beyond what `rules` count; `table_bytes_per_node` and `table_bytes_per_tensor` are what it
     stores in flash beside the weights, where null says that `code_bytes` was measured with them in it. `transfer_*`:
     moving tensors between `engine` and `fallback`.
-    `computes` names the element types that the engine computes in another one (float32: float16).
+    `computes` names the element types that the engine computes in another one (float32: float16). `threads` are those
+    that it was measured with.
     """
 
     name: str
@@ -177,6 +178,7 @@ class DeviceRuntime(Strict, frozen=True):
     transfer_bandwidth_byte_per_s: Fact | None = None
     transfer_latency_s: Fact | None = None
     computes: dict[str, str] = {}
+    threads: int | None = None
     note: str = ""
 
 
@@ -192,6 +194,33 @@ class Rate(Strict, frozen=True):
     op_per_cycle: Fact | None = None
     op_per_s: Fact | None = None
     per_output_cycles: Fact | None = None
+
+
+class KernelCost(Strict, frozen=True):
+    """Seconds of the kernels of one kind (`effaudit.estimate.kinds`), as a sum over what they have of each: a launch;
+    multiply-accumulates, and these over the columns worked on together (operands loaded again for every group of them);
+    other operations; elements read and written; lines of outputs; products made one by one; steps of a recurrence;
+    bytes of weights, of weights from beyond the cache of a core and from beyond all caches, of activations from there.
+
+    What is not stated costs nothing. `rows_count` is the number of measured kernels it was fitted to.
+    """
+
+    kind: str
+    launch_s: Fact | None = None
+    mac_s: Fact | None = None
+    load_s: Fact | None = None
+    op_s: Fact | None = None
+    fed_s: Fact | None = None
+    output_s: Fact | None = None
+    row_s: Fact | None = None
+    batch_s: Fact | None = None
+    step_s: Fact | None = None
+    weight_byte_s: Fact | None = None
+    near_weight_byte_s: Fact | None = None
+    far_weight_byte_s: Fact | None = None
+    near_byte_s: Fact | None = None
+    far_byte_s: Fact | None = None
+    rows_count: Fact | None = None
 
 
 class PredictionError(Strict, frozen=True):
@@ -219,6 +248,9 @@ class Performance(Strict, frozen=True):
     interface of the memory they lie in: the rest stays in caches or in a scratchpad between kernels; 1 where none is
     stated. Kernels without MACs of the classes `fused` are part of the kernel before or after them: nothing is launched
     for them, and of their bytes only those of a second operand are moved.
+
+    `costs`, of a host that was measured kernel by kernel, go before `rates`: the seconds of a kernel are then a sum, and
+    latency = per inference + the sum over kernels + per kernel of every node, those that only rename bytes included.
     """
 
     engine: str
@@ -226,6 +258,7 @@ class Performance(Strict, frozen=True):
     runtime: str = ""
     version: str = ""
     rates: dict[OpClass, Rate] = {}
+    costs: tuple[KernelCost, ...] = ()
     fused: tuple[OpClass, ...] = ()
     bandwidth_fraction: Fact | None = None
     activation_fraction: Fact | None = None

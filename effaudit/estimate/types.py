@@ -10,7 +10,32 @@ from effaudit.device.types import OpClass
 from effaudit.quantity import Quantity
 
 Limiter: TypeAlias = Literal["compute", "memory", "overhead", "absorbed", "unknown"]
+What: TypeAlias = Literal["weight", "read", "write"]
 NOTHING: Final = Quantity(0, 0)
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """Bytes of one tensor that a kernel reads or writes, and how many bytes were touched since it was last (None: it
+    was not, it comes from outside)."""
+
+    what: What
+    bytes: int
+    distance: int | None
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """`kind` names kernels that run alike (`effaudit.estimate.kinds`), `like` the kinds it is nearest to where nothing
+    is known of its own. `columns`: output channels or columns worked on together; `rows`: lines of outputs along the
+    last axis; `batches`: products that are made one by one; `steps` of a recurrent layer; `fed`: elements read."""
+
+    kind: str
+    like: tuple[str, ...]
+    columns: int
+    rows: int
+    batches: int
+    steps: int
+    fed: int
+    touches: tuple[Touch, ...]
 
 
 class Kernel(msgspec.Struct, frozen=True):
@@ -19,7 +44,8 @@ class Kernel(msgspec.Struct, frozen=True):
     `dtype` is the element type it computes in. `weight_bytes` are those of constants that are read, `read_bytes` and
     `write_bytes` those of activations. `outputs` are the elements written. `channels` are the input and output channels
     that a product works on (per group), None where it has none or they are not known; `saving`: by how much the
-    fastest known algorithm needs fewer products than `macs` (`effaudit.estimate.algorithms`).
+    fastest known algorithm needs fewer products than `macs` (`effaudit.estimate.algorithms`). `pattern` is there where a
+    profile that was measured kernel by kernel needs it (`effaudit.estimate.pattern`).
     """
 
     index: int
@@ -36,6 +62,7 @@ class Kernel(msgspec.Struct, frozen=True):
     channels: tuple[int | None, int | None] = (None, None)
     why: str = ""
     saving: float = 1.0
+    pattern: Pattern | None = None
 
     @property
     def exact(self) -> bool:

@@ -54,6 +54,10 @@ def _work(job: Mapping[str, Any], folder: str) -> Any:
 
         feeds = [next(_feeds({**job, **part}, part["folder"])) for part in job["parts"]]
         return in_turns(onnxruntime, job, folder, feeds)
+    if job["task"] == "battery":
+        from effaudit.run._timing import battery
+
+        return battery(onnxruntime, job, folder, _feeds)
     session = _session(onnxruntime, job)
     if job["task"] == "compare":
         return _compare(onnxruntime, session, job, folder)

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any, Final
 
@@ -40,6 +40,24 @@ def timed(onnxruntime: Any, job: Mapping[str, Any], folder: str, feed: Mapping[s
     written(folder, "timed.json", found)
     if job["profiled"]:
         written(folder, "profile.json", _profiled(onnxruntime, job, folder, feed, told, once))
+    return ""
+
+
+def battery(
+    onnxruntime: Any,
+    job: Mapping[str, Any],
+    folder: str,
+    feeds: Callable[[Mapping[str, Any], str], Iterator[dict[str, Any]]],
+) -> str:
+    """`timed` of every part of the job, in a folder of its own; one that fails is left without times."""
+    told = Told(folder)
+    for part in job["parts"]:
+        one = {**job, **part}
+        try:
+            timed(onnxruntime, one, part["folder"], next(feeds(one, part["folder"])))
+        except Exception as error:  # ONNX Runtime raises types of its own
+            written(part["folder"], "failure.json", str(error))
+        told.one_more()
     return ""
 
 

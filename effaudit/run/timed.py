@@ -78,13 +78,18 @@ def timed(
         start(job, folder, name, each and poll(folder, each))
     except RunError as error:
         why = str(error).removeprefix(f"{name}: ")
+    return timed_in(folder, name, why)
+
+
+def timed_in(folder: str, name: str, why: str) -> Timed:
+    """What the process left in its folder; `why` it ended badly. Raises RunError where it left no times."""
     found = _read(folder, "timed.json")
     if found is None:
         raise RunError(f"{name}: {why or 'ONNX Runtime left no times'}")
     profile = _read(folder, "profile.json") or {
         "profile": None,
         "optimized": "",
-        "optimized_why": why or "not asked for",
+        "optimized_why": why or "the model was not profiled",
     }
     if profile["optimized"]:
         profile["optimized"] = os.path.join(folder, profile["optimized"])

@@ -1,0 +1,146 @@
+"""Measured kernels -> what each kind of kernel costs: seconds as a sum of terms (`effaudit.estimate.terms`).
+
+Every kernel is an equation, and so is every network as a whole: a profiler tells where time goes, a run without one how
+much it is in all. All are solved together, relative errors alike, so that no kind pays for what another costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from effaudit.calibrate.measure import NetSample
+from effaudit.calibrate.solve import robust
+from effaudit.estimate.terms import TERMS, Caches, amounts
+from effaudit.estimate.types import Kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Key: TypeAlias = tuple[str, str]  # element type, kind
+
+FLOOR_S: Final = 8e-6  # what a profiler's microseconds and its own work leave uncertain of a kernel
+WHOLE: Final = 4.0  # how much more a network counts than one kernel
+_MICRO: Final = 1e6
+
+_CONVOLVED: Final = "launch_s mac_s load_s output_s row_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
+_DEPTHWISE: Final = "launch_s mac_s fed_s output_s row_s near_weight_byte_s near_byte_s far_byte_s"
+_MANY: Final = "launch_s mac_s load_s output_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
+_ONE_ROW: Final = "launch_s output_s weight_byte_s near_weight_byte_s far_weight_byte_s"
+_BATCHED: Final = "launch_s mac_s output_s batch_s near_byte_s far_byte_s"
+_RECURRENT: Final = "launch_s mac_s step_s output_s near_weight_byte_s far_weight_byte_s"
+_REDUCING: Final = "launch_s fed_s output_s near_byte_s far_byte_s"
+_MOVING: Final = "launch_s output_s row_s near_byte_s far_byte_s"
+_PLAIN: Final = "launch_s op_s row_s near_byte_s far_byte_s"
+# The terms that the kernels of a class can cost: what it takes to tell them apart, and no more.
+_BY_CLASS: Final[Mapping[str, str]] = {
+    "conv": _CONVOLVED,
+    "pointwise": _CONVOLVED,
+    "grouped": _CONVOLVED,
+    "transposed": _CONVOLVED,
+    "depthwise": _DEPTHWISE,
+    "fully_connected": _MANY,
+    "matmul": _BATCHED,
+    "attention": _BATCHED,
+    "recurrent": _RECURRENT,
+    "reduction": _REDUCING,
+    "pooling": f"{_MOVING} op_s fed_s",
+    "movement": _MOVING,
+}
+# Seconds of one at the most: slower is no machine that runs models, but a fit gone astray.
+_MOST: Final[Mapping[str, float]] = {
+    "launch_s": 60e-6,
+    "weight_byte_s": 2e-10,
+    "near_weight_byte_s": 2e-10,
+    "far_weight_byte_s": 5e-10,
+    "near_byte_s": 3e-10,
+    "far_byte_s": 6e-10,
+}
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """`costs` of one of each term, in seconds, by element type and kind, with the number of kernels they were fitted
+    to; `per_kernel_s` of every node that runs, `per_inference_s` beside them."""
+
+    costs: Mapping[Key, Mapping[str, float]]
+    counts: Mapping[Key, int]
+    per_kernel_s: float
+    per_inference_s: float
+
+
+def terms_of(kind: str, op_class: str) -> frozenset[str]:
+    """The terms that a kind of kernels can cost."""
+    if kind.endswith(" row"):
+        return frozenset(_ONE_ROW.split())
+    return frozenset(_BY_CLASS.get(op_class, _PLAIN).split())
+
+
+def key_of(kernel: Kernel) -> Key:
+    """What kernels share their costs by. Raises AssertionError for one without a pattern."""
+    assert kernel.pattern is not None
+    return kernel.dtype, kernel.pattern.kind
+
+
+def fit(nets: Sequence[NetSample], caches: Caches) -> Fitted:
+    """The costs that come nearest to what was measured."""
+    import numpy as np
+
+    kernels = [sample.kernel for net in nets for sample in net.samples]
+    classes: dict[Key, str] = {}
+    counts: dict[Key, int] = {}
+    for kernel in kernels:
+        key = key_of(kernel)
+        classes.setdefault(key, kernel.op_class)
+        counts[key] = counts.get(key, 0) + 1
+    places = _places(classes)
+    size = len(places) + 2  # what every node and every inference takes come last
+    matrix, wanted, weights = _equations(nets, caches, places, size)
+    most = np.full(size, np.inf)
+    for (_, term), place in places.items():
+        most[place] = _MOST.get(term, np.inf) * _MICRO
+    most[-2:] = 3.0, 20.0
+    scale = np.maximum(matrix.max(axis=0), 1e-300)
+    x = robust(matrix / scale, wanted, weights, most * scale) / scale / _MICRO
+    costs: dict[Key, dict[str, float]] = {key: {} for key in classes}
+    for (key, term), place in places.items():
+        if x[place] > 0:
+            costs[key][term] = float(x[place])
+    return Fitted(costs, counts, float(x[-2]), float(x[-1]))
+
+
+def _places(classes: Mapping[Key, str]) -> dict[tuple[Key, str], int]:
+    """The column of every unknown."""
+    wanted = ((key, term) for key, op_class in classes.items() for term in TERMS if term in terms_of(key[1], op_class))
+    return {one: i for i, one in enumerate(wanted)}
+
+
+def _equations(
+    nets: Iterable[NetSample], caches: Caches, places: Mapping[tuple[Key, str], int], size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of amounts, microseconds, weights."""
+    import numpy as np
+
+    rows: list[np.ndarray] = []
+    wanted: list[float] = []
+    weights: list[float] = []
+    for net in nets:
+        whole = np.zeros(size)
+        whole[-2], whole[-1] = net.renaming, 1.0
+        for sample in net.samples:
+            row = np.zeros(size)
+            key = key_of(sample.kernel)
+            for term, amount in amounts(sample.kernel, caches).items():
+                place = places.get((key, term))
+                if place is not None:
+                    row[place] = amount
+            row[-2] = 1.0
+            whole += row
+            rows.append(row)
+            wanted.append(sample.seconds * _MICRO)
+            weights.append(1.0 / ((sample.seconds + FLOOR_S) * _MICRO))
+        rows.append(whole)
+        wanted.append(net.seconds * _MICRO)
+        weights.append(WHOLE / (net.seconds * _MICRO))
+    return np.array(rows), np.array(wanted), np.array(weights)

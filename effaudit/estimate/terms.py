@@ -1,0 +1,90 @@
+"""What a kernel has of everything that costs time: the terms of `KernelCost`, the same for fitting and for estimating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from effaudit.device.types import Device, Engine
+from effaudit.estimate.types import Kernel, What
+
+# Of a term: the field of `KernelCost` that says what one of it costs.
+TERMS: Final = (
+    "launch_s",
+    "mac_s",
+    "load_s",
+    "op_s",
+    "fed_s",
+    "output_s",
+    "row_s",
+    "batch_s",
+    "step_s",
+    "weight_byte_s",
+    "near_weight_byte_s",
+    "far_weight_byte_s",
+    "near_byte_s",
+    "far_byte_s",
+)
+COMPUTE: Final = frozenset(("mac_s", "load_s", "op_s", "fed_s", "output_s", "row_s", "batch_s", "step_s"))
+COLUMNS: Final = 64  # kernels of matrix products work on no more columns together
+# Of a cache that is shared with whatever else runs, this much is there for tensors.
+_USED: Final = 0.75
+
+
+class Caches(msgspec.Struct, frozen=True):
+    """Bytes that tensors have of the caches of the cores at work (near), and of all caches (far)."""
+
+    near_bytes: float
+    far_bytes: float
+
+
+NO_CACHES: Final = Caches(0.0, 0.0)
+
+
+def caches_of(device: Device, engine: Engine) -> Caches:
+    """Of a profile whose caches are named by their level: l2 is that of one core, the largest that of all."""
+    sizes = {m.name: float(m.size_bytes.value) for m in device.memories if m.kind == "cache" and m.size_bytes and m.size_bytes.value}
+    if not sizes:
+        return NO_CACHES
+    cores = 1.0 if engine.cores is None or engine.cores.value is None else float(engine.cores.value)
+    own = [size for name, size in sizes.items() if name in ("l1", "l2")]
+    largest = max(sizes.values())
+    near = max(own, default=largest) * cores
+    return Caches(near * _USED, max(largest, near) * _USED)
+
+
+def amounts(kernel: Kernel, caches: Caches) -> Mapping[str, float]:
+    """How much a kernel has of every term. Raises AssertionError for one without a pattern."""
+    pattern = kernel.pattern
+    assert pattern is not None
+    macs, outputs = float(kernel.macs.high or 0), float(kernel.outputs.high or 0)
+    return {
+        "launch_s": 1.0,
+        "mac_s": macs,
+        "load_s": macs / min(pattern.columns, COLUMNS),
+        "op_s": 0.0 if macs else float(kernel.ops.high or 0),
+        "fed_s": float(pattern.fed),
+        "output_s": outputs,
+        "row_s": float(pattern.rows),
+        "batch_s": float(pattern.batches),
+        "step_s": float(pattern.steps),
+        "weight_byte_s": _moved(kernel, ("weight",), 0.0),
+        "near_weight_byte_s": _moved(kernel, ("weight",), caches.near_bytes),
+        "far_weight_byte_s": _moved(kernel, ("weight",), caches.far_bytes),
+        "near_byte_s": _moved(kernel, ("read", "write"), caches.near_bytes),
+        "far_byte_s": _moved(kernel, ("read", "write"), caches.far_bytes),
+    }
+
+
+def _moved(kernel: Kernel, whats: tuple[What, ...], cache: float) -> float:
+    """Bytes that come from beyond a cache: of a tensor whose reuse distance is d, the part that a cache of size c that
+    evicts by chance has lost, 1 - c / d."""
+    assert kernel.pattern is not None
+    total = 0.0
+    for touch in kernel.pattern.touches:
+        if touch.what in whats:
+            lost = 1.0 if touch.distance is None else max(0.0, 1.0 - cache / touch.distance) if touch.distance else 0.0
+            total += touch.bytes * lost
+    return total

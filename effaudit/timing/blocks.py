@@ -1,0 +1,58 @@
+"""Channels in blocks, as the optimized graph itself shows how large a block is.
+
+`ReorderInput` (domain com.microsoft.nchwc) fills channels up to whole blocks, of 16 on processors with AVX-512, else 8:
+its node does not say which. The weights of the convolutions that read it do: their output channels are whole blocks.
+https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/optimizer/nchwc_transformer.cc
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from effaudit.graph import Graph, Shape, Value
+from effaudit.ops.microsoft_nchwc import LARGE, SMALL
+
+DOMAIN: Final = "com.microsoft.nchwc"
+_IMAGE: Final = 4
+
+
+def block_of(graph: Graph) -> int | None:
+    """Channels in a block; None of a graph without blocked convolutions."""
+    filters = [
+        shape[0]
+        for node in graph.nodes
+        if node.domain == DOMAIN and node.op == "Conv" and (shape := _shape(graph, node.inputs[1]))
+    ]
+    sizes = [size for size in filters if type(size) is int]
+    if not sizes:
+        return None
+    return LARGE if all(size % LARGE == 0 for size in sizes) else SMALL
+
+
+def settled(graph: Graph) -> Graph:
+    """The graph with the channels of what `ReorderInput` makes as numbers."""
+    block = block_of(graph)
+    if block is None:
+        return graph
+    values = dict(graph.values)
+    for node in graph.nodes:
+        if node.domain == DOMAIN and node.op == "ReorderInput":
+            made = _reordered(_shape(graph, node.inputs[0]), block, last=bool(node.attrs.get("channels_last", 0)))
+            before = values.get(node.outputs[0])
+            if made is not None and before is not None:
+                values[node.outputs[0]] = Value(before.encoding, made)
+    return msgspec.structs.replace(graph, values=values)
+
+
+def _reordered(shape: Shape | None, block: int, *, last: bool) -> Shape | None:
+    if shape is None or len(shape) != _IMAGE:
+        return None
+    batch, channels, height, width = (shape[0], shape[3], *shape[1:3]) if last else shape
+    return (batch, -(-channels // block) * block, height, width) if type(channels) is int else None
+
+
+def _shape(graph: Graph, name: str) -> Shape | None:
+    value = graph.values.get(name)
+    return None if value is None else value.shape
