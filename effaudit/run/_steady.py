@@ -28,14 +28,16 @@ def settled(times: Sequence[float]) -> bool:
     while times fall along them, so the trend in the pairs of runs (Mann and Kendall's S) must not be downward either,
     unless all of it is within 1 %.
 
-    From 3 to 5 runs there are no two windows: the last three must be within 5 %. Fewer are never settled.
+    From 3 to 5 runs there are no two windows: the last three must be within 5 %, and not fall by more than 1 %. Fewer
+    are never settled.
     """
     n = len(times)
     if n < LEAST:
         return False
     if n < 2 * LEAST:
         last = times[-LEAST:]
-        return max(last) - min(last) <= _CLOSE * median(last)
+        falling = last[0] > last[1] > last[2] and last[0] - last[2] > _TOLERANCE * last[2]
+        return max(last) - min(last) <= _CLOSE * median(last) and not falling
     width = min(max(n // 3, LEAST), _WIDTH)
     recent = times[-2 * width :]
     before, after = median(recent[:width]), median(recent[width:])
