@@ -18,13 +18,19 @@ from effaudit.timing.attribute.side import Side
 
 NUMBERED: Final = re.compile(r"(_token_\d+|_\d+)$")  # what ONNX Runtime adds to a name that is taken
 BLOCKED: Final = re.compile(r"^(?P<tensor>.+?)(_bn)?_nchwc(_token_\d+|_\d+)?$", re.DOTALL)
+# A tensor in another type (insert_cast_transformer.cc), or dequantized once more (ensure_unique_dq_for_node_unit.cc).
+COPY: Final = re.compile(r"^(?:InsertedPrecisionFreeCast_(.+?)|(.+?)/duplicated)(_token_\d+)?$", re.DOTALL)
 LAST: Final = re.compile(r"^(?P<node>.+)/(QuickGeluFusion)/?(_token_\d+)?$", re.DOTALL)  # named after its last node
 
 
 def anchors(original: Side, optimized: Side) -> dict[str, str]:
     """Tensor of the optimized graph -> tensor of the original graph that it stands for, possibly in another layout."""
     stands = {name: name for name in optimized.graph.inputs if original.tensor(name)}
-    stands.update((name, name) for name in optimized.maker if original.tensor(name))
+    for name in optimized.maker:
+        copy = COPY.match(name)
+        told = name if copy is None or original.tensor(name) else copy[1] or copy[2]
+        if original.tensor(told):
+            stands[name] = told
     named = _named(original)
     blocked = blocked_tensors(optimized.graph.nodes)
     for node in optimized.graph.nodes:

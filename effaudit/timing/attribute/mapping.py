@@ -105,8 +105,15 @@ def _served(region: Region, work: Shared, optimized: Side, stands: Mapping[str, 
     for i in work.inserted:
         node = optimized.graph.nodes[i]
         named = any(o in stands and stands[o] == o for o in node.outputs)
-        found[i] = node.op == "ReorderOutput" or (named and node.op != "ReorderInput")
+        turned = any(_channels_last(optimized, name) for name in optimized.flow.reads[i])
+        found[i] = node.op == "ReorderOutput" or ((named or turned) and node.op != "ReorderInput")
     return found
+
+
+def _channels_last(side: Side, name: str) -> bool:
+    """Whether a tensor comes from a kernel that wants channels last, and so needs its output turned back."""
+    maker = side.maker.get(name)
+    return maker is not None and bool(side.graph.nodes[maker].attrs.get("channels_last"))
 
 
 def _insert(

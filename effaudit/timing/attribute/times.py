@@ -71,7 +71,7 @@ def attributed_times(audited: Audited, optimized: Graph, timed: Timed, seconds: 
     names: dict[int, list[str]] = {}
     fused: dict[int, str] = {}
     for kernel, one, time in zip(kernels, found, taken, strict=True):
-        shares = parts([rows[n] for n in one.nodes]) if one.nodes else ()
+        shares = parts([rows[n] for n in one.nodes], kernel.op) if one.nodes else ()
         for n, part in zip(one.nodes, shares, strict=True):
             names.setdefault(n, []).append(kernel.name)
             if part > 0:
