@@ -82,12 +82,13 @@ _SAMPLED = ("ad-int8", "ic-int8", "kws-int8", "vww-int8")
 
 @dataclass(frozen=True)
 class Network:
-    """`write` writes the file."""
+    """`write` writes the file. `sketch`: of what is drawn, without its weights."""
 
     name: str
     family: str
     source: str
     write: Callable[[Path], None]
+    sketch: Callable[[], Sketch] | None = None
 
 
 def networks() -> Mapping[str, Network]:
@@ -105,7 +106,7 @@ def _drawn(name: str, sketch: Callable[[], Sketch], family: str, source: str) ->
     def write(path: Path) -> None:
         save(filled(sketch(), name), path)
 
-    return Network(name, family, source, write)
+    return Network(name, family, source, write, sketch)
 
 
 def _quantizer(name: str, network: quantized.Quantized) -> Callable[[Path], None]:

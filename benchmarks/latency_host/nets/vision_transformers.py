@@ -127,7 +127,7 @@ def _windowed(g: Sketch, x: str, n: int, side: int, width: int, shift: int, at: 
 
 
 def _mask(side: int, shift: int) -> np.ndarray:
-    """-10000 between places of one window that were not neighbours before the shift: [windows, 49, 49]. The paper's -100
+    """-10000 between places of one window that were no neighbours before the shift: [windows, 49, 49]. The paper's -100
     leaves denormal numbers behind Softmax."""
     region = np.zeros(side, np.int64)
     region[side - WINDOW : side - shift], region[side - shift :] = 1, 2

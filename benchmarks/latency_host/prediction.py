@@ -1,0 +1,198 @@
+"""The section of predictions: a fresh calibration, then every network measured and predicted in one command."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.latency_host.command import Failed, Machine, calibrate
+from benchmarks.latency_host.networks import Network, build
+from benchmarks.latency_host.plot import scatter
+from benchmarks.latency_host.score import (
+    ATTRIBUTED_GOAL,
+    CONSISTENT_GOAL,
+    MEDIAN_GOAL,
+    TENTH_GOAL,
+    Score,
+    quantile,
+    read,
+    residuals,
+    summary,
+)
+
+WORST = 15  # operators that are listed
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`calibration_s`: wall seconds; None where a profile was given. `failed`: network and why."""
+
+    scores: tuple[Score, ...]
+    failed: tuple[tuple[str, str], ...]
+    calibration_s: float | None
+
+
+def measure(machine: Machine, networks: Sequence[Network], profile: Path | None) -> Measured:
+    """Every network with every number of threads; calibrates first unless a profile is given."""
+    calibration = None
+    if profile is None:
+        profile = (machine.documents or machine.folder) / "host.yaml"
+        machine.say("calibrating ...")
+        calibration = calibrate(machine, profile)
+    scores, failed = [], []
+    for network in networks:
+        model = build(network, machine.folder)
+        for threads in machine.threads:
+            try:
+                score = _score(machine, network, model, threads, profile)
+            except Failed as why:
+                failed.append((f"{network.name}, {threads}", str(why)))
+                machine.say(f"{network.name}, {threads} threads: {why}")
+            else:
+                scores.append(score)
+                machine.say(f"{network.name}, {threads} threads: {_ms(score.measured_s)} ms, {_signed(score.error)}")
+    return Measured(tuple(scores), tuple(failed), calibration)
+
+
+def _score(machine: Machine, network: Network, model: Path, threads: int, profile: Path) -> Score:
+    def make() -> dict[str, object]:
+        options = ("--runs", str(machine.runs(model)), "--predict", "--device", profile, "--no-plain")
+        return machine.time(model, threads, *options)
+
+    return read(network.name, network.family, machine.kept(f"{network.name}-{threads}", make))
+
+
+def section(measured: Measured, images: Path | None, page: Path | None) -> Iterator[str]:
+    """Markdown. Plots are written into `images`, and linked from `page`."""
+    if measured.calibration_s is not None:
+        yield f"The calibration took {measured.calibration_s:.0f} s; it saw none of these networks."
+    else:
+        yield "A profile that was there before was used."
+    yield "The error is predicted / measured - 1, of the median run."
+    yield ""
+    counts = sorted({score.threads for score in measured.scores})
+    yield from _summaries(measured.scores, counts)
+    for threads in counts:
+        mine = [score for score in measured.scores if score.threads == threads]
+        if images is not None and any(score.predicted_s is not None for score in mine):
+            yield from _drawn(mine, threads, images, page)
+    yield from _families(measured.scores, counts)
+    yield from _rows(measured.scores)
+    for threads in counts:
+        yield from _residuals([score for score in measured.scores if score.threads == threads], threads)
+    if measured.failed:
+        yield from ("### Not measured", "", *(f"- {name} threads: {why}" for name, why in measured.failed), "")
+
+
+def _summaries(scores: Sequence[Score], counts: Sequence[int]) -> Iterator[str]:
+    yield "| threads | networks | median error | goal | 90th percentile | goal | bias | inside | verdict |"
+    yield "| --: | --: | --: | --: | --: | --: | --: | --: | --- |"
+    for threads in counts:
+        found = summary(score for score in scores if score.threads == threads)
+        inside = "" if found.inside is None else f"{found.inside:.0%}"
+        yield (
+            f"| {threads} | {found.count} | {found.median:.1%} | ≤ {MEDIAN_GOAL:.0%} | {found.tenth:.1%} |"
+            f" ≤ {TENTH_GOAL:.0%} | {found.bias:.3f} | {inside} | {'met' if found.met else '**missed**'} |"
+        )
+    yield ""
+    yield "*Bias*: the median of predicted / measured. *Inside*: the measurement lies in the prediction's interval."
+    yield ""
+    for text, goal, values in (
+        ("Kernel seconds attributed to nodes", ATTRIBUTED_GOAL, [s.attributed for s in scores]),
+        ("Attributions consistent by output shape", CONSISTENT_GOAL, [s.consistent for s in scores]),
+    ):
+        told = [value for value in values if value is not None]
+        if told:
+            under = sum(value < goal for value in told)
+            yield (
+                f"{text}: least {min(told):.1%}, median {quantile(told, 0.5):.1%}; goal {goal:.0%}, not reached by"
+                f" {under} of {len(told)} runs."
+            )
+    yield ""
+
+
+def _drawn(scores: Sequence[Score], threads: int, images: Path, page: Path | None) -> Iterator[str]:
+    images.mkdir(parents=True, exist_ok=True)
+    words = f"{threads} thread{'s' if threads > 1 else ''}"
+    file = images / f"prediction-{words.replace(' ', '-')}.svg"
+    file.write_text(scatter(scores, f"Predicted against measured, {words}"), encoding="utf-8")
+    place = file.relative_to(page.parent).as_posix() if page and file.is_relative_to(page.parent) else file.name
+    yield from (f"![Predicted against measured seconds, {words}]({place})", "")
+
+
+def _families(scores: Sequence[Score], counts: Sequence[int]) -> Iterator[str]:
+    yield "### By family"
+    yield ""
+    yield "| family | networks |" + "".join(f" {t}: median | 90th | ratio |" for t in counts)
+    yield "| --- | --: |" + " --: | --: | --: |" * len(counts)
+    for family in dict.fromkeys(score.family for score in scores):
+        mine = [score for score in scores if score.family == family]
+        cells = [summary(score for score in mine if score.threads == threads) for threads in counts]
+        names = len({score.name for score in mine})
+        yield f"| {family} | {names} |" + "".join(f" {c.median:.1%} | {c.tenth:.1%} | {c.bias:.2f} |" for c in cells)
+    yield ""
+
+
+def _rows(scores: Sequence[Score]) -> Iterator[str]:
+    yield "### Every network"
+    yield ""
+    yield (
+        "| network | family | threads | MACs | measured ms | ± | predicted ms | error | attributed | consistent |"
+        " kernel that is furthest off |"
+    )
+    yield "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --- |"
+    for s in scores:
+        macs = "" if s.macs is None else f"{s.macs / 1e6:,.1f} M"
+        cells = (
+            s.name,
+            s.family,
+            str(s.threads),
+            macs,
+            _ms(s.measured_s),
+            f"{s.noise:.1%}",
+            "" if s.predicted_s is None else _ms(s.predicted_s),
+            _signed(s.error),
+            _part(s.attributed),
+            _part(s.consistent),
+            s.worst.replace("|", "\\|"),
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _residuals(scores: Sequence[Score], threads: int) -> Iterator[str]:
+    found = residuals(scores)
+    rows, told = found[:WORST], {row.op for row in found}
+    lost = Counter(kernel.op for score in scores for kernel in score.kernels if kernel.op not in told)
+    if lost:
+        words = ", ".join(f"{op} ({n} kernel{'s' if n > 1 else ''})" for op, n in sorted(lost.items()))
+        yield from (f"Not predicted anywhere: {words}.", "")
+    if not rows:
+        return
+    yield f"### By operator, {threads} thread{'s' if threads > 1 else ''}"
+    yield ""
+    yield "Medians over the networks that run it: its part of all kernel seconds, predicted over measured seconds, and"
+    yield "what that makes of the whole."
+    yield ""
+    yield "| kernel | networks | kernels | part | predicted / measured | of the whole | not predicted |"
+    yield "| --- | --: | --: | --: | --: | --: | --: |"
+    for row in rows:
+        yield (
+            f"| {row.op} | {row.networks} | {row.kernels} | {row.share:.1%} | {row.ratio:.2f} | {row.off:+.1%} |"
+            f" {row.unpredicted} |"
+        )
+    yield ""
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.4g}"
+
+
+def _signed(error: float | None) -> str:
+    return "not known" if error is None else f"{error:+.1%}"
+
+
+def _part(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
