@@ -39,14 +39,16 @@ def median_interval(values: Sequence[float], confidence: float) -> tuple[float, 
     """Where the median of what values are drawn from lies, whatever its distribution: between two order statistics,
     as in the sign test. As many values lie below that median as fair coins show heads.
 
-    Values are in their order in time: where they resemble their neighbours fewer of them count (`effective`). None of
-    too few values (`least_values`).
+    Values are in their order in time: where they resemble their neighbours fewer of them count (`effective`), which of
+    few values that resemble each other much tells not all: 50 that correlate by 0.9 are covered in 78 % for 95 %.
+    None of too few values (`least_values`).
     """
     n, least = len(values), least_values(confidence)
     if n < least:
         return None
     counted = max(least, min(n, floor(effective(values))))
-    left = outside(counted, confidence) * n // counted  # the same part of all values as of those that count
+    # The k-th of m values lies at k / (m + 1) of what they are drawn from: the same place among all n.
+    left = (outside(counted, confidence) + 1) * (n + 1) // (counted + 1) - 1
     ordered = sorted(values)
     return ordered[left], ordered[n - 1 - left]
 

@@ -77,3 +77,12 @@ def test_neighbours_that_are_alike_count_less() -> None:
     assert effective([1.0] * 30) == 30
     assert effective([1.0, 2.0] * 20) == 40, "what changes every time tells no less"
     assert effective([1.0] * 20 + [2.0] * 20) < 6, "one step is two values"
+
+
+def test_one_outlier_does_not_make_the_interval() -> None:
+    """Not even where values resemble their neighbours so much that they count as six."""
+    rng = random.Random(9)
+    slow = [1.0 + 0.002 * i + 0.001 * rng.random() for i in range(50)]
+    slow[20] = 50.0
+    found = median_interval(slow, 0.95)
+    assert effective(slow) < 7 and found is not None and 1.0 < found[0] < 1.05 < found[1] < 1.1
