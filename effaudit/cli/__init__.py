@@ -16,11 +16,13 @@ COMMANDS: Final = {
     "fit": "Whether it fits a device, how fast it runs there, and what it takes.",
     "whatif": "What becomes of it quantized, pruned, folded: every figure before and after.",
     "sweep": "Every combination of sizes, what-ifs and devices: a row each.",
+    "time": "How long it really takes in ONNX Runtime on this machine, and which nodes take it.",
     "devices": "The devices there are, what is known of each, and profiles of your own.",
 }
 SECTIONS: Final = {
     "Look": ("report", "memory", "explain"),
     "Decide": ("fit", "whatif", "sweep"),
+    "Run": ("time",),
     "Set up": ("devices",),
 }
 DEBUG: Final = "--debug"

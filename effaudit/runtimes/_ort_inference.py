@@ -13,6 +13,7 @@ import msgspec
 
 from effaudit.dims import Dim
 from effaudit.graph import Node
+from effaudit.ops._registry import NCHWC
 
 Known: TypeAlias = int | str | None
 Shape: TypeAlias = tuple[Known, ...]
@@ -56,7 +57,7 @@ class Inputs(msgspec.Struct, frozen=True, gc=False):
 def infer(given: Inputs) -> Outputs:
     """The shapes known of a node's outputs, one each."""
     count = len(given.node.outputs)
-    rule = None if given.node.domain else RULES.get(given.node.op)
+    rule = RULES.get(given.node.op) if not given.node.domain else _blocked if given.node.domain == NCHWC else None
     try:
         found = rule(given) if rule is not None else _whole(given)
     except (TypeError, ValueError, IndexError, ZeroDivisionError):  # not a valid call: nothing is known
@@ -70,6 +71,22 @@ def _whole(given: Inputs) -> Outputs:
         if name and (shape is None or not all(type(dim) is int for dim in shape)):
             return []
     return [EVERY] * len(given.node.outputs)
+
+
+def _blocked(given: Inputs) -> Outputs:
+    """Channels in blocks: how many follows from weights and attributes, the batch stays what it is.
+
+    core/graph/contrib_ops/nchwc_schema_defs.cc
+    """
+    shape = given.shape(0)
+    if shape is None or len(shape) < 2:
+        return []
+    last = bool(given.node.attrs.get("channels_last", 0))
+    spatial = shape[1:-1] if last and given.node.op == "ReorderInput" else shape[2:]
+    numbers = tuple(NUMBER if type(dim) is int else None for dim in spatial)
+    if last and given.node.op == "ReorderOutput":
+        return [(shape[0], *numbers, NUMBER)]
+    return [(shape[0], NUMBER, *numbers)]
 
 
 def _first(given: Inputs) -> Outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from effaudit.printable import printable
@@ -47,14 +47,14 @@ NODES: Final = (
 BRIEF: Final = ("node", "seconds", "share", "macs", "mac_per_s", "byte_per_s", "efficiency", "predicted_s", "slow")
 KERNELS: Final = (
     Column("kernel", "kernel", width=16),
-    Column("op", "op", width=8),
+    Column("op", "op", width=8, spare=True),
     Column("seconds", "time", SECONDS),
     Column("share", "share", SHARE),
     Column("calls", "calls", RATIO, spare=True),
     Column("predicted_s", "predicted", SECONDS),
     Column("limiter", "limiter", width=8, spare=True),
     Column("consistent", "shapes", width=6, spare=True),
-    Column("nodes", "computes", width=14),
+    Column("nodes", "computes", width=18),
     Column("why", "why", width=16, spare=True),
 )
 MODELS: Final = (
@@ -97,7 +97,7 @@ SWEEP: Final = (
     Column("p50_s", "median", SECONDS),
     Column("noise_ratio", "±", SHARE),
     Column("throughput_per_s", "per second", RATIO),
-    Column("growth_ratio", "growth", RATIO),
+    Column("growth_ratio", "growth", SHARE),
     Column("mac_per_s", "MAC/s", MAC_RATE),
     Column("macs", "MACs", COUNT, spare=True),
     Column("intensity", "FLOP/B", RATIO),
@@ -154,15 +154,28 @@ def _node(node: NodeTime) -> tuple[Cell, ...]:
     )
 
 
-def kernels(model: ModelTime) -> Table:
-    """A row per kernel that ran, the one that takes longest first."""
+def kernels(model: ModelTime, *, brief: bool = False) -> Table:
+    """A row per kernel that ran, the one that takes longest first. `brief`: of the nodes it computes the one that takes
+    most of its time is named, the others are counted."""
     found = sorted(model.kernels, key=lambda kernel: -kernel.seconds)
+    times = {node.name: node.seconds or 0.0 for node in model.nodes}
     keys = tuple(column.key for column in KERNELS)
-    brief = _brief(keys, KERNELS, found, _kernel)
-    return Table("kernels", f"kernels of {model.path}", KERNELS, lambda: map(_kernel, found), brief=brief)
+
+    def row(kernel: KernelTime) -> tuple[Cell, ...]:
+        return _kernel(kernel, _named(kernel.nodes, times) if brief else " ".join(kernel.nodes))
+
+    made = _brief(keys, KERNELS, found, row)
+    return Table("kernels", f"kernels of {model.path}", KERNELS, lambda: map(row, found), brief=made)
 
 
-def _kernel(kernel: KernelTime) -> tuple[Cell, ...]:
+def _named(nodes: Sequence[str], times: Mapping[str, float]) -> str:
+    if not nodes:
+        return ""
+    main = max(nodes, key=lambda name: times.get(name, 0.0))
+    return main if len(nodes) == 1 else f"{main} +{len(nodes) - 1}"
+
+
+def _kernel(kernel: KernelTime, nodes: str) -> tuple[Cell, ...]:
     return (
         kernel.name,
         kernel.op,
@@ -172,7 +185,7 @@ def _kernel(kernel: KernelTime) -> tuple[Cell, ...]:
         NONE if kernel.predicted_s is None else kernel.predicted_s,
         kernel.limiter or NONE,
         {True: "same", False: "differ", None: NONE}[kernel.consistent],
-        " ".join(kernel.nodes) or NONE,
+        nodes or NONE,
         kernel.why or NONE,
     )
 
@@ -261,13 +274,15 @@ def _versus(pair: Versus) -> tuple[Cell, ...]:
 def sweep(document: TimeDocument) -> Table:
     """A row per size of a measured sweep: what varies, the times, and what becomes of intensity and throughput."""
     points = document.sweep
-    names = list(dict.fromkeys(name for point in points for name in point.values))
+    every = dict.fromkeys(name for point in points for name in point.values)
+    # an axis that is the batch has a column already
+    names = [name for name in every if any(point.values.get(name) != str(point.batch) for point in points)]
     columns = (
         Column("model", "model", width=12),
         *(Column(name, printable(name.removeprefix("dim "), 20), width=5) for name in names),
         *SWEEP,
     )
-    keys = ("model", *names, *(column.key for column in SWEEP if column.key != "batch" or "batch" not in names))
+    keys = ("model", *names, *(column.key for column in SWEEP))
     if len({point.path for point in points}) == 1:
         keys = keys[1:]
 
@@ -311,3 +326,8 @@ def _brief(
 
 # name of a list -> its table
 LISTS: Final[dict[str, Callable[[ModelTime], Table]]] = {"nodes": nodes, "kernels": kernels}
+# the same for a terminal
+BRIEF_LISTS: Final[dict[str, Callable[[ModelTime], Table]]] = {
+    "nodes": nodes,
+    "kernels": lambda model: kernels(model, brief=True),
+}

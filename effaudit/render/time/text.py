@@ -9,7 +9,7 @@ from effaudit.render.plain import table
 from effaudit.render.time.screen import attributed, screen
 from effaudit.render.time.words import between, command, host, median, ran, seconds, turn, verdict
 from effaudit.tables.table import Shown, arranged
-from effaudit.tables.time import LISTS, models, sizes, sweep
+from effaudit.tables.time import BRIEF_LISTS, models, sizes, sweep
 from effaudit.timing.types import TimeDocument, Versus
 from effaudit.wrapping import wrapped
 
@@ -25,7 +25,7 @@ def render(document: TimeDocument, shown: Shown) -> Iterator[str]:
         if shown.tables and not one:
             yield f"\n{printable(f'{model.path} {sizes(model)}'.strip(), None)}   {model.threads} thread(s)\n"
         for name in shown.tables:
-            made = LISTS[name](model)
+            made = BRIEF_LISTS[name](model)
             yield from table(arranged(made, Shown(top=shown.top, columns=made.brief)), shown.width)
             yield from (f"{line}\n" for line in wrapped("", made.note) if made.note)
         if shown.tables and not one:

@@ -12,6 +12,7 @@ from effaudit.render.screen import options
 from effaudit.timing.types import Host, ModelTime, PeakMemory, Prediction, Runs, SweepTurn, Versus, Worst
 from effaudit.units import human, human_bytes, human_measure, rounded
 
+_FROM: Final = "from "  # a file; else inputs were drawn
 _FINGERPRINT: Final = 12  # characters of it that are shown
 
 
@@ -154,3 +155,5 @@ def _how(model: ModelTime) -> Iterator[str]:
         yield f"--provider {model.provider}"
     if model.optimize != "all":
         yield f"--opt {model.optimize}"
+    if model.inputs_from.startswith(_FROM):
+        yield f"--input {shlex.quote(model.inputs_from.removeprefix(_FROM))}"
