@@ -110,7 +110,7 @@ def _report(machine: Machine, model: Path) -> dict[str, Any]:
 
 def section(trials: Sequence[Trial], failed: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Markdown."""
-    yield "Verdicts at 99.9 % confidence and an effect of at least 2 %. The copies with more multiply-accumulates (MACs,"
+    yield "Verdicts at 99.9 % confidence and an effect of at least 2 %. Copies with more multiply-accumulates (MACs,"
     yield "by the program's own count) have more hidden channels between layers (`benchmarks/latency_host/wider.py`)."
     yield ""
     yield "| trials | right verdict | of | verdict |"
