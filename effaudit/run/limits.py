@@ -126,6 +126,8 @@ def _exact(node: Node, place: int, values: Mapping[str, Value]) -> int | None:
             return new + past - (1 if place == 5 else 0)
     if node.op == "Loop" and place == 0:
         return _EVERY_STEP
+    if node.op == "TopK" and place == 1:
+        return 1
     return None
 
 

@@ -51,7 +51,7 @@ def _drawn(name: str, value: Value, use: Use, draw: np.random.Generator) -> np.n
     shape: Any = value.shape
     dtype = np.dtype(value.encoding.dtype)
     if dtype.kind == "f":
-        if _is(name, "mask") and use.ones:
+        if _is(name, "mask"):  # whether it multiplies or is added before a softmax, ones leave everything in
             return np.ones(shape, dtype)
         return np.asarray(draw.standard_normal(shape)).astype(dtype)
     if dtype.kind == "b":

@@ -97,6 +97,33 @@ def test_lengths_of_a_recurrent_layer_and_trips_of_a_loop(tmp_path: Path) -> Non
     assert feed["n"] == 2 and feed["go"]
 
 
+def test_the_number_of_the_largest_and_masks_of_floats(tmp_path: Path) -> None:
+    model = parse("""m (float[2,6] x, int64[1] k, float[2,6] attention_mask) => (float[2,?] v, int64[2,?] i)
+                     { a = Add(x, attention_mask) v, i = TopK(a, k) }""")
+    path = written(tmp_path / "model.onnx", model)
+    (feed,) = random_inputs(graph_of(path), 1)
+    assert feed["attention_mask"].tolist() == [[1.0] * 6] * 2 and run(path, feed)[0].shape == (2, 1)
+
+
+def test_a_cache_that_holds_nothing_yet(tmp_path: Path) -> None:
+    """The first step of a decoder: past keys and values of length 0 are fed, and the sample runs on them."""
+    dims = {"batch": 1, "past_sequence_length": 0, "sequence_length": 5}
+    graph = examine("sample:decoder-gqa", Given(dims=dims)).graph
+    (feed,) = random_inputs(graph, 1)
+    assert {array.shape[2] for name, array in feed.items() if "past" in name} == {0}
+    assert feed["attention_mask"].shape == (1, 5) and feed["attention_mask"].all()
+    assert execute("sample:decoder-gqa", [feed])
+
+
+def test_no_element_is_denormal_or_endless(tmp_path: Path) -> None:
+    """Those make some operators many times slower, or answer nothing."""
+    model = parse("m (float[99,99] x, float16[99,99] h, double[99] d) => (float[99,99] y) { y = Neg(x) }")
+    (feed,) = random_inputs(graph_of(written(tmp_path / "model.onnx", model)), 1)
+    for array in feed.values():
+        tiny = np.finfo(array.dtype).tiny
+        assert np.isfinite(array).all() and ((np.abs(array) >= tiny) | (array == 0)).all()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
