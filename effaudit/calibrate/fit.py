@@ -23,17 +23,21 @@ Key: TypeAlias = tuple[str, str]  # element type, kind
 
 FLOOR_S: Final = 8e-6  # what a profiler's microseconds and its own work leave uncertain of a kernel
 WHOLE: Final = 4.0  # how much more a network counts than one kernel
+LAUNCH_S: Final = 0.5e-6  # what a launch costs where no measurement tells
+LAUNCH_WEIGHT: Final = 0.2
+BYTES_WEIGHT: Final = 4000.0  # of a byte that costs other than it costs the others
+_SHARED: Final = ("near_weight_byte_s", "far_weight_byte_s", "near_byte_s", "far_byte_s")
 _MICRO: Final = 1e6
 
-_CONVOLVED: Final = "launch_s mac_s load_s output_s row_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
-_DEPTHWISE: Final = "launch_s mac_s fed_s output_s row_s near_weight_byte_s near_byte_s far_byte_s"
+_CONVOLVED: Final = "launch_s mac_s load_s output_s run_s scratch_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
+_DEPTHWISE: Final = "launch_s mac_s fed_s output_s run_s near_weight_byte_s near_byte_s far_byte_s"
 _MANY: Final = "launch_s mac_s load_s output_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
 _ONE_ROW: Final = "launch_s output_s weight_byte_s near_weight_byte_s far_weight_byte_s"
 _BATCHED: Final = "launch_s mac_s output_s batch_s near_byte_s far_byte_s"
-_RECURRENT: Final = "launch_s mac_s step_s output_s near_weight_byte_s far_weight_byte_s"
+_RECURRENT: Final = "launch_s mac_s step_s output_s weight_byte_s near_weight_byte_s far_weight_byte_s"
 _REDUCING: Final = "launch_s fed_s output_s near_byte_s far_byte_s"
-_MOVING: Final = "launch_s output_s row_s near_byte_s far_byte_s"
-_PLAIN: Final = "launch_s op_s row_s near_byte_s far_byte_s"
+_MOVING: Final = "launch_s output_s run_s near_byte_s far_byte_s"
+_PLAIN: Final = "launch_s op_s run_s near_byte_s far_byte_s"
 # The terms that the kernels of a class can cost: what it takes to tell them apart, and no more.
 _BY_CLASS: Final[Mapping[str, str]] = {
     "conv": _CONVOLVED,
@@ -95,13 +99,13 @@ def fit(nets: Sequence[NetSample], caches: Caches) -> Fitted:
         classes.setdefault(key, kernel.op_class)
         counts[key] = counts.get(key, 0) + 1
     places = _places(classes)
-    size = len(places) + 2  # what every node and every inference takes come last
+    size = len(places) + len(_SHARED) + 2  # what every node and every inference takes come last
     matrix, wanted, weights = _equations(nets, caches, places, size)
     most = np.full(size, np.inf)
     for (_, term), place in places.items():
         most[place] = _MOST.get(term, np.inf) * _MICRO
     most[-2:] = 3.0, 20.0
-    scale = np.maximum(matrix.max(axis=0), 1e-300)
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
     x = robust(matrix / scale, wanted, weights, most * scale) / scale / _MICRO
     costs: dict[Key, dict[str, float]] = {key: {} for key in classes}
     for (key, term), place in places.items():
@@ -125,6 +129,18 @@ def _equations(
     rows: list[np.ndarray] = []
     wanted: list[float] = []
     weights: list[float] = []
+    for (_, term), place in places.items():
+        # where no measurement tells: a launch as of any kernel, and bytes as they come to the others
+        row = np.eye(1, size, place)[0]
+        if term == "launch_s":
+            rows.append(row)
+            wanted.append(LAUNCH_S * _MICRO)
+            weights.append(LAUNCH_WEIGHT)
+        elif term in _SHARED:
+            row[len(places) + _SHARED.index(term)] = -1.0
+            rows.append(row)
+            wanted.append(0.0)
+            weights.append(BYTES_WEIGHT)
     for net in nets:
         whole = np.zeros(size)
         whole[-2], whole[-1] = net.renaming, 1.0

@@ -199,7 +199,8 @@ class Rate(Strict, frozen=True):
 class KernelCost(Strict, frozen=True):
     """Seconds of the kernels of one kind (`effaudit.estimate.kinds`), as a sum over what they have of each: a launch;
     multiply-accumulates, and these over the columns worked on together (operands loaded again for every group of them);
-    other operations; elements read and written; lines of outputs; products made one by one; steps of a recurrence;
+    other operations; elements read and written, and those written and read again inside; stretches of memory written
+    at a time; products made one by one; steps of a recurrence;
     bytes of weights, of weights from beyond the cache of a core and from beyond all caches, of activations from there.
 
     What is not stated costs nothing. `rows_count` is the number of measured kernels it was fitted to.
@@ -212,7 +213,8 @@ class KernelCost(Strict, frozen=True):
     op_s: Fact | None = None
     fed_s: Fact | None = None
     output_s: Fact | None = None
-    row_s: Fact | None = None
+    run_s: Fact | None = None
+    scratch_s: Fact | None = None
     batch_s: Fact | None = None
     step_s: Fact | None = None
     weight_byte_s: Fact | None = None

@@ -21,6 +21,7 @@ _IMAGE: Final = 4  # the rank of what a convolution of images reads
 _BLOCK: Final = 8  # fewer channels than the smallest block: a first layer
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))
 _AXES: Final = frozenset(("Softmax", "LogSoftmax", "Hardmax"))
+_AS_THEY_RUN: Final = frozenset("DynamicQuantizeMatMul MatMulIntegerToFloat MatMulInteger MatMulNBits".split())
 # Operators that compute what another does, or nearly.
 _SAME: Final = {
     "FusedGemm": "Gemm",
@@ -60,7 +61,7 @@ def kind_of(
     if kernel.op_class in _WINDOWS:
         return _convolution(node, kernel, inputs, exact=exact)
     if kernel.op_class in ("fully_connected", "matmul"):
-        return _product(kernel, outputs[0] or ())
+        return _product(node, kernel, outputs[0] or ())
     if kernel.op_class in ("transposed", "attention"):
         return kernel.op_class, (node.op,)
     base = _SAME.get(node.op, node.op)
@@ -86,9 +87,12 @@ def _convolution(node: Node, kernel: Kernel, inputs: Shapes, *, exact: bool) -> 
     return kind, (f"{kind} plain", "conv", "conv plain")
 
 
-def _product(kernel: Kernel, out: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
-    """With one row, or with many."""
+def _product(node: Node, kernel: Kernel, out: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
+    """With one row, or with many; operators that unpack or quantize as they run are kinds of their own."""
     kind: str = kernel.op_class
+    if node.op in _AS_THEY_RUN:
+        row = prod(out[:-1]) == 1
+        return f"{node.op} row" if row else node.op, (node.op, f"{node.op} row", kind)
     rows = prod(out[:-1]) if kind == "fully_connected" else out[-2] if len(out) > 1 else 1
     other = "matmul" if kind == "fully_connected" else "fully_connected"
     if rows == 1:

@@ -8,13 +8,13 @@ run ago; buffers that a planner reuses count once, so that distance is bounded b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from typing import Final
 
 import msgspec
 
-from effaudit.estimate.kinds import kind_of
+from effaudit.estimate.kinds import BLOCKED_DOMAIN, kind_of
 from effaudit.estimate.types import Kernel, Pattern, Touch
 from effaudit.graph import Graph, Node
 
@@ -27,7 +27,7 @@ def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exac
     sizes = {name: _bytes(graph, name) for node in graph.nodes for name in (*node.inputs, *node.outputs) if name}
     weights = {name for node in graph.nodes for name in node.inputs if name in graph.constants}
     whole = sum(sizes[name] for name in weights) + arena_bytes
-    order = _Order(sizes, whole)
+    order = _Order(sizes, whole, lambda name: _shape(graph, name))
     by_index = {kernel.index: kernel for kernel in kernels}
     found = []
     for i, node in enumerate(graph.nodes):
@@ -43,8 +43,8 @@ def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exac
 class _Order:
     """The tensors in the order in which they are touched."""
 
-    def __init__(self, sizes: Mapping[str, int], whole: int) -> None:
-        self._sizes, self._whole = sizes, whole
+    def __init__(self, sizes: Mapping[str, int], whole: int, shapes: Callable[[str], tuple[int, ...] | None]) -> None:
+        self._sizes, self._whole, self._shapes = sizes, whole, shapes
         self._clock = 0
         self._last: dict[str, int] = {}
 
@@ -62,6 +62,7 @@ class _Order:
             size = self._sizes[name]
             if name in constants:
                 made.append(Touch("weight", size, self._whole))
+                made += self._again(node, name, size)
             else:
                 since = None if name not in self._last else self._clock - self._last[name] + size
                 made.append(Touch("read", size, None if since is None else min(since, self._whole)))
@@ -71,6 +72,17 @@ class _Order:
         self._clock += sum(touch.bytes for touch in made)
         self._last.update((name, self._clock) for name in (*reads, *writes))
         return tuple(made)
+
+
+    def _again(self, node: Node, name: str, size: int) -> list[Touch]:
+        """The recurrent matrix is read anew in every step."""
+        if node.op not in _RECURRENT or len(node.inputs) < 3 or name != node.inputs[2]:
+            return []
+        return [Touch("weight", size * (self._steps(node) - 1), size)]
+
+    def _steps(self, node: Node) -> int:
+        shape = self._shapes(node.inputs[0])
+        return shape[0] if shape else 1
 
 
 def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...], *, exact: bool) -> Pattern | None:
@@ -86,7 +98,8 @@ def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...
         kind=kind,
         like=like,
         columns=max((weights[0] if windowed and weights else out[-1] if out else 1), 1),
-        rows=prod(out[:-1]) if len(out) > 2 else 0,
+        runs=prod(out) // max(_run(node, out), 1),
+        scratch=_scratch(node, kernel, weights),
         batches=max(prod(out[:-2]), 1),
         steps=out[0] if out else 1,
         fed=sum(elements),
@@ -94,6 +107,37 @@ def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...
     )
 
 
+def _run(node: Node, out: tuple[int, ...]) -> int:
+    """Elements of an output that lie one after the other and are moved together: what is right of the axis that is cut
+    or moved; else one line."""
+    if node.op == "Transpose":
+        perm = node.attrs.get("perm")
+        kept = len(out)
+        while isinstance(perm, list | tuple) and kept and perm[kept - 1] == kept - 1:
+            kept -= 1
+        return prod(out[kept:])
+    if node.op in ("Concat", "Split"):
+        axis = node.attrs.get("axis", 0)
+        return prod(out[axis:]) if type(axis) is int else out[-1]
+    if node.op == "Gather":
+        axis = node.attrs.get("axis", 0)
+        return prod(out[axis + 1 :]) if type(axis) is int and axis >= 0 else 1
+    return out[-1] if len(out) > 1 else prod(out)
+
+
+def _scratch(node: Node, kernel: Kernel, weights: tuple[int, ...] | None) -> int:
+    """Columns that a convolution by matrix product writes first (im2col), a transposed one last (col2im)."""
+    macs = kernel.macs.high or 0
+    if not weights or len(weights) < 3 or kernel.op_class not in _SCRATCH or node.domain == BLOCKED_DOMAIN:
+        return 0
+    group = node.attrs.get("group", 1)
+    if prod(weights[2:]) == 1 or type(group) is not int or group < 1:
+        return 0
+    return macs // max(weights[0] // group, 1)
+
+
+_SCRATCH: Final = frozenset(("conv", "grouped", "depthwise", "transposed"))
+_RECURRENT: Final = frozenset(("LSTM", "GRU", "RNN"))
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))
 
 

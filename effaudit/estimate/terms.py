@@ -18,7 +18,8 @@ TERMS: Final = (
     "op_s",
     "fed_s",
     "output_s",
-    "row_s",
+    "run_s",
+    "scratch_s",
     "batch_s",
     "step_s",
     "weight_byte_s",
@@ -27,7 +28,7 @@ TERMS: Final = (
     "near_byte_s",
     "far_byte_s",
 )
-COMPUTE: Final = frozenset(("mac_s", "load_s", "op_s", "fed_s", "output_s", "row_s", "batch_s", "step_s"))
+COMPUTE: Final = frozenset(("mac_s", "load_s", "op_s", "fed_s", "output_s", "run_s", "scratch_s", "batch_s", "step_s"))
 COLUMNS: Final = 64  # kernels of matrix products work on no more columns together
 # Of a cache that is shared with whatever else runs, this much is there for tensors.
 _USED: Final = 0.75
@@ -67,7 +68,8 @@ def amounts(kernel: Kernel, caches: Caches) -> Mapping[str, float]:
         "op_s": 0.0 if macs else float(kernel.ops.high or 0),
         "fed_s": float(pattern.fed),
         "output_s": outputs,
-        "row_s": float(pattern.rows),
+        "run_s": float(pattern.runs),
+        "scratch_s": float(pattern.scratch),
         "batch_s": float(pattern.batches),
         "step_s": float(pattern.steps),
         "weight_byte_s": _moved(kernel, ("weight",), 0.0),

@@ -25,13 +25,16 @@ class Touch(msgspec.Struct, frozen=True):
 
 class Pattern(msgspec.Struct, frozen=True):
     """`kind` names kernels that run alike (`effaudit.estimate.kinds`), `like` the kinds it is nearest to where nothing
-    is known of its own. `columns`: output channels or columns worked on together; `rows`: lines of outputs along the
-    last axis; `batches`: products that are made one by one; `steps` of a recurrent layer; `fed`: elements read."""
+    is known of its own. `columns`: output channels or columns worked on together; `runs`: stretches of outputs that lie
+    one after the other in memory and are computed or moved at a time; `scratch`: elements that are written and read
+    again inside the kernel (im2col, col2im); `batches`: products that are made one by one; `steps` of a recurrent
+    layer; `fed`: elements read."""
 
     kind: str
     like: tuple[str, ...]
     columns: int
-    rows: int
+    runs: int
+    scratch: int
     batches: int
     steps: int
     fed: int

@@ -131,7 +131,14 @@ def _enlarging(channels: int, side: int) -> Net:
     sizes = (1, channels, 2 * side, 2 * side)
     scales = net.numbers([1.0, 1.0, 2.0, 2.0], x.encoding)
     z = conv(net, x, channels, 1)
-    near = net.node("Resize", [z, "", scales], sizes, mode="nearest")
+    near = net.node(
+        "Resize",
+        [z, "", scales],
+        sizes,
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
     smooth = net.node("Resize", [x, "", scales], sizes, mode="linear")
     wide = transposed(net, x, 8, 8, 4)
     net.output(y, conv(net, near, channels, 3), conv(net, smooth, channels, 3), wide, transposed(net, wide, 3, 9, 3))
