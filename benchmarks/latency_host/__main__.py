@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--networks", type=Path, help="where the networks are kept (default: a temporary folder)")
     parser.add_argument("--match", default="", help="only networks whose name this regular expression finds")
     parser.add_argument("--device", type=Path, help="a profile that is there, instead of a fresh calibration")
-    parser.add_argument("--documents", type=Path, help="keep each document of `prediction` here, and take what is here")
+    parser.add_argument(
+        "--documents", type=Path, help="keep what is measured here, and take what is here: go on where a run ended"
+    )
     parser.add_argument("--effaudit", default=shlex.join([sys.executable, "-m", "effaudit"]), help="the command")
     parser.add_argument("-o", "--output", type=Path, help="write the page here; its other sections stay")
     return parser

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from msgspec import convert
 
 from benchmarks.latency_host.command import Failed, Machine
 from benchmarks.latency_host.networks import Network, build
@@ -47,7 +50,8 @@ def measure(machine: Machine, networks: Sequence[Network]) -> tuple[list[Pair], 
         model = build(network, machine.folder)
         for threads in machine.threads:
             try:
-                pair = _steady(machine, network.name, model, threads)
+                make = partial(_steady, machine, network.name, model, threads)
+                pair = convert(machine.kept(f"p50-{network.name}-{threads}", make), Pair)
             except Failed as why:
                 failed.append((f"{network.name}, {threads}", str(why)))
                 continue
@@ -56,7 +60,7 @@ def measure(machine: Machine, networks: Sequence[Network]) -> tuple[list[Pair], 
     return pairs, failed
 
 
-def _steady(machine: Machine, name: str, model: Path, threads: int) -> Pair:
+def _steady(machine: Machine, name: str, model: Path, threads: int) -> dict[str, Any]:
     runs = machine.runs(model)
     for rounds in range(1, AGAIN + 2):
         times = []
@@ -66,7 +70,7 @@ def _steady(machine: Machine, name: str, model: Path, threads: int) -> Pair:
         pair = Pair(name, threads, (times[0], times[2]), (times[1], times[3]), rounds)
         if abs(pair.drift) <= GOAL:
             break
-    return pair
+    return asdict(pair)
 
 
 def _median(machine: Machine, model: Path, threads: int, runs: int) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.latency_host.command import Failed, Machine, calibrate
 from benchmarks.latency_host.networks import Network, build
@@ -40,7 +42,7 @@ def measure(machine: Machine, networks: Sequence[Network], profile: Path | None)
     if profile is None:
         profile = (machine.documents or machine.folder) / "host.yaml"
         machine.say("calibrating ...")
-        calibration = calibrate(machine, profile)
+        calibration = machine.kept("calibration", partial(_calibrated, machine, profile))["seconds"]
     scores, failed = [], []
     for network in networks:
         model = build(network, machine.folder)
@@ -56,8 +58,12 @@ def measure(machine: Machine, networks: Sequence[Network], profile: Path | None)
     return Measured(tuple(scores), tuple(failed), calibration)
 
 
+def _calibrated(machine: Machine, profile: Path) -> dict[str, Any]:
+    return {"seconds": calibrate(machine, profile)}
+
+
 def _score(machine: Machine, network: Network, model: Path, threads: int, profile: Path) -> Score:
-    def make() -> dict[str, object]:
+    def make() -> dict[str, Any]:
         options = ("--runs", str(machine.runs(model)), "--predict", "--device", profile, "--no-plain")
         return machine.time(model, threads, *options)
 

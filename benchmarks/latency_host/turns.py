@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,8 @@ def _one(
 ) -> None:
     first, second, macs = models
     try:
-        found = machine.time(first, threads, "--vs", second)["versus"][0]
+        make = partial(machine.time, first, threads, "--vs", second)
+        found = machine.kept(f"vs-{len(trials) + len(failed)}-{name}-{threads}", make)["versus"][0]
     except Failed as why:
         failed.append((f"{name}, {threads}", str(why)))
         return
