@@ -26,7 +26,7 @@ def each(names: Sequence[str], given: Given, audit: Callable[[str, Given], Made]
     code, unknown = 0, dict.fromkeys((*given.dims, *given.shapes), 0)
     for name in names:
         try:
-            made.append(_one(name, given, audit, unknown))
+            made.append(adapted(name, given, audit, unknown))
         except EffauditError as error:
             complain(str(error))
             code = max(code, error.exit_code)
@@ -36,7 +36,9 @@ def each(names: Sequence[str], given: Given, audit: Callable[[str, Given], Made]
     return made, code
 
 
-def _one(name: str, given: Given, audit: Callable[[str, Given], Made], unknown: dict[str, int]) -> Made:
+def adapted(name: str, given: Given, audit: Callable[[str, Given], Made], unknown: dict[str, int]) -> Made:
+    """What `audit` makes of one of several models, without the sizes that it does not have, each with a note. `unknown`
+    counts, by their names, how many models do not have each."""
     while True:
         try:
             return audit(name, given)

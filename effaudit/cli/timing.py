@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from effaudit.audited import Audited
-from effaudit.cli.audits import each
+from effaudit.cli.audits import adapted, each
 from effaudit.cli.messages import complain
 from effaudit.cli.options import count, items
 from effaudit.cli.options import given as sizes_given
@@ -86,10 +86,9 @@ def _provider(text: str) -> Provider:
 
 
 def _input(path: str | None) -> str | None:
-    if path is not None and not os.path.isfile(path):
-        raise UsageError(
-            f"--input {printable(path, 200)}: no such file; write one with numpy.savez, an array per input"
-        )
+    if path is not None and not os.path.exists(path):
+        where = f"--input {printable(path, 200)}"
+        raise UsageError(f"{where}: not there; write it with numpy.savez, an array for each input by its name")
     return path
 
 
@@ -225,10 +224,14 @@ def versus(
 ) -> tuple[TimeDocument | None, int]:
     """(the document, the exit code): every model in turns with the other, with every number of threads."""
     against: list[Audited] = []
+    unknown = dict.fromkeys((*given.dims, *given.shapes), 0)
+
+    def audited(name: str, sizes: Given) -> Audited:
+        return sized(read(name, operators), sizes, runs[0].inputs)
 
     def of(name: str, sizes: Given) -> list[Compared]:
-        against[:] = against or [sized(read(other, operators), given, runs[0].inputs)]
-        first = sized(read(name, operators), sizes, runs[0].inputs)
+        first = audited(name, sizes)
+        against[:] = against or [adapted(other, given, audited, unknown)]
         found = []
         rounds = runs[0].schedule.runs
         with progress(f"effaudit time {printable(name, 40)}", rounds * len(runs)) as tell:

@@ -83,7 +83,8 @@ def on_disk(model: Graph | str | os.PathLike[str], folder: str, graph: Graph | N
         tensors = [value for node in part.nodes for value in node.attrs.values() if isinstance(value, Constant)]
         for constant in (*part.constants.values(), *tensors):
             if constant.place != "sparse" and (why := lacking(constant)):
-                raise UsageError(f"{name}: it cannot be run: tensor {constant.name!r} has no elements: {why}")
+                where = f"{name}: it cannot be run: tensor {constant.name!r} has no elements"
+                raise UsageError(f"{where}: {why}; put its weights beside it")
     if not isinstance(model, Graph):
         return os.path.abspath(resolve(name))
     path = os.path.join(folder, "model.onnx")
