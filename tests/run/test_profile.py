@@ -112,7 +112,7 @@ def test_the_mean_of_the_middle_half() -> None:
 
 
 def test_a_profile_is_kept_small() -> None:
-    few = {"profiled": 10, "nodes": 100, "loops": False}
+    few = {"profiled": 10, "nodes": 100, "loops": False, "profiled_s": 60.0}
     assert profiled_runs(few, 1.0) == 10
     assert profiled_runs({**few, "nodes": EVENTS // 4}, 1.0) == 3
     assert profiled_runs({**few, "nodes": EVENTS * 4}, 1.0) == 1
