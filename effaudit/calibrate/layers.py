@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import sqrt
 
 from effaudit.calibrate.net import Net, Tensor
 from effaudit.graph import FLOAT, INT64
@@ -67,6 +67,8 @@ def activate(net: Net, x: Tensor, act: str) -> Tensor:
         return x
     if act == "SiLU":
         return net.node("Mul", [x, net.node("Sigmoid", [x], x.shape)], x.shape)
+    if act == "PRelu":
+        return net.node("PRelu", [x, net.weight(x.shape[1], *(1,) * (len(x.shape) - 2), scale=0.1)], x.shape)
     if act == "Clip6":
         bounds = (net.numbers([0.0], FLOAT, scalar=True), net.numbers([6.0], FLOAT, scalar=True))
         return net.node("Clip", [x, *bounds], x.shape)
@@ -186,7 +188,3 @@ def block(net: Net, x: Tensor, heads: int) -> Tensor:
     x = add(net, x, attention(net, layer_norm(net, x), heads)[0])
     y = linear(net, layer_norm(net, x), 4 * x.shape[-1], act="Gelu")
     return add(net, x, linear(net, y, x.shape[-1]))
-
-
-def elements(x: Tensor) -> int:
-    return prod(x.shape)

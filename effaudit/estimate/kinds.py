@@ -55,9 +55,16 @@ _SAME: Final = {
 
 
 def kind_of(
-    node: Node, kernel: Kernel, inputs: Shapes, outputs: Shapes, *, exact: bool
+    node: Node,
+    kernel: Kernel,
+    inputs: Shapes,
+    outputs: Shapes,
+    axes: tuple[int, ...] | None,
+    *,
+    exact: bool,
 ) -> tuple[str, tuple[str, ...]]:
-    """The kind of a kernel, and the kinds it is like, the nearest first. `exact` as in `pattern.patterned`."""
+    """The kind of a kernel, and the kinds it is like, the nearest first. `axes` are those it reduces, None where they
+    are not known; `exact` as in `pattern.patterned`."""
     if kernel.op_class in _WINDOWS:
         return _convolution(node, kernel, inputs, exact=exact)
     if kernel.op_class in ("fully_connected", "matmul"):
@@ -65,7 +72,7 @@ def kind_of(
     if kernel.op_class in ("transposed", "attention"):
         return kernel.op_class, (node.op,)
     base = _SAME.get(node.op, node.op)
-    variant = _variant(node, kernel, inputs, outputs[0] or ())
+    variant = _variant(node, kernel, inputs, outputs[0] or (), axes)
     like = (base, *(f"{base} {other}" for other in ("broadcast", "inner", "moved", "blocked")), kernel.op_class)
     kind = f"{base} {variant}" if variant else base
     return kind, tuple(name for name in like if name != kind)
@@ -100,7 +107,7 @@ def _product(node: Node, kernel: Kernel, out: tuple[int, ...]) -> tuple[str, tup
     return kind, (other, f"{kind} row")
 
 
-def _variant(node: Node, kernel: Kernel, inputs: Shapes, out: tuple[int, ...]) -> str:
+def _variant(node: Node, kernel: Kernel, inputs: Shapes, out: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     first = inputs[0] if inputs else None
     if node.domain == BLOCKED_DOMAIN:
         return "blocked"
@@ -111,8 +118,8 @@ def _variant(node: Node, kernel: Kernel, inputs: Shapes, out: tuple[int, ...]) -
         axis = node.attrs.get("axis", -1)
         return "" if axis in (-1, len(out) - 1) else "inner"
     if kernel.op_class == "reduction":
-        kept = bool(first) and bool(out) and first is not None and first[-1] == out[-1] != 1
-        return "inner" if kept else ""
+        last = None if first is None else len(first) - 1
+        return "inner" if axes and last is not None and not {-1, last} & set(axes) else ""
     if node.op == "Transpose":
         perm = node.attrs.get("perm")
         return "moved" if not isinstance(perm, list | tuple) or perm[-1] != len(perm) - 1 else ""

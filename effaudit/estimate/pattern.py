@@ -25,6 +25,9 @@ def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exac
     runs, its layouts included; else layouts are those that the runtime would choose.
     """
     sizes = {name: _bytes(graph, name) for node in graph.nodes for name in (*node.inputs, *node.outputs) if name}
+    for node in graph.nodes:
+        if node.op in _LOOKED_UP and node.inputs[0] in graph.constants:  # a table: no more than is looked up
+            sizes[node.inputs[0]] = min(sizes[node.inputs[0]], sum(sizes[name] for name in node.outputs))
     weights = {name for node in graph.nodes for name in node.inputs if name in graph.constants}
     whole = sum(sizes[name] for name in weights) + arena_bytes
     order = _Order(sizes, whole, lambda name: _shape(graph, name))
@@ -78,7 +81,7 @@ class _Order:
         """The recurrent matrix is read anew in every step."""
         if node.op not in _RECURRENT or len(node.inputs) < 3 or name != node.inputs[2]:
             return []
-        return [Touch("weight", size * (self._steps(node) - 1), size)]
+        return [Touch("again", size * (self._steps(node) - 1), size)]
 
     def _steps(self, node: Node) -> int:
         shape = self._shapes(node.inputs[0])
@@ -90,7 +93,7 @@ def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...
     if not shapes[1] or shapes[1][0] is None:
         return None
     out = shapes[1][0]
-    kind, like = kind_of(node, kernel, *shapes, exact=exact)
+    kind, like = kind_of(node, kernel, *shapes, _axes(graph, node), exact=exact)
     weights = shapes[0][1] if len(shapes[0]) > 1 else None
     windowed = kernel.op_class in _WINDOWS and weights
     elements = [prod(s) for name, s in zip(node.inputs, shapes[0], strict=True) if s and name not in graph.constants]
@@ -100,11 +103,30 @@ def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...
         columns=max((weights[0] if windowed and weights else out[-1] if out else 1), 1),
         runs=prod(out) // max(_run(node, out), 1),
         scratch=_scratch(node, kernel, weights),
-        batches=max(prod(out[:-2]), 1),
+        batches=_batches(node, kernel, out),
         steps=out[0] if out else 1,
         fed=sum(elements),
         touches=touches,
     )
+
+
+def _axes(graph: Graph, node: Node) -> tuple[int, ...] | None:
+    """The axes that a node reduces: an attribute, or an input that is constant."""
+    stated = node.attrs.get("axes", node.attrs.get("axis"))
+    if stated is None and len(node.inputs) > 1 and node.inputs[1] in graph.values:
+        stated = graph.values[node.inputs[1]].data
+    if type(stated) is int:
+        return (stated,)
+    if not isinstance(stated, list | tuple) or any(type(axis) is not int for axis in stated):
+        return None
+    return tuple(stated)
+
+
+def _batches(node: Node, kernel: Kernel, out: tuple[int, ...]) -> int:
+    """Products that are made one by one; of what moves tensors, their number."""
+    if kernel.op_class == "movement":
+        return len(node.inputs) + len(node.outputs)
+    return max(prod(out[:-2]), 1)
 
 
 def _run(node: Node, out: tuple[int, ...]) -> int:
@@ -136,6 +158,7 @@ def _scratch(node: Node, kernel: Kernel, weights: tuple[int, ...] | None) -> int
     return macs // max(weights[0] // group, 1)
 
 
+_LOOKED_UP: Final = frozenset(("Gather", "GatherElements", "GatherND", "EmbedLayerNormalization"))
 _SCRATCH: Final = frozenset(("conv", "grouped", "depthwise", "transposed"))
 _RECURRENT: Final = frozenset(("LSTM", "GRU", "RNN"))
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))

@@ -10,6 +10,7 @@ import msgspec
 from effaudit.device.types import Device, Engine
 from effaudit.estimate.types import Kernel, What
 
+WEIGHTS: Final[tuple[What, ...]] = ("weight", "again")
 # Of a term: the field of `KernelCost` that says what one of it costs.
 TERMS: Final = (
     "launch_s",
@@ -30,6 +31,7 @@ TERMS: Final = (
 )
 COMPUTE: Final = frozenset(("mac_s", "load_s", "op_s", "fed_s", "output_s", "run_s", "scratch_s", "batch_s", "step_s"))
 COLUMNS: Final = 64  # kernels of matrix products work on no more columns together
+ELEMENT_BYTES: Final = 4  # of a recurrent matrix
 # Of a cache that is shared with whatever else runs, this much is there for tensors.
 _USED: Final = 0.75
 
@@ -61,6 +63,8 @@ def amounts(kernel: Kernel, caches: Caches) -> Mapping[str, float]:
     pattern = kernel.pattern
     assert pattern is not None
     macs, outputs = float(kernel.macs.high or 0), float(kernel.outputs.high or 0)
+    if kernel.op_class == "recurrent":  # one row times a matrix is bound by its bytes, which count in every step
+        macs = max(macs - _moved(kernel, ("again",), 0.0) / ELEMENT_BYTES, 0.0)
     return {
         "launch_s": 1.0,
         "mac_s": macs,
@@ -72,9 +76,9 @@ def amounts(kernel: Kernel, caches: Caches) -> Mapping[str, float]:
         "scratch_s": float(pattern.scratch),
         "batch_s": float(pattern.batches),
         "step_s": float(pattern.steps),
-        "weight_byte_s": _moved(kernel, ("weight",), 0.0),
-        "near_weight_byte_s": _moved(kernel, ("weight",), caches.near_bytes),
-        "far_weight_byte_s": _moved(kernel, ("weight",), caches.far_bytes),
+        "weight_byte_s": _moved(kernel, WEIGHTS, 0.0),
+        "near_weight_byte_s": _moved(kernel, WEIGHTS, caches.near_bytes),
+        "far_weight_byte_s": _moved(kernel, WEIGHTS, caches.far_bytes),
         "near_byte_s": _moved(kernel, ("read", "write"), caches.near_bytes),
         "far_byte_s": _moved(kernel, ("read", "write"), caches.far_bytes),
     }

@@ -10,13 +10,13 @@ from effaudit.device.types import OpClass
 from effaudit.quantity import Quantity
 
 Limiter: TypeAlias = Literal["compute", "memory", "overhead", "absorbed", "unknown"]
-What: TypeAlias = Literal["weight", "read", "write"]
+What: TypeAlias = Literal["weight", "again", "read", "write"]
 NOTHING: Final = Quantity(0, 0)
 
 
 class Touch(msgspec.Struct, frozen=True):
     """Bytes of one tensor that a kernel reads or writes, and how many bytes were touched since it was last (None: it
-    was not, it comes from outside)."""
+    was not, it comes from outside). "again" are weights that a kernel reads more often than once."""
 
     what: What
     bytes: int

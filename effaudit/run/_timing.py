@@ -24,6 +24,7 @@ MOST_WARM: Final = 10_000  # runs of a warm-up whose number is not given
 WARM_SHARE: Final = 1 / 3  # of the seconds of all runs: then a warm-up ends, steady or not
 WARM_S: Final = 0.1  # seconds of runs that it takes at least: clocks of processors rise within tens of milliseconds
 EVENTS: Final = 150_000  # of a profile: each takes about 1 KB of file and more of memory
+LEAST_PROFILED: Final = 3  # runs, however long they take
 EVENT_S: Final = 1e-6  # seconds of a run for each kernel in it, at least: how many a loop may call
 TELL_S: Final = 0.2  # seconds between two words on how far it is
 INLINE_BYTES: Final = 1024  # of a tensor that stays in the file of the optimized graph
@@ -228,7 +229,8 @@ def profiled_runs(job: Mapping[str, Any], seconds: float) -> int:
     """How many runs are profiled, at most as many as were asked for: as few as keep the profile small. What a loop
     calls is not known ahead; each call takes its time."""
     events = max(job["nodes"], seconds / EVENT_S) if job["loops"] else job["nodes"]
-    return max(min(int(job["profiled"]), int(EVENTS / max(events, 1)) - 1), 1)
+    wanted = min(int(job["profiled"]), max(int(job["profiled_s"] / max(seconds, 1e-9)), LEAST_PROFILED))
+    return max(min(wanted, int(EVENTS / max(events, 1)) - 1), 1)
 
 
 def _saving(options: Any, job: Mapping[str, Any], folder: str) -> str:

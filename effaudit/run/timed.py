@@ -31,6 +31,7 @@ class TimedJob(Job, frozen=True, kw_only=True):
     profiled: int
     budget_s: float
     least: int
+    profiled_s: float
     nodes: int = 0
     loops: bool = False
     weight_bytes: int = 0

@@ -12,13 +12,15 @@ Provider: TypeAlias = Literal["CPU", "CUDA", "TensorRT", "DirectML", "CoreML", "
 class Schedule(msgspec.Struct, frozen=True):
     """How often a model is run. `runs` are timed once it is steady; `warmup` runs come before, None: until the times
     are steady. Both end early when `budget_s` seconds of runs have passed, after at least `least` timed runs.
-    `profiled` runs follow in a session of their own with ONNX Runtime's profiler on (0: none)."""
+    `profiled` runs follow in a session of their own with ONNX Runtime's profiler on (0: none), fewer where they would
+    take longer than `profiled_s` seconds, but three."""
 
     runs: int = 50
     warmup: int | None = None
     profiled: int = 10
     budget_s: float = 60.0
     least: int = 3
+    profiled_s: float = 60.0
 
 
 class KernelRun(msgspec.Struct, frozen=True):

@@ -14,21 +14,25 @@ def nets() -> Iterator[Net]:
         yield _residual(channels, side)
     for channels, side in ((16, 20), (24, 100), (48, 52), (104, 24), (208, 12), (336, 6)):
         yield _inverted(channels, side)
-    for side in (90, 200, 330):
+    for side in (30, 90, 200, 300):
         yield _stem(side)
     yield _branches(160, 30)
     yield _branches(416, 15)
-    yield _large(72, 180)
+    yield _large(72, 160)
     yield _bottlenecks(288, 44)
     yield _bottlenecks(1184, 13)
     for width, side in ((4, 11), (8, 24), (12, 17), (20, 40)):
         yield _tiny(width, side)
-    for channels, side in ((112, 12), (28, 48), (40, 5), (16, 90)):
+    for channels, side in ((112, 12), (28, 48), (40, 5), (16, 80), (300, 7)):
         yield _enlarging(channels, side)
-    yield _rows(72, 700)
-    yield _rows(320, 90)
-    yield _volumes(20, 20)
+    for channels, length in ((12, 60), (40, 2500), (72, 700), (320, 90), (520, 300)):
+        yield _rows(channels, length)
+    for channels, side in ((6, 9), (20, 20), (56, 24), (150, 7)):
+        yield _volumes(channels, side)
     yield _grouped(192, 28)
+    yield _grouped(576, 11)
+    yield _few(150)
+    yield _few(420)
 
 
 def _residual(channels: int, side: int) -> Net:
@@ -160,6 +164,15 @@ def _volumes(channels: int, side: int) -> Net:
     x = net.input(1, channels, 10, side, side)
     y = conv(net, conv(net, x, channels, 3), 2 * channels, 3, stride=2)
     net.output(pool(net, "MaxPool", conv(net, y, channels, 1), 3, 2))
+    return net
+
+
+def _few(side: int) -> Net:
+    """A few channels on a large map, what is not blocked between."""
+    net = Net(f"few-{side}")
+    x = conv(net, net.input(1, 3, side, side), 20, 3, act="PRelu")
+    y = conv(net, x, 12, 1, act="PRelu")
+    net.output(conv(net, conv(net, y, 12, 3, act="Tanh"), 3, 5, act=""))
     return net
 
 

@@ -30,7 +30,7 @@ def nets() -> Iterator[Net]:
         yield _blocks(tokens, width, heads)
     for width, heads, past in ((40, 2, 9), (160, 4, 40), (576, 9, 200), (896, 14, 600)):
         yield _decoding(width, heads, past)
-    for steps, width, hidden in ((1, 1100, 1200), (6, 8, 10), (12, 20, 40), (30, 130, 110), (60, 100, 190), (250, 30, 70), (40, 300, 420)):
+    for steps, width, hidden in ((1, 1100, 1200), (8, 900, 700), (70, 40, 620), (6, 8, 10), (12, 20, 40), (30, 130, 110), (60, 100, 190), (250, 30, 70), (40, 300, 420)):
         yield _recurrent(steps, width, hidden)
     for rows, entries, width in ((30, 5_000, 24), (700, 120_000, 40), (90, 20_000, 300)):
         yield _looking_up(rows, entries, width)
