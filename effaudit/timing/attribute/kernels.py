@@ -92,3 +92,16 @@ def measured(kernels: Iterable[KernelRun], found: Iterable[Place | None]) -> Map
         if len(outputs) == len(kernel.output_shapes):
             shapes.update(zip(outputs, kernel.output_shapes, strict=True))
     return shapes
+
+
+def inner_calls(kernels: Sequence[KernelRun], found: Sequence[Place | None]) -> tuple[float, ...]:
+    """For each kernel the calls of the kernels in its bodies, however deep."""
+    steps = [None if place is None else (place.top, *place.inner) for place in found]
+    owner = {step: i for i, step in enumerate(steps) if step is not None}
+    total = [0.0] * len(kernels)
+    for kernel, step in zip(kernels, steps, strict=True):
+        for depth in range(1, len(step or ())):
+            i = owner.get(step[:depth]) if step else None
+            if i is not None:
+                total[i] += kernel.calls
+    return tuple(total)

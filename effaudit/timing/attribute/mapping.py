@@ -40,8 +40,10 @@ def _attribute(original: Side, optimized: Side, shapes: Mapping[str, Shape]) -> 
     for region in regions(original, optimized, stands):
         work = shared(region, original, optimized)
         layout = _layout(region, original, optimized)
+        called = any("function" in original.graph.nodes[n].bodies for n in region.original)  # may be cut anywhere
         for i, nodes in work.computes.items():
-            pairs = _outputs(i, () if i in work.vague else nodes, original, optimized, stands)
+            told = () if i in work.vague or called else nodes
+            pairs = _outputs(i, told, original, optimized, stands)
             agreed = _consistent(pairs, original, optimized, shapes, layout, blocked)
             why = NOTHING if not nodes else VAGUE if i in work.vague else ""
             inner = _bodies(optimized.graph.nodes[i], nodes, original, shapes)

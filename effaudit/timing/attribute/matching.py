@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
@@ -57,19 +58,42 @@ def _alone(i: int, nodes: tuple[int, ...], optimized: Side) -> Shared:
 
 
 def _pairs(region: Region, original: Side, optimized: Side) -> Pairs:
-    """Kernels and nodes of one family, by name, by the weights they read, then in order where their shapes agree."""
+    """Kernels and nodes of one family, by name, by the weights they read, then in order where their shapes agree;
+    changes of layout last, and only where they stand between the same kernels."""
     pairs: Pairs = {}
-    left = list(region.original)
-    for same in (_same_name, _same_weights, _same_shape):
-        for i in region.optimized:
-            if i in pairs:
-                continue
-            for n in left:
-                if _related(i, n, original, optimized) and same(i, n, original, optimized):
-                    pairs[i] = n
-                    left.remove(n)
-                    break
+    work = [i for i in region.optimized if optimized.graph.nodes[i].op not in LAYOUT]
+    layout = [i for i in region.optimized if optimized.graph.nodes[i].op in LAYOUT]
+    for same, members in ((_same_name, region.optimized), (_same_weights, work), (_same_shape, work)):
+        _pair(pairs, members, region, partial(same, original=original, optimized=optimized), original, optimized)
+    mine = _around(optimized, region.optimized, pairs)
+    theirs = _around(original, region.original, {n: n for n in pairs.values()})
+
+    def placed(i: int, n: int) -> bool:
+        (before, after), (ahead, behind) = mine[i], theirs[n]
+        return not before & behind and not after & ahead and _same_shape(i, n, original, optimized)
+
+    _pair(pairs, layout, region, placed, original, optimized)
     return pairs
+
+
+def _pair(
+    pairs: Pairs,
+    members: Iterable[int],
+    region: Region,
+    same: Callable[[int, int], bool],
+    original: Side,
+    optimized: Side,
+) -> None:
+    """Adds the pairs of one family that are the `same`."""
+    left = [n for n in region.original if n not in set(pairs.values())]
+    for i in members:
+        if i in pairs:
+            continue
+        for n in left:
+            if _related(i, n, original, optimized) and same(i, n):
+                pairs[i] = n
+                left.remove(n)
+                break
 
 
 def _related(i: int, n: int, original: Side, optimized: Side) -> bool:

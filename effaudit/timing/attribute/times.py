@@ -12,7 +12,7 @@ from effaudit.errors import UsageError
 from effaudit.graph import Graph, Node
 from effaudit.load import Given, infer, read
 from effaudit.run.timed_types import KernelRun, Timed
-from effaudit.timing.attribute.kernels import Place, located, measured
+from effaudit.timing.attribute.kernels import Place, inner_calls, located, measured
 from effaudit.timing.attribute.mapping import attribute
 from effaudit.timing.attribute.reasons import missing
 from effaudit.timing.attribute.shares import run_seconds
@@ -64,8 +64,9 @@ def attributed_times(audited: Audited, optimized: Graph, timed: Timed, seconds: 
     kernels = timed.profile.kernels if timed.profile else ()
     if not kernels:
         return None
-    taken = run_seconds(kernels, seconds)
-    found = _found(audited.graph, optimized, kernels)
+    at = located(optimized, kernels)
+    taken = run_seconds(kernels, seconds, inner_calls(kernels, at))
+    found = _found(audited.graph, optimized, kernels, at)
     rows = audited.table.rows
     of_node: dict[int, float] = {}
     names: dict[int, list[str]] = {}
@@ -95,8 +96,7 @@ def attributed_times(audited: Audited, optimized: Graph, timed: Timed, seconds: 
     )
 
 
-def _found(original: Graph, optimized: Graph, kernels: Sequence[KernelRun]) -> list[_Found]:
-    at = located(optimized, kernels)
+def _found(original: Graph, optimized: Graph, kernels: Sequence[KernelRun], at: Sequence[Place | None]) -> list[_Found]:
     known = attribute(original, optimized, measured(kernels, at))
     return [_Found((), None, NOT_SAVED) if place is None else _of(place, known) for place in at]
 
