@@ -77,6 +77,7 @@ _OWN = (
     (signals, "1-D, 3-D"),
     (tables, "dense layers"),
 )
+_ELSEWHERE = {"lenet5": MOBILE}  # another family than the others of its file
 _SAMPLED = ("ad-int8", "ic-int8", "kws-int8", "vww-int8")
 
 
@@ -95,7 +96,10 @@ def networks() -> Mapping[str, Network]:
     """Every one by name."""
     found = [_drawn(name, ZOO[zoo], family, source) for name, (zoo, family, source) in _OF_ZOO.items()]
     for module, family in _OWN:
-        found += [_drawn(name, sketch, family, module.SOURCES[name]) for name, sketch in module.NETWORKS.items()]
+        found += [
+            _drawn(name, sketch, _ELSEWHERE.get(name, family), module.SOURCES[name])
+            for name, sketch in module.NETWORKS.items()
+        ]
     for name, network in quantized.NETWORKS.items():
         found.append(Network(name, "int8", network.source, _quantizer(name, network)))
     found += [Network(name, "int8", _TINY, _copier(SAMPLES / f"{name}.onnx")) for name in _SAMPLED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -99,8 +100,8 @@ def _summaries(scores: Sequence[Score], counts: Sequence[int]) -> Iterator[str]:
         found = summary(score for score in scores if score.threads == threads)
         inside = "" if found.inside is None else f"{found.inside:.0%}"
         yield (
-            f"| {threads} | {found.count} | {found.median:.1%} | ≤ {MEDIAN_GOAL:.0%} | {found.tenth:.1%} |"
-            f" ≤ {TENTH_GOAL:.0%} | {found.bias:.3f} | {inside} | {'met' if found.met else '**missed**'} |"
+            f"| {threads} | {found.count} | {_error(found.median)} | ≤ {MEDIAN_GOAL:.0%} | {_error(found.tenth)} |"
+            f" ≤ {TENTH_GOAL:.0%} | {_times(found.bias)} | {inside} | {'met' if found.met else '**missed**'} |"
         )
     yield ""
     yield "*Bias*: the median of predicted / measured. *Inside*: the measurement lies in the prediction's interval."
@@ -137,7 +138,8 @@ def _families(scores: Sequence[Score], counts: Sequence[int]) -> Iterator[str]:
         mine = [score for score in scores if score.family == family]
         cells = [summary(score for score in mine if score.threads == threads) for threads in counts]
         names = len({score.name for score in mine})
-        yield f"| {family} | {names} |" + "".join(f" {c.median:.1%} | {c.tenth:.1%} | {c.bias:.2f} |" for c in cells)
+        words = (f" {_error(c.median)} | {_error(c.tenth)} | {_times(c.bias)} |" for c in cells)
+        yield f"| {family} | {names} |" + "".join(words)
     yield ""
 
 
@@ -172,7 +174,7 @@ def _residuals(scores: Sequence[Score], threads: int) -> Iterator[str]:
     found = residuals(scores)
     rows, told = found[:WORST], {row.op for row in found}
     lost = Counter(kernel.op for score in scores for kernel in score.kernels if kernel.op not in told)
-    if lost:
+    if lost and any(score.predicted_s is not None for score in scores):
         words = ", ".join(f"{op} ({n} kernel{'s' if n > 1 else ''})" for op, n in sorted(lost.items()))
         yield from (f"Not predicted anywhere: {words}.", "")
     if not rows:
@@ -194,6 +196,14 @@ def _residuals(scores: Sequence[Score], threads: int) -> Iterator[str]:
 
 def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.4g}"
+
+
+def _error(value: float) -> str:
+    return "not known" if math.isnan(value) else f"{value:.1%}"
+
+
+def _times(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def _signed(error: float | None) -> str:
