@@ -18,7 +18,18 @@ SIDE, LEFT, RIGHT, TOP, BOTTOM = 560, 84, 190, 68, 56
 WIDTH, HEIGHT = LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM
 BANDS: Final = (0.25, 0.10)
 # Okabe and Ito, told apart with any kind of colour blindness: https://jfly.uni-koeln.de/color/
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a800", "#9467bd")
+COLOURS: Final = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#7f7f7f",
+    "#b8a800",
+    "#9467bd",
+    "#8c564b",
+)
 STYLE: Final = (
     "text{font:12px sans-serif;fill:#222}.t{font-size:16px;font-weight:bold}.n{text-anchor:end}.m{text-anchor:middle}"
     ".g{stroke:#ddd}.a{stroke:#888}.e{stroke:#222;stroke-width:1.5}.b{fill:#0072b2;fill-opacity:.1}"
