@@ -59,6 +59,5 @@ def assumptions(audited: Audited) -> tuple[str, ...]:
     sizes = {name: audited.graph.dims[name].value for name in open_dims}
     told = ", ".join(f"{name}={size}" for name, size in sizes.items())
     options = " ".join(f"--dim {shlex.quote(name)}=N" for name in open_dims)
-    return (
-        f"the file leaves {len(open_dims)} dim(s) open; it was run with {told}, ASSUMED: give the real ones: {options}",
-    )
+    count = "a dim" if len(open_dims) == 1 else f"{len(open_dims)} dims"
+    return (f"the file leaves {count} open; it was run with {told}, ASSUMED: give the real ones: {options}",)

@@ -107,6 +107,7 @@ def _model(audited: Audited, asked: TimeAsked, given: Fed, found: Timed, split: 
         warnings=(),
         notes=tuple(note for note in (*split.notes, plain.note) if note),
         weight_intensity=costs.weight_intensity,
+        plain_ratio=plain.ratio,
     )
 
 

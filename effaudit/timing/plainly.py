@@ -26,10 +26,12 @@ _LEAST_RUNS: Final = 20  # of both graphs, with those that do not count
 
 
 class Plain(msgspec.Struct, frozen=True):
-    """`runs` without optimizations, None where there are none, which `note` explains. `faster`: the plain graph is the
-    faster one, beyond the noise of runs in turns and by at least 2 %."""
+    """`runs` without optimizations and the `ratio` of their time to that of optimized ones in turns with them; None
+    where there are none, which `note` explains. `faster`: the plain graph is the faster one, beyond the noise and by at
+    least 2 %."""
 
     runs: Runs | None = None
+    ratio: float | None = None
     faster: bool = False
     note: str = ""
 
@@ -58,4 +60,4 @@ def plainly(
     except EffauditError as error:
         return Plain(note=f"the graph without optimizations does not run: {str(error).removeprefix(f'{path}: ')}")
     found = compare(turns.first, turns.second, confidence=CONFIDENCE, effect=EFFECT)
-    return Plain(runs_of(turns.second, batch), found.verdict == "faster")
+    return Plain(runs_of(turns.second, batch), found.ratio, found.verdict == "faster")

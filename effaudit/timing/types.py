@@ -153,8 +153,10 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class ModelTime(msgspec.Struct, frozen=True):
-    """One model at one size, run. `inputs_from` says what was fed. `plain` are runs without optimizations, where they
-    were asked for or needed; `slower_optimized` says that the optimized graph is the slower one, beyond the noise."""
+    """One model at one size, run. `inputs_from` says what was fed. `plain` are runs without optimizations in turns with
+    optimized ones, of which they take `plain_ratio` times as long; None where there are none, as in `notes`.
+    `slower_optimized` says that the optimized graph is the slower one, beyond the noise. `profiled_ratio`: a whole run
+    with the profiler on, over the median without. `regime` is that of the roofline of the profile asked for."""
 
     path: str
     given: dict[str, dict[str, Any]]
@@ -185,6 +187,7 @@ class ModelTime(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     weight_intensity: float | None = None
+    plain_ratio: float | None = None
 
 
 class Versus(msgspec.Struct, frozen=True):

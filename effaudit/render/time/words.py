@@ -120,8 +120,9 @@ def worst(one: Worst) -> str:
 def plain(model: ModelTime) -> str:
     """The graph without optimizations beside the optimized one."""
     assert model.plain is not None
-    ratio = model.plain.p50_s / model.runs.p50_s if model.runs.p50_s else 0.0
-    text = f"{seconds(model.plain.p50_s)} without optimizations (x{ratio:.3g})"
+    text = f"{seconds(model.plain.p50_s)} without optimizations"
+    if model.plain_ratio is not None:
+        text += f", x{model.plain_ratio:.3g} of runs with them in turns"
     if model.slower_optimized:
         return f"{text}: the optimized graph is the SLOWER one; run it with --opt none"
     return text

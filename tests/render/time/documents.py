@@ -119,6 +119,7 @@ def model(name: str = "some/model.onnx", part: str = "layer", count: int = 12) -
         regime=None,
         warnings=(),
         notes=(),
+        plain_ratio=2.0,
     )
 
 

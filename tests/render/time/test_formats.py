@@ -78,7 +78,7 @@ def test_the_first_screen_says_what_ran_and_how_long() -> None:
         "MAD 20.0 µs middle half 3.0 % wide",
         "50 runs after 7 of warm-up, steady",
         "session created in 50.0 ms, first run 4.00 ms",
-        "2.400 ms without optimizations (x2)",
+        "2.400 ms without optimizations, x2 of runs with them in turns",
         "192.0 KiB at the peak beside the weights; predicted 192.0 KiB: equal",
         "97.0 % of the time of 13 kernels attributed",
         "unattributed 10.0 µs",
