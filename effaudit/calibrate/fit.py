@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from effaudit.calibrate.measure import NetSample
-from effaudit.calibrate.solve import robust
+from effaudit.calibrate.solve import ROUNDS, robust
 from effaudit.estimate.terms import TERMS, Caches, amounts
 from effaudit.estimate.types import Kernel
 
@@ -29,7 +29,9 @@ BYTES_WEIGHT: Final = 4000.0  # of a byte that costs other than it costs the oth
 _SHARED: Final = ("near_weight_byte_s", "far_weight_byte_s", "near_byte_s", "far_byte_s")
 _MICRO: Final = 1e6
 
-_CONVOLVED: Final = "launch_s mac_s load_s output_s run_s scratch_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
+_CONVOLVED: Final = (
+    "launch_s mac_s load_s output_s run_s scratch_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
+)
 _DEPTHWISE: Final = "launch_s mac_s fed_s output_s run_s near_weight_byte_s near_byte_s far_byte_s"
 _MANY: Final = "launch_s mac_s load_s output_s near_weight_byte_s far_weight_byte_s near_byte_s far_byte_s"
 _ONE_ROW: Final = "launch_s output_s weight_byte_s near_weight_byte_s far_weight_byte_s"
@@ -66,12 +68,14 @@ _MOST: Final[Mapping[str, float]] = {
 
 class Fitted(msgspec.Struct, frozen=True):
     """`costs` of one of each term, in seconds, by element type and kind, with the number of kernels they were fitted
-    to; `per_kernel_s` of every node that runs, `per_inference_s` beside them."""
+    to; `per_kernel_s` of every node that runs, `per_inference_s` beside them. `loss` is what is left: the sum of
+    relative errors, weighted."""
 
     costs: Mapping[Key, Mapping[str, float]]
     counts: Mapping[Key, int]
     per_kernel_s: float
     per_inference_s: float
+    loss: float
 
 
 def terms_of(kind: str, op_class: str) -> frozenset[str]:
@@ -87,8 +91,8 @@ def key_of(kernel: Kernel) -> Key:
     return kernel.dtype, kernel.pattern.kind
 
 
-def fit(nets: Sequence[NetSample], caches: Caches) -> Fitted:
-    """The costs that come nearest to what was measured."""
+def fit(nets: Sequence[NetSample], caches: Caches, rounds: int = ROUNDS) -> Fitted:
+    """The costs that come nearest to what was measured; `caches` are those of all cores at work."""
     import numpy as np
 
     kernels = [sample.kernel for net in nets for sample in net.samples]
@@ -106,12 +110,14 @@ def fit(nets: Sequence[NetSample], caches: Caches) -> Fitted:
         most[place] = _MOST.get(term, np.inf) * _MICRO
     most[-2:] = 3.0, 20.0
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
-    x = robust(matrix / scale, wanted, weights, most * scale) / scale / _MICRO
+    scaled = robust(matrix / scale, wanted, weights, most * scale, rounds) / scale
+    loss = float(np.abs((matrix @ scaled - wanted) * weights).sum())
+    x = scaled / _MICRO
     costs: dict[Key, dict[str, float]] = {key: {} for key in classes}
     for (key, term), place in places.items():
         if x[place] > 0:
             costs[key][term] = float(x[place])
-    return Fitted(costs, counts, float(x[-2]), float(x[-1]))
+    return Fitted(costs, counts, float(x[-2]), float(x[-1]), loss)
 
 
 def _places(classes: Mapping[Key, str]) -> dict[tuple[Key, str], int]:
@@ -148,9 +154,9 @@ def _equations(
             row = np.zeros(size)
             key = key_of(sample.kernel)
             for term, amount in amounts(sample.kernel, caches).items():
-                place = places.get((key, term))
-                if place is not None:
-                    row[place] = amount
+                column = places.get((key, term))
+                if column is not None:
+                    row[column] = amount
             row[-2] = 1.0
             whole += row
             rows.append(row)

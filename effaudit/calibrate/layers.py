@@ -25,7 +25,9 @@ def conv(
     rank = len(x.shape) - 2
     window = (kernel,) * rank if isinstance(kernel, int) else kernel
     pads = [dilation * (k - 1) // 2 for k in window]
-    sizes = [(n + 2 * p - dilation * (k - 1) - 1) // stride + 1 for n, p, k in zip(x.shape[2:], pads, window, strict=True)]
+    sizes = [
+        (n + 2 * p - dilation * (k - 1) - 1) // stride + 1 for n, p, k in zip(x.shape[2:], pads, window, strict=True)
+    ]
     made = net.node(
         "Conv",
         [x, net.weight(out, x.shape[1] // group, *window), net.weight(out, scale=0.1)],
@@ -81,9 +83,7 @@ def pool(net: Net, op: str, x: Tensor, kernel: int, stride: int) -> Tensor:
     sizes = [(n + 2 * pad - kernel) // stride + 1 for n in x.shape[2:]]
     shape = (*x.shape[:2], *sizes)
     rank = len(sizes)
-    return net.node(
-        op, [x], shape, kernel_shape=(kernel,) * rank, strides=(stride,) * rank, pads=(pad,) * (2 * rank)
-    )
+    return net.node(op, [x], shape, kernel_shape=(kernel,) * rank, strides=(stride,) * rank, pads=(pad,) * (2 * rank))
 
 
 def squeeze(net: Net, x: Tensor, inner: int, gate: str = "HardSigmoid") -> Tensor:

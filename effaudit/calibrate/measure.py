@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 import msgspec
@@ -41,19 +41,35 @@ class NetSample(msgspec.Struct, frozen=True):
     renaming: int
 
 
-def measured(
-    nets: Sequence[Net], schedule: Schedule, limits: Limits, each: Callable[[int], None] | None = None
-) -> tuple[NetSample, ...]:
-    """The networks, run one after the other; `each` is told how many are done. One that does not run is left out.
+class Battery(msgspec.Struct, frozen=True):
+    """What a battery gave for one number of threads. `version` is ONNX Runtime's; `rss_bytes` the least peak memory of
+    the process, when the smallest networks had run."""
 
-    Raises RunError where the process ends badly.
-    """
+    threads: int
+    nets: tuple[NetSample, ...]
+    version: str
+    rss_bytes: int | None
+
+
+def measured(
+    nets: Sequence[Net],
+    schedule: Schedule,
+    threads: Sequence[int],
+    limits: Limits,
+    each: Callable[[int], None] | None = None,
+) -> Iterator[Battery]:
+    """The networks, run one after the other with each number of threads; `each` is told how many are done. One that
+    does not run is left out. Raises RunError where the process ends badly."""
     graphs = [net.graph() for net in nets]
     with workplace() as folder:
-        models = [(graph, random_inputs(infer(graph), 1, 0)[0]) for graph in graphs]
-        found = battery(models, schedule, folder=folder, limits=limits, each=each)
-        made = [_sampled(net.name, one) for net, one in zip(nets, found, strict=True) if one is not None]
-    return tuple(one for one in made if one is not None)
+        models = ((graph, random_inputs(infer(graph), 1, 0)[0]) for graph in graphs)
+        found = battery(models, schedule, threads, folder=folder, limits=limits, each=each)
+        for count, times in zip(threads, found, strict=True):
+            ran = [(net.name, one) for net, one in zip(nets, times, strict=True) if one is not None]
+            made = [_sampled(name, one) for name, one in ran]
+            version = next((one.version for _, one in ran), "")
+            memory = min((one.rss_bytes for _, one in ran if one.rss_bytes is not None), default=None)
+            yield Battery(count, tuple(one for one in made if one is not None), version, memory)
 
 
 def executed(optimized: Graph) -> tuple[Kernel, ...]:

@@ -7,6 +7,7 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from effaudit.calibrate.net import Net, Tensor
 from effaudit.graph import FLOAT, INT8, INT32, UINT8, Encoding
@@ -43,7 +44,15 @@ def bias(net: Net, count: int) -> Tensor:
 
 
 def conv(
-    net: Net, x: Tensor, out: int, kernel: int, encoding: Encoding, *, stride: int = 1, group: int = 1, act: str = "Relu"
+    net: Net,
+    x: Tensor,
+    out: int,
+    kernel: int,
+    encoding: Encoding,
+    *,
+    stride: int = 1,
+    group: int = 1,
+    act: str = "Relu",
 ) -> Tensor:
     """A convolution of images in integers."""
     pad = (kernel - 1) // 2
@@ -79,7 +88,7 @@ def linear(net: Net, x: Tensor, out: int, encoding: Encoding) -> Tensor:
     return rounded(net, net.node("Add", [made, net.weight(out)], made.shape), encoding)
 
 
-def applied(net: Net, op: str, inputs: Sequence[Tensor], encoding: Encoding, **attrs: object) -> Tensor:
+def applied(net: Net, op: str, inputs: Sequence[Tensor], encoding: Encoding, **attrs: Any) -> Tensor:
     """An operator that keeps the shape, its result in integers."""
     return rounded(net, net.node(op, inputs, inputs[0].shape, **attrs), encoding)
 
@@ -89,9 +98,7 @@ def dynamic(net: Net, x: Tensor, out: int) -> Tensor:
     codes = net.integers(INT8, -127, 127, x.shape[-1], out)
     scale, offset = net.numbers([0.002], FLOAT, scalar=True), net.numbers([0], INT8, scalar=True)
     shape = (*x.shape[:-1], out)
-    return net.node(
-        "DynamicQuantizeMatMul", [x, codes, scale, offset, net.weight(out)], shape, domain="com.microsoft"
-    )
+    return net.node("DynamicQuantizeMatMul", [x, codes, scale, offset, net.weight(out)], shape, domain="com.microsoft")
 
 
 def packed(net: Net, x: Tensor, out: int) -> Tensor:

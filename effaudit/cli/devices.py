@@ -92,6 +92,22 @@ def devices_new(name: str, base: str | None, output: str | None) -> int:
     return 0
 
 
+@command.command("calibrate")
+@click.option("--threads", multiple=True, metavar="N,...", help="Threads of ONNX Runtime; 1 and all cores.")
+@click.option("--name", default="host", metavar="NAME", help="The name of the device in the profile; host.")
+@click.option("-o", "--output", metavar="PATH", default="host.yaml", help="Write the profile to PATH; host.yaml.")
+def devices_calibrate(threads: tuple[str, ...], name: str, output: str) -> int:
+    """Measures this machine through ONNX Runtime, in less than a minute, and writes its profile.
+
+    `effaudit time --predict` holds runs against it, and every command takes it as --device host.yaml. Leave the machine
+    alone meanwhile. A profile that is there already is replaced where a calibration wrote it.
+    """
+    check((output,), ())
+    from effaudit.cli.calibrating import calibrated
+
+    return calibrated(items(threads), name, output)
+
+
 @command.command("schema")
 @click.option("-o", "--output", metavar="PATH", help="Write the document to PATH instead of standard output.")
 def devices_schema(output: str | None) -> int:

@@ -251,9 +251,9 @@ class Performance(Strict, frozen=True):
     stated. Kernels without MACs of the classes `fused` are part of the kernel before or after them: nothing is launched
     for them, and of their bytes only those of a second operand are moved.
 
-    `costs`, of a host that was measured kernel by kernel, go before `rates`: the seconds of a kernel are then a sum, and
-    latency = per inference + the sum over kernels + per kernel of every node, those that only rename bytes included.
-    """
+    `costs`, of a host that was measured kernel by kernel, go before `rates`: the seconds of a kernel are then a sum,
+    and latency = per inference + the sum over kernels + per kernel of every node, those that only rename bytes
+    included."""
 
     engine: str
     dtype: str

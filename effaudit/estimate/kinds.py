@@ -88,9 +88,8 @@ def _convolution(node: Node, kernel: Kernel, inputs: Shapes, *, exact: bool) -> 
         return f"{kind} {rank - 2}d", (f"{kind} plain", kind, "conv plain", "conv")
     if exact and not blocked:
         return f"{kind} plain", (kind, "conv plain", "conv")
-    if kind in ("conv", "pointwise") and fed is not None and fed[1] % _BLOCK:
-        if fed[1] < _BLOCK or blocked:
-            return "conv first", (kind, "conv", f"{kind} plain", "conv plain")
+    if kind in ("conv", "pointwise") and fed is not None and fed[1] % _BLOCK and (fed[1] < _BLOCK or blocked):
+        return "conv first", (kind, "conv", f"{kind} plain", "conv plain")
     return kind, (f"{kind} plain", "conv", "conv plain")
 
 

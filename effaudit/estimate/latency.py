@@ -58,6 +58,9 @@ def _total(kernels: Sequence[Kernel], where: Setting, main: str) -> Latency:
     every = tuple(timed(kernel, where, main) for kernel in kernels)
     used = _used(every, where, main)
     beside = max((_per_inference(entry, where) for entry in used), default=0.0)
+    beside += max(
+        (where.renaming * value(e.per_kernel_s) for e in used if e.costs and known(e.per_kernel_s)), default=0
+    )
     notes, least = _notes(every), lower_bound(kernels, where)
     unknown = [one for one in every if one.seconds is None]
     if unknown or not every:

@@ -18,6 +18,7 @@ from effaudit.estimate.kinds import BLOCKED_DOMAIN, kind_of
 from effaudit.estimate.types import Kernel, Pattern, Touch
 from effaudit.graph import Graph, Node
 
+
 def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exact: bool) -> tuple[Kernel, ...]:
     """The kernels of a graph with their patterns; one with a shape that is not a number keeps None.
 
@@ -75,7 +76,6 @@ class _Order:
         self._clock += sum(touch.bytes for touch in made)
         self._last.update((name, self._clock) for name in (*reads, *writes))
         return tuple(made)
-
 
     def _again(self, node: Node, name: str, size: int) -> list[Touch]:
         """The recurrent matrix is read anew in every step."""

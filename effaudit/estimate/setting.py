@@ -18,9 +18,10 @@ NOWHERE: Final[Mapping[int, str]] = {}
 
 class Setting(msgspec.Struct, frozen=True):
     """What kernels run in: the device, the runtime, where weights (`weight_bytes` in all) and activations lie, and
-    which nodes run elsewhere (node index -> engine; others run on the runtime's engine). `transfer_why`
-    says what is not known of moving tensors between engines. `unique_bytes` of constants one run reads at least
-    (`effaudit.estimate.reading`); None: not known, and weights bound nothing."""
+    which nodes run elsewhere (node index -> engine; others run on the runtime's engine). `transfer_why` says what is
+    not known of moving tensors between engines. `unique_bytes` of constants one run reads at least
+    (`effaudit.estimate.reading`); None: not known, and weights bound nothing. `renaming`: nodes that run but only
+    rename bytes, where a profile says what each node costs."""
 
     device: Device
     runtime: DeviceRuntime
@@ -31,6 +32,7 @@ class Setting(msgspec.Struct, frozen=True):
     transfer_s: float = 0.0
     transfer_why: str = ""
     unique_bytes: int | None = None
+    renaming: int = 0
 
     def computed(self, kernel: Kernel) -> Kernel:
         """The kernel in the element type that the engine computes it in, its tensors as wide as that."""

@@ -1,4 +1,4 @@
-"""What a kernel has of everything that costs time: the terms of `KernelCost`, the same for fitting and for estimating."""
+"""What a kernel has of everything that costs time: the terms of `KernelCost`, to fit them and to estimate by them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ TERMS: Final = (
 COMPUTE: Final = frozenset(("mac_s", "load_s", "op_s", "fed_s", "output_s", "run_s", "scratch_s", "batch_s", "step_s"))
 COLUMNS: Final = 64  # kernels of matrix products work on no more columns together
 ELEMENT_BYTES: Final = 4  # of a recurrent matrix
-# Of a cache that is shared with whatever else runs, this much is there for tensors.
-_USED: Final = 0.75
 
 
 class Caches(msgspec.Struct, frozen=True):
@@ -47,15 +45,21 @@ NO_CACHES: Final = Caches(0.0, 0.0)
 
 
 def caches_of(device: Device, engine: Engine) -> Caches:
-    """Of a profile whose caches are named by their level: l2 is that of one core, the largest that of all."""
-    sizes = {m.name: float(m.size_bytes.value) for m in device.memories if m.kind == "cache" and m.size_bytes and m.size_bytes.value}
+    """Of a profile whose caches are named by their level: `l1` and `l2` are those of one core, the largest of all."""
+    sizes = {
+        memory.name: float(memory.size_bytes.value)
+        for memory in device.memories
+        if memory.kind == "cache" and memory.size_bytes is not None and memory.size_bytes.value
+    }
     if not sizes:
         return NO_CACHES
     cores = 1.0 if engine.cores is None or engine.cores.value is None else float(engine.cores.value)
-    own = [size for name, size in sizes.items() if name in ("l1", "l2")]
     largest = max(sizes.values())
-    near = max(own, default=largest) * cores
-    return Caches(near * _USED, max(largest, near) * _USED)
+    near = cores * max((size for name, size in sizes.items() if name in _OWN), default=largest)
+    return Caches(near, max(largest, near))
+
+
+_OWN: Final = ("l1", "l2")
 
 
 def amounts(kernel: Kernel, caches: Caches) -> Mapping[str, float]:

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from effaudit.device.types import Engine, Fact, Memory, Performance
+from effaudit.device.types import Engine, Fact, KernelCost, Memory, Performance
+from effaudit.estimate.costs import cost_of, spent
 from effaudit.estimate.memories import bandwidth
 from effaudit.estimate.rates import Speed, at, engine_of, known, mac_per_s, op_per_s, padding, rate_of, value
 from effaudit.estimate.setting import Setting
@@ -24,6 +25,9 @@ def timed(kernel: Kernel, where: Setting, main: str, speed: Speed = "typical") -
     engine = engine_of(where.device, name)
     if engine is None:
         return Timed(kernel, name, None, None, None, None, "unknown")
+    known_cost = cost_of(where, name, kernel, main)
+    if known_cost is not None and kernel.macs.high is not None:
+        return _by_cost(kernel, where, engine, *known_cost)
     entry = where.entry(name, kernel, main)
     share = _fraction(entry.bandwidth_fraction if entry is not None else None, speed)
     crossing = _fraction(entry.activation_fraction if entry is not None else None, _OTHER[speed])
@@ -39,6 +43,18 @@ def timed(kernel: Kernel, where: Setting, main: str, speed: Speed = "typical") -
     seconds = max(compute, memory or 0.0) + overhead
     limiter = _limiter(compute, memory, overhead)
     return Timed(kernel, name, compute, memory, overhead, seconds, limiter, memory_name)
+
+
+def _by_cost(kernel: Kernel, where: Setting, engine: Engine, entry: Performance, cost: KernelCost) -> Timed:
+    """At measured costs: arithmetic and bytes do not hide each other, the costs say what each of them adds."""
+    found = spent(kernel, cost, entry, where.device, engine)
+    parts: dict[Limiter, float] = {
+        "compute": found.compute_s,
+        "memory": found.memory_s,
+        "overhead": found.overhead_s,
+    }
+    limiter = max(parts, key=lambda part: parts[part])
+    return Timed(kernel, engine.name, found.compute_s, found.memory_s, found.overhead_s, found.seconds, limiter)
 
 
 def _limiter(compute: float, memory: float | None, overhead: float) -> Limiter:

@@ -46,10 +46,9 @@ class Kernel(msgspec.Struct, frozen=True):
 
     `dtype` is the element type it computes in. `weight_bytes` are those of constants that are read, `read_bytes` and
     `write_bytes` those of activations. `outputs` are the elements written. `channels` are the input and output channels
-    that a product works on (per group), None where it has none or they are not known; `saving`: by how much the
-    fastest known algorithm needs fewer products than `macs` (`effaudit.estimate.algorithms`). `pattern` is there where a
-    profile that was measured kernel by kernel needs it (`effaudit.estimate.pattern`).
-    """
+    that a product works on (per group), None where it has none or they are not known; `saving`: by how much the fastest
+    known algorithm needs fewer products than `macs` (`effaudit.estimate.algorithms`). `pattern` is there where a
+    profile that was measured kernel by kernel needs it (`effaudit.estimate.pattern`)."""
 
     index: int
     node: str

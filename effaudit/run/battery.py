@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,44 +30,65 @@ class BatteryJob(TimedJob, frozen=True, kw_only=True):
 def battery(
     models: Iterable[tuple[Graph, Mapping[str, np.ndarray]]],
     schedule: Schedule,
+    threads: Iterable[int],
     *,
     folder: str,
     limits: Limits = DEFAULT_LIMITS,
     provider: Provider = "CPU",
     each: Callable[[int], None] | None = None,
-) -> list[Timed | None]:
-    """The times of models on one input each, as `effaudit.run.timed` gives them; None of one that does not run.
+) -> Iterator[list[Timed | None]]:
+    """The times of models on one input each, as `effaudit.run.timed` gives them, for each number of `threads` in turn;
+    None of one that does not run.
 
     The sessions are those of `timed`, with all optimizations. Models and what becomes of them lie in `folder`, a
-    `workplace()`. `each` is told how many models are done. Raises RunError where the process ends badly.
+    `workplace()`; what one number of threads left is read before the next begins. `each` is told how many models are
+    done. Raises RunError where the process ends badly.
     """
-    parts: list[dict[str, object]] = []
-    for number, (graph, feed) in enumerate(models):
-        place = os.path.join(folder, f"model-{number}")
-        os.mkdir(place)
-        path = os.path.join(place, "model.onnx")
-        save_model(graph, path)
-        count, inputs = write_feeds([feed], place, graph.name)
-        parts.append({"folder": place, "model": path, "feeds": count, "inputs": inputs, **known(graph)})
-    job = BatteryJob(
-        task="battery",
-        model="",
-        feeds=0,
-        inputs=(),
-        outputs=None,
-        optimize="all",
-        seconds=limits.seconds,
-        memory_bytes=memory_limit(limits),
-        threads=limits.threads,
-        provider=runtime_name(provider),
-        parts=tuple(parts),
-        **msgspec.structs.asdict(schedule),
-    )
-    start(job, folder, "the networks of a calibration", each and poll(folder, each))
-    found: list[Timed | None] = []
-    for part in parts:
-        try:
-            found.append(timed_in(str(part["folder"]), "", ""))
-        except RunError:
-            found.append(None)
-    return found
+    parts = [_written(graph, feed, os.path.join(folder, f"model-{i}")) for i, (graph, feed) in enumerate(models)]
+    for number, count in enumerate(threads):
+        job = BatteryJob(
+            task="battery",
+            model="",
+            feeds=0,
+            inputs=(),
+            outputs=None,
+            optimize="all",
+            seconds=limits.seconds,
+            memory_bytes=memory_limit(limits),
+            threads=count,
+            provider=runtime_name(provider),
+            parts=tuple(parts),
+            **msgspec.structs.asdict(schedule),
+        )
+        for part in parts:
+            _cleared(str(part["folder"]))
+        tell = None if each is None else poll(folder, _from(each, number * len(parts)))
+        start(job, folder, "the networks of a calibration", tell)
+        yield [_found(str(part["folder"])) for part in parts]
+
+
+def _from(each: Callable[[int], None], done: int) -> Callable[[int], None]:
+    return lambda more: each(done + more)
+
+
+def _written(graph: Graph, feed: Mapping[str, np.ndarray], place: str) -> dict[str, object]:
+    os.mkdir(place)
+    path = os.path.join(place, "model.onnx")
+    save_model(graph, path)
+    count, inputs = write_feeds([feed], place, graph.name)
+    return {"folder": place, "model": path, "feeds": count, "inputs": inputs, **known(graph)}
+
+
+def _cleared(place: str) -> None:
+    """Without what was found before."""
+    for name in ("timed.json", "profile.json"):
+        path = os.path.join(place, name)
+        if os.path.exists(path):
+            os.remove(path)
+
+
+def _found(place: str) -> Timed | None:
+    try:
+        return timed_in(place, "", "")
+    except RunError:
+        return None

@@ -63,7 +63,7 @@ def time_model(audited: Audited, asked: TimeAsked = NOTHING_ASKED, each: Callabl
         usage = between(before, look())
         runs = runs_of(found.seconds, batch)
         optimized, why = graph_made(found, audited)
-        split = told(audited, optimized, found, runs.p50_s, asked.device)
+        split = told(audited, optimized, found, runs.p50_s, asked.device, asked.threads)
         held = memory(found, optimized)
     plain = plainly(audited.name, given.arrays, asked, batch, run_s=runs.p50_s, session_s=found.session_s)
     machine = host_of(host(), found.version, found.providers)

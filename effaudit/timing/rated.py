@@ -7,20 +7,19 @@ intermediate tensors fusion has done away with, and handed on to the nodes in pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from effaudit.audited import Audited
 from effaudit.device.peaks import dense_flop_per_s
-from effaudit.device.types import Device
+from effaudit.device.types import Device, DeviceRuntime
 from effaudit.estimate.rates import engine_of
 from effaudit.estimate.roofline import flops_of
 from effaudit.estimate.setting import setting
 from effaudit.estimate.timing import memory_time
 from effaudit.estimate.work import kernels
-from effaudit.fit.runtime import runtime_of
 from effaudit.graph import Graph
 from effaudit.report.nodes import tensor_type
 from effaudit.run.timed_types import KernelRun
@@ -32,15 +31,16 @@ SLOW: Final = 0.25  # of the roofline: a node below it is slow for what it compu
 WORTH: Final = 0.02  # of the time of a run: a node with less is not worth a word
 
 
-def roofs(optimized: Graph, ran: Iterable[KernelRun], device: Device) -> dict[str, float]:
+def roofs(optimized: Graph, ran: Iterable[KernelRun], runtime: DeviceRuntime, device: Device) -> dict[str, float]:
     """Seconds that the peaks of a host allow for each kernel, by its name; those that the profile does not tell are
     left out, and so are kernels in bodies."""
-    runtime = runtime_of(device, "")
     weights = sum(constant.nbytes for constant in optimized.constants.values())
     where = setting(device, runtime, weights, 0)
     engine = engine_of(device, runtime.engine)
     times: dict[int, float] = {}
-    for kernel in map(where.computed, kernels(optimized)):
+    work = [where.computed(kernel) for kernel in kernels(optimized)]
+    working = {kernel.index for kernel in work}
+    for kernel in work:
         peak = None if engine is None else dense_flop_per_s(engine, kernel.dtype)
         memory, _ = memory_time(kernel, where, 1.0, 1.0)
         flops = flops_of(kernel)
@@ -49,8 +49,10 @@ def roofs(optimized: Graph, ran: Iterable[KernelRun], device: Device) -> dict[st
     kernel_runs = tuple(ran)
     found: dict[str, float] = {}
     for run, place in zip(kernel_runs, located(optimized, kernel_runs), strict=True):
-        if place is not None and not place.inner and place.top in times:
-            found[run.name] = found.get(run.name, 0.0) + times[place.top] * max(run.calls, 1.0)
+        if place is not None and not place.inner:
+            known = times.get(place.top) if place.top in working else 0.0  # what only renames bytes takes none
+            if known is not None:
+                found[run.name] = found.get(run.name, 0.0) + known * max(run.calls, 1.0)
     return found
 
 
@@ -97,3 +99,18 @@ def _rated(node: NodeTime, audited: Audited, params: int, efficiency: float | No
 def slow(efficiency: float | None, share: float | None) -> bool:
     """Whether a node takes part of the time worth naming, and less than a quarter of it at the peaks of the host."""
     return efficiency is not None and efficiency < SLOW and (share or 0.0) >= WORTH
+
+
+def with_predictions(nodes: Iterable[NodeTime], ran: Sequence[KernelTime]) -> tuple[NodeTime, ...]:
+    """The nodes with the predicted seconds of their kernels, in proportion to their measured time."""
+    guesses: dict[str, float] = {}
+    for kernel in ran:
+        if kernel.predicted_s is not None:
+            guesses[kernel.name] = guesses.get(kernel.name, 0.0) + kernel.predicted_s
+    times = times_of(ran)
+    made = []
+    for node in nodes:
+        factor = ratio(node, guesses, times)
+        known = factor is not None and node.seconds is not None
+        made.append(msgspec.structs.replace(node, predicted_s=factor * node.seconds) if known else node)  # type: ignore[operator]
+    return tuple(made)

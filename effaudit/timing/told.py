@@ -8,8 +8,9 @@ from effaudit.audited import Audited
 from effaudit.device.types import Device
 from effaudit.graph import Graph
 from effaudit.run.timed_types import Timed
-from effaudit.timing.attribute import attributed_times
-from effaudit.timing.rated import rated, roofs
+from effaudit.timing.attribute import AttributedTimes, attributed_times
+from effaudit.timing.predict import predicted, runtime_with
+from effaudit.timing.rated import rated, roofs, with_predictions
 from effaudit.timing.types import Attribution, KernelTime, NodeTime, Prediction
 
 
@@ -27,18 +28,29 @@ class Told(msgspec.Struct, frozen=True):
 NOTHING = Told()
 
 
-def told(audited: Audited, optimized: Graph | None, timed: Timed, seconds: float, device: Device | None) -> Told:
-    """One unprofiled inference of `seconds`, shared out to kernels and nodes as the profile says."""
+def told(
+    audited: Audited, optimized: Graph | None, timed: Timed, seconds: float, device: Device | None, threads: int
+) -> Told:
+    """One unprofiled inference of `seconds`, shared out to kernels and nodes as the profile says, beside what the
+    profile of the host `device` says of it. Raises UsageError where that was measured with other `threads`."""
     if optimized is None:
         return NOTHING
     found = attributed_times(audited, optimized, timed, seconds)
     if found is None:
         return NOTHING
     ran = timed.profile.kernels if timed.profile is not None else ()
-    roof = {} if device is None else roofs(optimized, ran, device)
-    return Told(
-        nodes=rated(found.nodes, audited, roof, found.kernels),
-        kernels=found.kernels,
-        attribution=found.attribution,
-        unattributed_s=found.unattributed_s,
+    if device is None:
+        return _told(found, rated(found.nodes, audited, {}, found.kernels), found.kernels, None)
+    nodes = rated(found.nodes, audited, roofs(optimized, ran, runtime_with(device, threads), device), found.kernels)
+    guess = predicted(optimized, device, threads, ran, found.kernels, seconds)
+    kernels = tuple(
+        msgspec.structs.replace(kernel, predicted_s=own, limiter=limiter)
+        for kernel, own, limiter in zip(found.kernels, guess.seconds, guess.limiters, strict=True)
     )
+    return _told(found, with_predictions(nodes, kernels), kernels, guess.prediction)
+
+
+def _told(
+    found: AttributedTimes, nodes: tuple[NodeTime, ...], kernels: tuple[KernelTime, ...], prediction: Prediction | None
+) -> Told:
+    return Told(nodes, kernels, found.attribution, found.unattributed_s, prediction)

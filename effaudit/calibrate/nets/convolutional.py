@@ -10,11 +10,11 @@ from effaudit.calibrate.net import Net, Tensor
 
 def nets() -> Iterator[Net]:
     """Channels and sizes are odd ones on purpose: no published network is among these."""
-    for channels, side in ((24, 72), (56, 60), (80, 38), (144, 26), (320, 18), (640, 9)):
+    for channels, side in ((24, 72), (56, 60), (80, 38), (144, 26), (320, 18), (520, 8)):
         yield _residual(channels, side)
     for channels, side in ((16, 20), (24, 100), (48, 52), (104, 24), (208, 12), (336, 6)):
         yield _inverted(channels, side)
-    for side in (30, 90, 200, 300):
+    for side in (30, 90, 200, 270):
         yield _stem(side)
     yield _branches(160, 30)
     yield _branches(416, 15)
@@ -32,7 +32,7 @@ def nets() -> Iterator[Net]:
     yield _grouped(192, 28)
     yield _grouped(576, 11)
     yield _few(150)
-    yield _few(420)
+    yield _few(300)
 
 
 def _residual(channels: int, side: int) -> Net:
@@ -64,7 +64,14 @@ def _bottlenecks(channels: int, side: int) -> Net:
 def _inverted(channels: int, side: int) -> Net:
     net = Net(f"inverted-{channels}-{side}")
     x = net.input(1, channels, side, side)
-    for expand, kernel, stride, act in ((4, 3, 1, "Clip6"), (6, 5, 1, "HardSwish"), (3, 3, 2, "Relu"), (6, 3, 1, "SiLU"), (5, 5, 2, "HardSwish"), (4, 7, 1, "Relu")):
+    for expand, kernel, stride, act in (
+        (4, 3, 1, "Clip6"),
+        (6, 5, 1, "HardSwish"),
+        (3, 3, 2, "Relu"),
+        (6, 3, 1, "SiLU"),
+        (5, 5, 2, "HardSwish"),
+        (4, 7, 1, "Relu"),
+    ):
         out = x.shape[1] if stride == 1 else x.shape[1] + 40
         y = conv(net, x, expand * x.shape[1], 1, act=act)
         y = depthwise(net, y, kernel, stride=stride, act=act)

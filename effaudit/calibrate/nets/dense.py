@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from effaudit.calibrate.layers import add, attention, block, gemm, layer_norm, linear, reshape, transpose
 from effaudit.calibrate.net import Net
@@ -30,7 +31,17 @@ def nets() -> Iterator[Net]:
         yield _blocks(tokens, width, heads)
     for width, heads, past in ((40, 2, 9), (160, 4, 40), (576, 9, 200), (896, 14, 600)):
         yield _decoding(width, heads, past)
-    for steps, width, hidden in ((1, 1100, 1200), (8, 900, 700), (70, 40, 620), (6, 8, 10), (12, 20, 40), (30, 130, 110), (60, 100, 190), (250, 30, 70), (40, 300, 420)):
+    for steps, width, hidden in (
+        (1, 1100, 1200),
+        (8, 900, 700),
+        (70, 40, 620),
+        (6, 8, 10),
+        (12, 20, 40),
+        (30, 130, 110),
+        (60, 100, 190),
+        (250, 30, 70),
+        (40, 300, 420),
+    ):
         yield _recurrent(steps, width, hidden)
     for rows, entries, width in ((30, 5_000, 24), (700, 120_000, 40), (90, 20_000, 300)):
         yield _looking_up(rows, entries, width)
@@ -86,7 +97,9 @@ def _looking_up(rows: int, entries: int, width: int) -> Net:
     table = net.node("Concat", found, (rows, 3 * width), axis=1)
     cube = reshape(net, table, rows, 3, width)
     pairs = net.node("MatMul", [cube, transpose(net, cube, 0, 2, 1)], (rows, 3, 3))
-    y = net.node("Concat", [table, reshape(net, pairs, rows, 9), reshape(net, one, rows, 1)], (rows, 3 * width + 10), axis=1)
+    y = net.node(
+        "Concat", [table, reshape(net, pairs, rows, 9), reshape(net, one, rows, 1)], (rows, 3 * width + 10), axis=1
+    )
     net.output(gemm(net, gemm(net, y, 64), 1, act="Sigmoid"))
     return net
 
@@ -99,9 +112,12 @@ def _recurrent(steps: int, width: int, hidden: int) -> Net:
         y = x
         for size in (width, hidden):
             scale = hidden**-0.5
-            weights = [net.weight(1, gates * hidden, size, scale=scale), net.weight(1, gates * hidden, hidden, scale=scale)]
+            weights = [
+                net.weight(1, gates * hidden, size, scale=scale),
+                net.weight(1, gates * hidden, hidden, scale=scale),
+            ]
             bias = net.weight(1, 2 * gates * hidden, scale=0.1)
-            extra = {"linear_before_reset": 1} if op == "GRU" else {}
+            extra: dict[str, Any] = {"linear_before_reset": 1} if op == "GRU" else {}
             y = net.node(op, [y, *weights, bias], (steps, 1, 1, hidden), hidden_size=hidden, **extra)
             y = reshape(net, y, steps, 1, hidden)
         found.append(y)

@@ -53,14 +53,18 @@ def _moving(shape: tuple[int, ...]) -> Net:
     parts = split(net, d, 2, 1)
     e = concat(net, parts, 3)
     f = net.node("Slice", [e, net.numbers([1]), net.numbers([width + 1]), net.numbers([3])], shape)
-    g = net.node("Pad", [f, net.numbers([0, 0, 1, 1, 0, 0, 1, 1])], (batch, channels, height + 2, width + 2), mode="reflect")
+    g = net.node(
+        "Pad", [f, net.numbers([0, 0, 1, 1, 0, 0, 1, 1])], (batch, channels, height + 2, width + 2), mode="reflect"
+    )
     h = net.node("DepthToSpace", [x], (batch, channels // 4, 2 * height, 2 * width), blocksize=2)
     grown = (batch, channels, 2 * height, 2 * width)
     scales = net.numbers([1.0, 1.0, 2.0, 2.0], FLOAT)
     i = net.node("Resize", [c, "", scales], grown, mode="nearest")
     j = net.node("Resize", [c, "", scales], grown, mode="linear")
     k = net.node("Gather", [x, net.integers(INT64, 0, channels - 1, channels)], shape, axis=1)
-    m = net.node("Expand", [net.node("ReduceMean", [k, net.numbers([1])], (batch, 1, height, width)), net.numbers(shape)], shape)
+    m = net.node(
+        "Expand", [net.node("ReduceMean", [k, net.numbers([1])], (batch, 1, height, width)), net.numbers(shape)], shape
+    )
     n = net.node("Tile", [m, net.numbers([1, 2, 1, 1])], (batch, 2 * channels, height, width))
     # channels in another order, as ShuffleNet has them
     shuffled = transpose(net, reshape(net, x, batch, 2, channels // 2, height, width), 0, 2, 1, 3, 4)
@@ -85,9 +89,7 @@ def _reducing(shape: tuple[int, ...]) -> Net:
     made.append(net.node("LRN", [x], shape, size=5))
     for op in ("MaxPool", "AveragePool"):
         made.append(net.node(op, [x], shape, kernel_shape=(3, 3), strides=(1, 1), pads=(1, 1, 1, 1)))
-        made.append(
-            net.node(op, [x], (batch, channels, height // 2, width // 2), kernel_shape=(2, 2), strides=(2, 2))
-        )
+        made.append(net.node(op, [x], (batch, channels, height // 2, width // 2), kernel_shape=(2, 2), strides=(2, 2)))
     made.append(net.node("GlobalAveragePool", [x], (batch, channels, 1, 1)))
     made.append(net.node("ArgMax", [x], (batch, 1, height, width), encoding=INT64, axis=1))
     net.output(*made)
