@@ -23,6 +23,7 @@ JSON_MEMORY = console.ROOT / "docs" / "json-memory.md"
 JSON_FIT = console.ROOT / "docs" / "json-fit.md"
 JSON_WHATIF = console.ROOT / "docs" / "json-whatif.md"
 JSON_SWEEP = console.ROOT / "docs" / "json-sweep.md"
+JSON_TIME = console.ROOT / "docs" / "json-time.md"
 RUNTIMES = console.ROOT / "docs" / "runtimes.md"
 DEVICES = console.ROOT / "docs" / "devices.md"
 EXPLAIN = console.ROOT / "docs" / "explain.md"
@@ -38,6 +39,7 @@ def main() -> None:
     _write(JSON_FIT, filled(JSON_FIT.read_text(encoding="utf-8"), {"fit": structs.fit_sections()}))
     _write(JSON_WHATIF, filled(JSON_WHATIF.read_text(encoding="utf-8"), {"whatif": structs.whatif_sections()}))
     _write(JSON_SWEEP, filled(JSON_SWEEP.read_text(encoding="utf-8"), {"sweep": structs.sweep_sections()}))
+    _write(JSON_TIME, filled(JSON_TIME.read_text(encoding="utf-8"), {"time": structs.time_sections()}))
     _write(EXPLAIN, filled(EXPLAIN.read_text(encoding="utf-8"), {"figures": figures.table()}))
     _write(RUNTIMES, filled(RUNTIMES.read_text(encoding="utf-8"), {"runtimes": runtimes.sections()}))
     _write(DEVICES, filled(DEVICES.read_text(encoding="utf-8"), devices.parts()))

@@ -21,6 +21,7 @@ from effaudit.memory.training import TrainingReport
 from effaudit.plan.patches import Parts
 from effaudit.search.sweep.types import SweepDocument
 from effaudit.serving.types import BatchRow as ServingBatchRow
+from effaudit.timing.types import TimeDocument
 from effaudit.views.against import Against
 from effaudit.views.groups import Groups
 from effaudit.views.movement import Movement
@@ -106,6 +107,11 @@ def whatif_sections() -> str:
 def sweep_sections() -> str:
     """One section per struct of the document of `effaudit sweep`, as far down as a what-if's."""
     return "\n\n".join(map(_section, structs(SweepDocument, [])))
+
+
+def time_sections() -> str:
+    """One section per struct of the document of `effaudit time`."""
+    return "\n\n".join(map(_section, structs(TimeDocument, [])))
 
 
 def _section(kind: type) -> str:
