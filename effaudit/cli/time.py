@@ -87,8 +87,9 @@ def _fits(forms: list[str], lists: tuple[str, ...], vs: str | None, device: tupl
     """Raises UsageError where what is asked for does not go together."""
     if "csv" in forms and len(lists) > 1:
         raise UsageError("csv holds one table; ask for --nodes or --kernels")
-    if lists and not options["profile"]:
-        raise UsageError(f"--{lists[0]}: a profile tells it; leave --no-profile out")
+    told = [*lists, *["predict"] * options["predict"], *["device"] * bool(device)]
+    if told and not options["profile"]:
+        raise UsageError(f"--{told[0]}: a profile of the run tells it; leave --no-profile out")
     if vs is not None:
         beside = [f"--{name}" for name in lists] + ["--predict"] * options["predict"] + ["--device"] * bool(device)
         if beside:

@@ -25,7 +25,7 @@ from effaudit.tables.table import (
 from effaudit.timing.types import KernelTime, ModelTime, NodeTime, SweepPoint, TimeDocument, Versus
 
 NODES: Final = (
-    Column("node", "node", width=16),
+    Column("node", "node", width=22),
     Column("op", "op", width=8, spare=True),
     Column("kind", "kind", width=8, spare=True),
     Column("shape", "output", width=10, spare=True),

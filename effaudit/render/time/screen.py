@@ -30,7 +30,7 @@ from effaudit.wrapping import wrapped
 
 TOP: Final = 10  # nodes, where there is room
 _LEAST: Final = 3
-_WORST: Final = 3  # kernels whose prediction is explained
+_WORST: Final = 2  # kernels whose prediction is explained
 _SAID: Final = 4  # lines of notes at least, where there are any
 
 
