@@ -10,6 +10,7 @@ import msgspec
 from effaudit.calibrate.caches import effective
 from effaudit.calibrate.fit import Fitted, fit
 from effaudit.calibrate.measure import Battery, NetSample, measured
+from effaudit.calibrate.net import Net
 from effaudit.calibrate.nets import fitted, unseen
 from effaudit.errors import RunError
 from effaudit.estimate.terms import Caches
@@ -49,25 +50,34 @@ def networks() -> int:
     return len(fitted()) + len(unseen())
 
 
-def calibrate(threads: Sequence[int], each: Callable[[int], None] | None = None) -> Calibration:
-    """Measures this host with each number of threads; `each` is told how many networks have run.
+def calibrate(
+    threads: Sequence[int],
+    each: Callable[[int], None] | None = None,
+    *,
+    seen: Sequence[Net] | None = None,
+    held: Sequence[Net] | None = None,
+    schedule: Schedule = SCHEDULE,
+) -> Calibration:
+    """Measures this host with each number of threads; `each` is told how many networks have run. Costs are fitted to
+    the networks `seen` and held against those `held` out, by default all that there are.
 
     Raises RunError where ONNX Runtime is missing, crashes, or runs too few of the networks.
     """
     before, facts = look(), host()
-    nets = [*fitted(), *unseen()]
-    apart = {net.name for net in unseen()}
+    apart = unseen() if held is None else held
+    nets = [*(fitted() if seen is None else seen), *apart]
+    names = {net.name for net in apart}
     made: list[Measured] = []
     caches: Caches | None = None
     last: Battery | None = None
-    for battery in measured(nets, SCHEDULE, threads, Limits(seconds=SECONDS), each):
+    for battery in measured(nets, schedule, threads, Limits(seconds=SECONDS), each):
         if len(battery.nets) < _LEAST * len(nets):
             raise RunError(f"ONNX Runtime ran {len(battery.nets)} of the {len(nets)} networks of a calibration")
-        seen = [net for net in battery.nets if net.name not in apart]
-        caches = caches or effective(seen, facts.caches, battery.threads)
-        held = tuple(net for net in battery.nets if net.name in apart)
-        found = fit(seen, with_threads(caches, battery.threads))
-        made.append(Measured(battery.threads, found, caches, tuple(seen), held))
+        known = tuple(net for net in battery.nets if net.name not in names)
+        unknown = tuple(net for net in battery.nets if net.name in names)
+        caches = caches or effective(known, facts.caches, battery.threads)
+        found = fit(known, with_threads(caches, battery.threads))
+        made.append(Measured(battery.threads, found, caches, known, unknown))
         last = battery
     assert last is not None
     return Calibration(facts, last.version, last.rss_bytes, between(before, look()), tuple(made))

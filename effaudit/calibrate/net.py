@@ -26,8 +26,8 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Net:
-    """Collects a graph; `graph()` is what was collected. Every shape is fixed, every weight drawn from a seed when it is
-    written."""
+    """Collects a graph; `graph()` is what was collected. Every shape is fixed; weights are drawn when they are read,
+    each from a seed of its own, so that a network is the same every time."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -50,9 +50,10 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(text_: str) -> str:
-    """Plain where nobody could take it for something else, else in double quotes, as JSON writes it."""
-    import json
-
+    """Plain where nobody could take it for something else, else in double quotes, what is not ASCII as its number."""
     plain = text_ and all(c.isascii() and (c.isalnum() or c in "-_/. ") for c in text_) and text_[0].isalpha()
     words = ("true", "false", "null", "yes", "no", "on", "off")
-    return text_ if plain and text_.strip() == text_ and text_.lower() not in words else json.dumps(text_)
+    if plain and text_.strip() == text_ and text_.lower() not in words:
+        return text_
+    quoted = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in text_)
+    return f'"{"".join(quoted)}"'

@@ -121,5 +121,5 @@ def _variant(node: Node, kernel: Kernel, inputs: Shapes, out: tuple[int, ...], a
         return "inner" if axes and last is not None and not {-1, last} & set(axes) else ""
     if node.op == "Transpose":
         perm = node.attrs.get("perm")
-        return "moved" if not isinstance(perm, list | tuple) or perm[-1] != len(perm) - 1 else ""
+        return "" if isinstance(perm, list | tuple) and (not perm or perm[-1] == len(perm) - 1) else "moved"
     return ""

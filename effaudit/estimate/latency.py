@@ -13,6 +13,7 @@ import msgspec
 
 from effaudit.device.types import Performance, PredictionError
 from effaudit.estimate.bound import lower_bound
+from effaudit.estimate.costs import cost_of
 from effaudit.estimate.rates import Speed, engine_of, known, ranged, value
 from effaudit.estimate.setting import Setting, setting
 from effaudit.estimate.timing import timed
@@ -68,9 +69,10 @@ def _total(kernels: Sequence[Kernel], where: Setting, main: str) -> Latency:
     fixed = beside + where.transfer_s
     total = fixed + _sum(every)
     errors = [entry.prediction_error for entry in used]
-    if all(errors):
+    if errors and all(errors):
         return Latency(_fitted(total, least, [e for e in errors if e]), beside, where.transfer_s, every, notes)
-    ends = [_ends(one, where, main) for one in every] if all(e.prediction_error or ranged(e) for e in used) else None
+    bounded = all(e.prediction_error or (ranged(e) and not e.costs) for e in used)
+    ends = [_ends(one, where, main) for one in every] if bounded else None
     slowest = None if ends is None else fixed + sum(slow for _, slow in ends)
     fastest = None if ends is None else fixed + sum(fast for fast, _ in ends)
     return Latency(_stated(total, least, fastest, slowest), beside, where.transfer_s, every, notes)
@@ -78,7 +80,7 @@ def _total(kernels: Sequence[Kernel], where: Setting, main: str) -> Latency:
 
 def _ends(one: Timed, where: Setting, main: str) -> tuple[float, float]:
     """(least, most) seconds of a kernel: by the error of its entry where that was measured, else by its ranges."""
-    entry, seconds = where.entry(one.engine, one.kernel, main), one.seconds or 0.0
+    entry, seconds = _entry(one, where, main), one.seconds or 0.0
     if entry is not None and entry.prediction_error is not None:
         factor = value(entry.prediction_error.interval_factor)
         return seconds / factor, seconds * factor
@@ -102,10 +104,22 @@ def _used(timed: Sequence[Timed], where: Setting, main: str) -> list[Performance
     """The entries that kernels ran by, each once."""
     found: list[Performance] = []
     for one in timed:
-        entry = where.entry(one.engine, one.kernel, main)
+        entry = _entry(one, where, main)
         if entry is not None and entry not in found:
             found.append(entry)
     return found
+
+
+def _entry(one: Timed, where: Setting, main: str) -> Performance | None:
+    """The entry that a kernel ran by. An error that was measured of costs says nothing of the rates beside them: of
+    those none is known."""
+    pair = None if one.kernel.macs.high is None else cost_of(where, one.engine, one.kernel, main)
+    if pair is not None:
+        return pair[0]
+    entry = where.entry(one.engine, one.kernel, main)
+    if entry is None or not entry.costs:
+        return entry
+    return msgspec.structs.replace(entry, costs=(), prediction_error=None)
 
 
 def _fitted(total: float, least: float, errors: Sequence[PredictionError]) -> Seconds:

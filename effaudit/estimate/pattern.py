@@ -26,12 +26,12 @@ def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exac
     runs, its layouts included; else layouts are those that the runtime would choose.
     """
     sizes = {name: _bytes(graph, name) for node in graph.nodes for name in (*node.inputs, *node.outputs) if name}
+    weights: dict[str, int] = {}
     for node in graph.nodes:
-        if node.op in _LOOKED_UP and node.inputs[0] in graph.constants:  # a table: no more than is looked up
-            sizes[node.inputs[0]] = min(sizes[node.inputs[0]], sum(sizes[name] for name in node.outputs))
-    weights = {name for node in graph.nodes for name in node.inputs if name in graph.constants}
-    whole = sum(sizes[name] for name in weights) + arena_bytes
-    order = _Order(sizes, whole, lambda name: _shape(graph, name))
+        for name in node.inputs:
+            if name in graph.constants:
+                weights[name] = max(weights.get(name, 0), _of_constant(sizes, node, name))
+    order = _Order(sizes, sum(weights.values()) + arena_bytes, lambda name: _shape(graph, name))
     by_index = {kernel.index: kernel for kernel in kernels}
     found = []
     for i, node in enumerate(graph.nodes):
@@ -65,6 +65,7 @@ class _Order:
         for name in reads:
             size = self._sizes[name]
             if name in constants:
+                size = _of_constant(self._sizes, node, name)
                 made.append(Touch("weight", size, self._whole))
                 made += self._again(node, name, size)
             else:
@@ -86,6 +87,12 @@ class _Order:
     def _steps(self, node: Node) -> int:
         shape = self._shapes(node.inputs[0])
         return shape[0] if shape else 1
+
+
+def _of_constant(sizes: Mapping[str, int], node: Node, name: str) -> int:
+    """Bytes of a constant that a node reads: of a table no more than is looked up."""
+    tables = [node.inputs[i] for i in _TABLES.get(node.op, ()) if i < len(node.inputs)]
+    return min(sizes[name], sum(sizes[out] for out in node.outputs if out)) if name in tables else sizes[name]
 
 
 def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...], *, exact: bool) -> Pattern | None:
@@ -158,7 +165,8 @@ def _scratch(node: Node, kernel: Kernel, weights: tuple[int, ...] | None) -> int
     return macs // max(weights[0] // group, 1)
 
 
-_LOOKED_UP: Final = frozenset(("Gather", "GatherElements", "GatherND", "EmbedLayerNormalization"))
+# Which inputs are tables that are looked up.
+_TABLES: Final = {"Gather": (0,), "GatherElements": (0,), "GatherND": (0,), "EmbedLayerNormalization": (2, 3, 4)}
 _SCRATCH: Final = frozenset(("conv", "grouped", "depthwise", "transposed"))
 _RECURRENT: Final = frozenset(("LSTM", "GRU", "RNN"))
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effaudit.calibrate.layers import add, activate, classify, concat, conv, depthwise, pool, squeeze, transposed
+from effaudit.calibrate.layers import activate, add, classify, concat, conv, depthwise, pool, squeeze, transposed
 from effaudit.calibrate.net import Net, Tensor
 
 
