@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any, Final
 
 from effaudit.run._failure import Failure
+from effaudit.run._processors import ENOUGH, Processors
 from effaudit.run._profile import read_profile
 from effaudit.run._steady import settled
 
@@ -36,12 +37,27 @@ _WEIGHTS: Final = "optimized.bin"
 
 def timed(onnxruntime: Any, job: Mapping[str, Any], folder: str, feed: Mapping[str, Any]) -> str:
     """Runs the model; writes timed.json and, where profiled runs are wanted, profile.json."""
-    told = Told(folder)
+    _timed(onnxruntime, job, folder, feed, Told(folder), Processors(job["threads"]))
+    return ""
+
+
+def _timed(
+    onnxruntime: Any,
+    job: Mapping[str, Any],
+    folder: str,
+    feed: Mapping[str, Any],
+    told: Told,
+    processors: Processors,
+) -> float:
+    """Returns how many processors there were at the least, looked at while no session is there."""
+    had = [processors.now()]
     found, once = _measured(onnxruntime, job, feed, told)
-    written(folder, "timed.json", found)
+    had.append(processors.now())
+    written(folder, "timed.json", {**found, "processors": had})
     if job["profiled"]:
         written(folder, "profile.json", _profiled(onnxruntime, job, folder, feed, told, once))
-    return ""
+        had.append(processors.now())
+    return min(had)
 
 
 def battery(
@@ -50,33 +66,54 @@ def battery(
     folder: str,
     feeds: Callable[[Mapping[str, Any], str], Iterator[dict[str, Any]]],
 ) -> str:
-    """`timed` of every part of the job, in a folder of its own; one that fails is left without times."""
-    told = Told(folder)
-    for part in job["parts"]:
-        one = {**job, **part}
-        try:
-            timed(onnxruntime, one, part["folder"], next(feeds(one, part["folder"])))
-        except Exception as error:  # ONNX Runtime raises types of its own
-            written(part["folder"], "failure.json", str(error))
-        told.one_more()
+    """`timed` of every part of the job, in a folder of its own; one that fails is left without times.
+
+    What was measured while the machine gave fewer processors than threads is measured again afterwards, as long as the
+    job allows, until it did not.
+    """
+    told, processors = Told(folder), Processors(job["threads"])
+    left = list(job["parts"])
+    end = None
+    while left and (end is None or time.monotonic() < end):
+        disturbed = []
+        for part in left:
+            one = {**job, **part}
+            try:
+                had = _timed(onnxruntime, one, part["folder"], next(feeds(one, part["folder"])), QUIET, processors)
+            except Exception as error:  # ONNX Runtime raises types of its own
+                written(part["folder"], "failure.json", str(error))
+                had = float(job["threads"])
+            if had < ENOUGH * job["threads"]:
+                disturbed.append(part)
+            if end is None:
+                told.one_more()
+            elif time.monotonic() > end:
+                return ""
+        left = disturbed
+        end = end or time.monotonic() + job["again_s"]
     return ""
 
 
 class Told:
     """How many runs are done, for whoever waits: a file, overwritten a few times a second at most."""
 
-    def __init__(self, folder: str) -> None:
-        self._file = os.open(os.path.join(folder, "progress"), os.O_WRONLY | os.O_CREAT)
+    def __init__(self, folder: str | None) -> None:
+        self._file = None if folder is None else os.open(os.path.join(folder, "progress"), os.O_WRONLY | os.O_CREAT)
         self._last = 0.0
         self._done = 0
 
     def one_more(self) -> None:
+        if self._file is None:
+            return
         self._done += 1
         now = time.monotonic()
         if now - self._last > TELL_S:
             self._last = now
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, b"%d\n" % self._done)
+
+
+QUIET: Final = Told(None)
 
 
 def written(folder: str, name: str, content: Any) -> None:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 
 class BatteryJob(TimedJob, frozen=True, kw_only=True):
-    """A job of many models: of each its folder, and what a `TimedJob` says of it."""
+    """A job of many models: of each its folder, and what a `TimedJob` says of it; the seconds that may go to measuring
+    again what was disturbed."""
 
     parts: tuple[dict[str, object], ...]
+    again_s: float
 
 
 def battery(
@@ -33,6 +35,7 @@ def battery(
     threads: Iterable[int],
     *,
     folder: str,
+    again_s: float = 0.0,
     limits: Limits = DEFAULT_LIMITS,
     provider: Provider = "CPU",
     each: Callable[[int], None] | None = None,
@@ -41,8 +44,9 @@ def battery(
     None of one that does not run.
 
     The sessions are those of `timed`, with all optimizations. Models and what becomes of them lie in `folder`, a
-    `workplace()`; what one number of threads left is read before the next begins. `each` is told how many models are
-    done. Raises RunError where the process ends badly.
+    `workplace()`; what one number of threads left is read before the next begins. Models that ran while
+    the machine gave fewer processors than threads run again, for `again_s` seconds at the most. `each` is told how many
+    models are done. Raises RunError where the process ends badly.
     """
     parts = [_written(graph, feed, os.path.join(folder, f"model-{i}")) for i, (graph, feed) in enumerate(models)]
     for number, count in enumerate(threads):
@@ -58,6 +62,7 @@ def battery(
             threads=count,
             provider=runtime_name(provider),
             parts=tuple(parts),
+            again_s=again_s,
             **msgspec.structs.asdict(schedule),
         )
         for part in parts:
