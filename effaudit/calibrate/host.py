@@ -71,7 +71,7 @@ def calibrate(
     made: list[Measured] = []
     caches: Caches | None = None
     last: Battery | None = None
-    for battery in measured(nets, schedule, threads, Limits(seconds=SECONDS), each):
+    for battery in measured(nets, schedule, threads, Limits(seconds=SECONDS), AGAIN_S, each):
         if len(battery.nets) < _LEAST * len(nets):
             raise RunError(f"ONNX Runtime ran {len(battery.nets)} of the {len(nets)} networks of a calibration")
         known = tuple(net for net in battery.nets if net.name not in names)
