@@ -20,20 +20,20 @@ def text(document: Mapping[str, Any]) -> str:
 def _lines(value: Any, depth: int, *, listed: bool = False) -> Iterator[str]:
     """A mapping, each key on a line of its own; `listed`: the first after the dash of a list."""
     for i, (key, item) in enumerate(value.items()):
-        lead = "  " * (depth - 1) + "- " if listed and not i else "  " * depth
+        lead = ("  " * (depth - 1) + "- " if listed and not i else "  " * depth) + _flow(key)
         if isinstance(item, list) and item and (isinstance(item[0], dict) or key in _WIDE):
-            yield f"{lead}{key}:"
+            yield f"{lead}:"
             for one in item:
                 if isinstance(one, dict) and key not in _WIDE:
                     yield from _lines(one, depth + 2, listed=True)
                 else:
                     yield "  " * (depth + 1) + f"- {_flow(one)}"
         elif isinstance(item, dict) and item and (key in _WIDE or any(isinstance(v, dict) for v in item.values())):
-            yield f"{lead}{key}:"
+            yield f"{lead}:"
             for name, one in item.items():
                 yield "  " * (depth + 1) + f"{_flow(name)}: {_flow(one)}"
         else:
-            yield f"{lead}{key}: {_flow(item)}"
+            yield f"{lead}: {_flow(item)}"
 
 
 def _flow(value: Any) -> str:
