@@ -51,12 +51,16 @@ class _Order:
         self._sizes, self._whole, self._shapes = sizes, whole, shapes
         self._clock = 0
         self._last: dict[str, int] = {}
+        self._renames: dict[str, str] = {}
 
     def renamed(self, node: Node) -> None:
-        """What a view makes was touched when its input was."""
-        source = next((name for name in node.inputs if name in self._last), None)
-        if source is not None:
-            self._last.update((name, self._last[source]) for name in node.outputs if name)
+        """What a view makes is its input under another name."""
+        if node.inputs:
+            source = self._of(node.inputs[0])
+            self._renames.update((name, source) for name in node.outputs if name)
+
+    def _of(self, name: str) -> str:
+        return self._renames.get(name, name)
 
     def touched(self, node: Node, constants: Iterable[str]) -> tuple[Touch, ...]:
         reads = [name for name in dict.fromkeys(node.inputs) if name]
@@ -69,13 +73,14 @@ class _Order:
                 made.append(Touch("weight", size, self._whole))
                 made += self._again(node, name, size)
             else:
-                since = None if name not in self._last else self._clock - self._last[name] + size
+                last = self._last.get(self._of(name))
+                since = None if last is None else self._clock - last + size
                 made.append(Touch("read", size, None if since is None else min(since, self._whole)))
         # What is written lies in a buffer that was in use a moment ago, as large as what is at hand.
         around = sum(self._sizes[name] for name in (*reads, *writes) if name not in constants)
         made += [Touch("write", self._sizes[name], around) for name in writes]
         self._clock += sum(touch.bytes for touch in made)
-        self._last.update((name, self._clock) for name in (*reads, *writes))
+        self._last.update((self._of(name), self._clock) for name in (*reads, *writes))
         return tuple(made)
 
     def _again(self, node: Node, name: str, size: int) -> list[Touch]:
