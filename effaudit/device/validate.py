@@ -222,6 +222,7 @@ def _runs(device: Device) -> Iterator[str]:
             yield f"{place}.runtime: no runtime {_said(performance.runtime)} in `runtimes`{hint}"
         for name, rate in performance.rates.items():
             yield from _rate(rate, f"{place}.rates.{name}")
+        yield from _twice("costs", [cost.kind for cost in performance.costs], place)
         error = performance.prediction_error
         if error is not None and not (0 < (error.coverage_ratio.value or 0) <= 1 <= (error.interval_factor.value or 0)):
             yield f"{place}.prediction_error: expected a coverage in 0..1 and a factor of at least 1"
