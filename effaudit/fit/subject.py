@@ -19,6 +19,7 @@ from effaudit.energy.estimate import energy
 from effaudit.energy.types import EnergyReport, Joules
 from effaudit.errors import UsageError
 from effaudit.estimate.demand import ARENA, STORED, Demand, Item, demands, place_named, with_arena
+from effaudit.estimate.executed import NOTE, executed
 from effaudit.estimate.latency import Setting, latency
 from effaudit.estimate.memories import Share
 from effaudit.estimate.reading import unique_reads
@@ -73,14 +74,18 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     made = planned(audited.graph, _memory_asked(runtime, asked))
     patch = patched(audited, made)
     table = price(made.graph, made.flow)
-    work = repeated(kernels(made.graph, made.flow, table), patch)
+    ran = executed(_as_asked(audited.graph, asked), device, runtime)
+    work = repeated(kernels(made.graph, made.flow, table) if ran is None else ran.kernels, patch)
     placed, placement = placement_of(audited, made, runtime)
     elsewhere = _elsewhere(work, placed, placement, runtime)
     scales = 0 if asked.quantize else audited.weights.bytes_of(QUANTIZATION)
     wanted = _demands(device, runtime, made, asked, scales, patch)
     read = unique_reads(made.graph, made.flow, table, runtime.computes, classify(made.graph, made.flow))
     where = _setting(device, runtime, wanted, read, elsewhere, placement)
+    where = where if ran is None else msgspec.structs.replace(where, renaming=ran.renaming)
     timed = latency(work, where)
+    if ran is not None:
+        timed = msgspec.structs.replace(timed, notes=(*timed.notes, NOTE))
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(
         audited=audited,
@@ -99,6 +104,15 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
         inferences=count,
         patch=patch,
     )
+
+
+def _as_asked(graph: Graph, asked: FitAsked) -> Graph:
+    """The graph as if quantized, where that is asked."""
+    if asked.quantize is None:
+        return graph
+    from effaudit.lower.as_if import as_if
+
+    return as_if(graph, asked.quantize)
 
 
 def _setting(
