@@ -120,6 +120,19 @@ def fit(nets: Sequence[NetSample], caches: Caches, rounds: int = ROUNDS) -> Fitt
     return Fitted(costs, counts, float(x[-2]), float(x[-1]), loss)
 
 
+def total_s(net: NetSample, found: Fitted, caches: Caches) -> float:
+    """What a network takes by the costs; kernels of kinds that were not fitted take what they were measured to."""
+    total = found.per_inference_s + net.renaming * found.per_kernel_s
+    for sample in net.samples:
+        costs = found.costs.get(key_of(sample.kernel))
+        if costs is None:
+            total += sample.seconds
+        else:
+            have = amounts(sample.kernel, caches)
+            total += found.per_kernel_s + sum(have[term] * cost for term, cost in costs.items())
+    return total
+
+
 def _places(classes: Mapping[Key, str]) -> dict[tuple[Key, str], int]:
     """The column of every unknown."""
     wanted = ((key, term) for key, op_class in classes.items() for term in TERMS if term in terms_of(key[1], op_class))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 
 import msgspec
@@ -15,7 +17,7 @@ from effaudit.estimate.work import kernels
 from effaudit.graph import Graph
 from effaudit.load import infer, read
 from effaudit.plan.liveness import analyse
-from effaudit.run.battery import battery
+from effaudit.run.battery import Prepared, battery, prepared
 from effaudit.run.inputs import random_inputs
 from effaudit.run.process import Limits, workplace
 from effaudit.run.timed_types import Schedule, Timed
@@ -41,36 +43,51 @@ class NetSample(msgspec.Struct, frozen=True):
     renaming: int
 
 
-class Battery(msgspec.Struct, frozen=True):
-    """What a battery gave for one number of threads. `version` is ONNX Runtime's; `rss_bytes` the least peak memory of
-    the process, when the smallest networks had run."""
+class Bench(msgspec.Struct, frozen=True):
+    """Networks on disk, ready to run as often as is wanted."""
 
-    threads: int
+    folder: str
+    names: tuple[str, ...]
+    models: tuple[Prepared, ...]
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What one sitting gave. `version` is ONNX Runtime's; `rss_bytes` the peak memory of the process when the smallest
+    networks had run."""
+
     nets: tuple[NetSample, ...]
     version: str
     rss_bytes: int | None
 
 
-def measured(
-    nets: Sequence[Net],
-    schedule: Schedule,
-    threads: Sequence[int],
-    limits: Limits,
-    again_s: float,
-    each: Callable[[int], None] | None = None,
-) -> Iterator[Battery]:
-    """The networks, run one after the other with each number of threads; `each` is told how many are done. One that
-    does not run is left out. Raises RunError where the process ends badly."""
-    graphs = [net.graph() for net in nets]
+@contextmanager
+def bench(nets: Sequence[Net]) -> Iterator[Bench]:
+    """The networks, written to a folder that is gone afterwards."""
     with workplace() as folder:
-        models = ((graph, random_inputs(infer(graph), 1, 0)[0]) for graph in graphs)
-        found = battery(models, schedule, threads, folder=folder, again_s=again_s, limits=limits, each=each)
-        for count, times in zip(threads, found, strict=True):
-            ran = [(net.name, one) for net, one in zip(nets, times, strict=True) if one is not None]
-            made = [_sampled(name, one) for name, one in ran]
-            version = next((one.version for _, one in ran), "")
-            memory = min((one.rss_bytes for _, one in ran if one.rss_bytes is not None), default=None)
-            yield Battery(count, tuple(one for one in made if one is not None), version, memory)
+        models = []
+        for number, net in enumerate(nets):
+            graph = net.graph()
+            feed = random_inputs(infer(graph), 1, 0)[0]
+            models.append(prepared(graph, feed, os.path.join(folder, f"model-{number}")))
+        yield Bench(folder, tuple(net.name for net in nets), tuple(models))
+
+
+def measured(
+    on: Bench,
+    schedule: Schedule,
+    limits: Limits,
+    names: Container[str] | None = None,
+    each: Callable[[int], None] | None = None,
+) -> Ran:
+    """The networks of these `names` (None: all), run one after the other; `each` is told how many are done. One that
+    does not run is left out. Raises RunError where the process ends badly."""
+    chosen = [pair for pair in zip(on.names, on.models, strict=True) if names is None or pair[0] in names]
+    found = battery([model for _, model in chosen], schedule, folder=on.folder, limits=limits, each=each)
+    ran = [(name, one) for (name, _), one in zip(chosen, found, strict=True) if one is not None]
+    made = [_sampled(name, one) for name, one in ran]
+    version = next((one.version for _, one in ran), "")
+    memory = min((one.rss_bytes for _, one in ran if one.rss_bytes is not None), default=None)
+    return Ran(tuple(one for one in made if one is not None), version, memory)
 
 
 def executed(optimized: Graph) -> tuple[Kernel, ...]:

@@ -15,8 +15,9 @@ _SMALL: Final = 0.04  # errors below it are weighted as if they were it
 _ZERO: Final = 1e-9
 
 
-def bounded(matrix: np.ndarray, wanted: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """x with 0 <= x <= most for which |matrix x - wanted| is smallest, by block principal pivoting.
+def bounded(matrix: np.ndarray, wanted: np.ndarray, most: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
+    """x with 0 <= x <= most for which |matrix x - wanted| is smallest, by block principal pivoting; `near` is an answer
+    to begin at.
 
     matrix: rows x unknowns. Whole blocks of unknowns are exchanged between free and bound; where that does not get
     nearer, the last one alone, which always ends: https://doi.org/10.1090/S0025-5718-1994-1250776-4
@@ -27,7 +28,8 @@ def bounded(matrix: np.ndarray, wanted: np.ndarray, most: np.ndarray) -> np.ndar
     diagonal = np.diag(gram)
     gram = gram + np.diag(np.where(diagonal > 0, _RIDGE * diagonal, 1.0))
     size = len(right)
-    free, upper = np.zeros(size, bool), np.zeros(size, bool)
+    free = np.zeros(size, bool) if near is None else (near > 0) & (near < most)
+    upper = np.zeros(size, bool) if near is None else near >= most
     x, fewest, patience = np.zeros(size), size + 1, _PATIENCE
     for _ in range(_EXCHANGES):
         x = np.where(upper, most, 0.0)
@@ -61,10 +63,10 @@ def robust(
     import numpy as np
 
     scales = np.ones(len(wanted))
-    x = np.zeros(matrix.shape[1])
+    x: np.ndarray | None = None
     for _ in range(rounds):
         by = weights * scales
-        x = bounded(matrix * by[:, None], wanted * by, most)
+        x = bounded(matrix * by[:, None], wanted * by, most, x)
         errors = np.abs(matrix @ x - wanted) * weights
         scales = 1.0 / np.sqrt(np.maximum(errors, _SMALL))
-    return x
+    return np.zeros(matrix.shape[1]) if x is None else x

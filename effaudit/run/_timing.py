@@ -17,7 +17,6 @@ from statistics import median
 from typing import Any, Final
 
 from effaudit.run._failure import Failure
-from effaudit.run._processors import ENOUGH, Processors
 from effaudit.run._profile import read_profile
 from effaudit.run._steady import settled
 
@@ -37,27 +36,15 @@ _WEIGHTS: Final = "optimized.bin"
 
 def timed(onnxruntime: Any, job: Mapping[str, Any], folder: str, feed: Mapping[str, Any]) -> str:
     """Runs the model; writes timed.json and, where profiled runs are wanted, profile.json."""
-    _timed(onnxruntime, job, folder, feed, Told(folder), Processors(job["threads"]))
+    _timed(onnxruntime, job, folder, feed, Told(folder))
     return ""
 
 
-def _timed(
-    onnxruntime: Any,
-    job: Mapping[str, Any],
-    folder: str,
-    feed: Mapping[str, Any],
-    told: Told,
-    processors: Processors,
-) -> float:
-    """Returns how many processors there were at the least, looked at while no session is there."""
-    had = [processors.now()]
+def _timed(onnxruntime: Any, job: Mapping[str, Any], folder: str, feed: Mapping[str, Any], told: Told) -> None:
     found, once = _measured(onnxruntime, job, feed, told)
-    had.append(processors.now())
-    written(folder, "timed.json", {**found, "processors": had})
+    written(folder, "timed.json", found)
     if job["profiled"]:
         written(folder, "profile.json", _profiled(onnxruntime, job, folder, feed, told, once))
-        had.append(processors.now())
-    return min(had)
 
 
 def battery(
@@ -66,31 +53,15 @@ def battery(
     folder: str,
     feeds: Callable[[Mapping[str, Any], str], Iterator[dict[str, Any]]],
 ) -> str:
-    """`timed` of every part of the job, in a folder of its own; one that fails is left without times.
-
-    What was measured while the machine gave fewer processors than threads is measured again afterwards, as long as the
-    job allows, until it did not.
-    """
-    told, processors = Told(folder), Processors(job["threads"])
-    left = list(job["parts"])
-    end = None
-    while left and (end is None or time.monotonic() < end):
-        disturbed = []
-        for part in left:
-            one = {**job, **part}
-            try:
-                had = _timed(onnxruntime, one, part["folder"], next(feeds(one, part["folder"])), QUIET, processors)
-            except Exception as error:  # ONNX Runtime raises types of its own
-                written(part["folder"], "failure.json", str(error))
-                had = float(job["threads"])
-            if had < ENOUGH * job["threads"]:
-                disturbed.append(part)
-            if end is None:
-                told.one_more()
-            elif time.monotonic() > end:
-                return ""
-        left = disturbed
-        end = end or time.monotonic() + job["again_s"]
+    """`timed` of every part of the job, in a folder of its own; one that fails is left without times."""
+    told = Told(folder)
+    for part in job["parts"]:
+        one = {**job, **part}
+        try:
+            _timed(onnxruntime, one, part["folder"], next(feeds(one, part["folder"])), QUIET)
+        except Exception as error:  # ONNX Runtime raises types of its own
+            written(part["folder"], "failure.json", str(error))
+        told.one_more()
     return ""
 
 

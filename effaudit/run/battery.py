@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,66 +22,59 @@ if TYPE_CHECKING:
 
 
 class BatteryJob(TimedJob, frozen=True, kw_only=True):
-    """A job of many models: of each its folder, and what a `TimedJob` says of it; the seconds that may go to measuring
-    again what was disturbed."""
+    """A job of many models: of each its folder, and what a `TimedJob` says of it."""
 
     parts: tuple[dict[str, object], ...]
-    again_s: float
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A model on disk, ready to run: its folder, and what the process should know of it."""
+
+    folder: str
+    part: dict[str, object]
+
+
+def prepared(graph: Graph, feed: Mapping[str, np.ndarray], folder: str) -> Prepared:
+    """A model and its input, written to a new `folder` in a `workplace()`."""
+    os.mkdir(folder)
+    path = os.path.join(folder, "model.onnx")
+    save_model(graph, path)
+    count, inputs = write_feeds([feed], folder, graph.name)
+    return Prepared(folder, {"folder": folder, "model": path, "feeds": count, "inputs": inputs, **known(graph)})
 
 
 def battery(
-    models: Iterable[tuple[Graph, Mapping[str, np.ndarray]]],
+    models: Sequence[Prepared],
     schedule: Schedule,
-    threads: Iterable[int],
     *,
     folder: str,
-    again_s: float = 0.0,
     limits: Limits = DEFAULT_LIMITS,
     provider: Provider = "CPU",
     each: Callable[[int], None] | None = None,
-) -> Iterator[list[Timed | None]]:
-    """The times of models on one input each, as `effaudit.run.timed` gives them, for each number of `threads` in turn;
-    None of one that does not run.
+) -> list[Timed | None]:
+    """The times of models, as `effaudit.run.timed` gives them; None of one that does not run.
 
-    The sessions are those of `timed`, with all optimizations. Models and what becomes of them lie in `folder`, a
-    `workplace()`; what one number of threads left is read before the next begins. Models that ran while
-    the machine gave fewer processors than threads run again, for `again_s` seconds at the most. `each` is told how many
-    models are done. Raises RunError where the process ends badly.
+    The sessions are those of `timed`, with all optimizations. What a battery leaves in the folders of its models is
+    overwritten by the next. `each` is told how many models are done. Raises RunError where the process ends badly.
     """
-    parts = [_written(graph, feed, os.path.join(folder, f"model-{i}")) for i, (graph, feed) in enumerate(models)]
-    for number, count in enumerate(threads):
-        job = BatteryJob(
-            task="battery",
-            model="",
-            feeds=0,
-            inputs=(),
-            outputs=None,
-            optimize="all",
-            seconds=limits.seconds,
-            memory_bytes=memory_limit(limits),
-            threads=count,
-            provider=runtime_name(provider),
-            parts=tuple(parts),
-            again_s=again_s,
-            **msgspec.structs.asdict(schedule),
-        )
-        for part in parts:
-            _cleared(str(part["folder"]))
-        tell = None if each is None else poll(folder, _from(each, number * len(parts)))
-        start(job, folder, "the networks of a calibration", tell)
-        yield [_found(str(part["folder"])) for part in parts]
-
-
-def _from(each: Callable[[int], None], done: int) -> Callable[[int], None]:
-    return lambda more: each(done + more)
-
-
-def _written(graph: Graph, feed: Mapping[str, np.ndarray], place: str) -> dict[str, object]:
-    os.mkdir(place)
-    path = os.path.join(place, "model.onnx")
-    save_model(graph, path)
-    count, inputs = write_feeds([feed], place, graph.name)
-    return {"folder": place, "model": path, "feeds": count, "inputs": inputs, **known(graph)}
+    job = BatteryJob(
+        task="battery",
+        model="",
+        feeds=0,
+        inputs=(),
+        outputs=None,
+        optimize="all",
+        seconds=limits.seconds,
+        memory_bytes=memory_limit(limits),
+        threads=limits.threads,
+        provider=runtime_name(provider),
+        parts=tuple(model.part for model in models),
+        **msgspec.structs.asdict(schedule),
+    )
+    for model in models:
+        _cleared(model.folder)
+    start(job, folder, "the networks of a calibration", None if each is None else poll(folder, each))
+    return [_found(model.folder) for model in models]
 
 
 def _cleared(place: str) -> None:

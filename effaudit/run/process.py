@@ -160,14 +160,13 @@ def _wait(job: Job, folder: str, name: str, poll: Callable[[], None] | None) -> 
     """The exit code and the last of what the process said."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(effaudit.__file__)))
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-    # NumPy's own products on one thread each: how many processors there are is measured by them.
-    blas = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(job.threads))
     said = os.path.join(folder, "said.txt")
     with open(said, "wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "effaudit.run._child", folder],
             cwd=folder,
-            env={**os.environ, **blas, "PYTHONPATH": path, "TMPDIR": folder},
+            env={**os.environ, **single, "PYTHONPATH": path, "TMPDIR": folder},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,

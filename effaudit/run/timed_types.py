@@ -58,7 +58,7 @@ class Timed(msgspec.Struct, frozen=True):
     because times were steady. `versions`, `providers`: of ONNX Runtime as installed. `rss_bytes`: peak memory of the
     process before it was profiled. `optimized` is the file of the graph as ONNX Runtime optimized it, "" where it was
     not saved (`optimized_why`). `profile` is None where none was asked for or the profiled session failed, which
-    `profile_why` says. `processors`: how many the machine really gave, before and after the timed runs."""
+    `profile_why` says."""
 
     session_s: float
     first_s: float
@@ -72,4 +72,3 @@ class Timed(msgspec.Struct, frozen=True):
     optimized: str = ""
     optimized_why: str = ""
     profile_why: str = ""
-    processors: tuple[float, ...] = ()

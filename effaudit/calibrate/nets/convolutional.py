@@ -10,7 +10,7 @@ from effaudit.calibrate.net import Net, Tensor
 
 def nets() -> Iterator[Net]:
     """Channels and sizes are odd ones on purpose: no published network is among these."""
-    for channels, side in ((24, 72), (56, 60), (80, 38), (144, 26), (320, 18), (520, 8)):
+    for channels, side in ((24, 72), (56, 60), (80, 38), (144, 26), (320, 18), (400, 8)):
         yield _residual(channels, side)
     for channels, side in ((16, 20), (24, 100), (48, 52), (104, 24), (208, 12), (336, 6)):
         yield _inverted(channels, side)
