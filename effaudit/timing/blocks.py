@@ -7,10 +7,12 @@ https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/optimizer/nc
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
+from effaudit import dims
 from effaudit.graph import Graph, Shape, Value
 from effaudit.ops.microsoft_nchwc import LARGE, SMALL
 
@@ -32,18 +34,32 @@ def block_of(graph: Graph) -> int | None:
 
 
 def settled(graph: Graph) -> Graph:
-    """The graph with the channels of what `ReorderInput` makes as numbers."""
+    """The graph with the channels of what `ReorderInput` makes, and of what is made of that, as numbers."""
     block = block_of(graph)
     if block is None:
         return graph
-    values = dict(graph.values)
+    at: dict[str, int] = {}
     for node in graph.nodes:
         if node.domain == DOMAIN and node.op == "ReorderInput":
             made = _reordered(_shape(graph, node.inputs[0]), block, last=bool(node.attrs.get("channels_last", 0)))
-            before = values.get(node.outputs[0])
-            if made is not None and before is not None:
-                values[node.outputs[0]] = Value(before.encoding, made)
-    return msgspec.structs.replace(graph, values=values)
+            at.update(_found(_shape(graph, node.outputs[0]), made))
+    return msgspec.structs.replace(graph, values={name: _at(value, at) for name, value in graph.values.items()})
+
+
+def _found(inferred: Shape | None, made: Shape | None) -> Iterator[tuple[str, int]]:
+    """What an inferred shape left open, as it was made."""
+    for dim, number in zip(inferred or (), made or (), strict=False):
+        if not isinstance(dim, int) and isinstance(number, int):
+            names = [symbol.name for symbol in dims.symbols(dim)]
+            if len(names) == 1 and dims.evaluate(dim, {names[0]: number}) == number:
+                yield names[0], number
+
+
+def _at(value: Value, at: Mapping[str, int]) -> Value:
+    if value.shape is None or all(isinstance(dim, int) for dim in value.shape):
+        return value
+    shape = [(dim, dims.evaluate(dim, at)) for dim in value.shape]
+    return Value(value.encoding, tuple(found if isinstance(found, int) else dim for dim, found in shape))
 
 
 def _reordered(shape: Shape | None, block: int, *, last: bool) -> Shape | None:

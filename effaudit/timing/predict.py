@@ -59,10 +59,8 @@ class _Estimate(msgspec.Struct, frozen=True):
 def runtime_with(device: Device, threads: int) -> DeviceRuntime:
     """The runtime of a profile that was measured with so many threads, or its first where it says nothing of threads.
 
-    Raises UsageError where it was measured with others only, or has no runtime.
+    Raises UsageError where it was measured with others only.
     """
-    if not device.runtimes:
-        raise UsageError(f"{device.name}: its profile has no runtime; effaudit devices calibrate measures this machine")
     known = [runtime for runtime in device.runtimes if runtime.threads is not None]
     if not known:
         return device.runtimes[0]
