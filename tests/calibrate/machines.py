@@ -37,5 +37,5 @@ def calibration(threads: Sequence[int] = (1, 2), usage: Usage = QUIET) -> Calibr
     for count in threads:
         caches = with_threads(CACHES, count)
         seen, held = sampled(nets, caches), sampled(apart, caches, noise=(1.1,))
-        made.append(Measured(count, fit(seen, caches), CACHES, seen, held))
+        made.append(Measured(count, fit(seen, caches), CACHES, seen, held, again=0))
     return Calibration(FACTS, "1.31.1", 50 << 20, usage, tuple(made))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import date
 
 import pytest
+from msgspec.structs import replace
 
 from effaudit.calibrate import layers
-from effaudit.calibrate.fit import key_of
-from effaudit.calibrate.host import Calibration, calibrate, networks, with_threads
-from effaudit.calibrate.measure import measured
+from effaudit.calibrate.fit import fit, key_of
+from effaudit.calibrate.host import Calibration, _slowest, calibrate, networks, with_threads
+from effaudit.calibrate.measure import bench, measured
 from effaudit.calibrate.net import Net
 from effaudit.calibrate.nets import fitted, unseen
 from effaudit.calibrate.profile import document
@@ -23,6 +24,7 @@ from effaudit.run.host import host
 from effaudit.run.process import Limits
 from effaudit.run.timed_types import Schedule
 from effaudit.strict_yaml import convert
+from tests.calibrate.planted import CACHES, sampled, small
 
 FEW = Schedule(runs=5, warmup=1, profiled=3, budget_s=1.0, profiled_s=1.0)
 
@@ -102,8 +104,20 @@ def test_it_makes_a_valid_profile(found: Calibration) -> None:
 
 
 def test_a_network_that_does_not_run_is_left_out() -> None:
-    (battery,) = measured([images(), broken(), rows()], FEW, (1,), Limits(seconds=60.0), 0.0)
-    assert [net.name for net in battery.nets] == ["images", "rows"]
+    with bench([images(), broken(), rows()]) as on:
+        ran = measured(on, FEW, Limits(seconds=60.0))
+        assert [net.name for net in ran.nets] == ["images", "rows"]
+        again = measured(on, FEW, Limits(seconds=60.0), {"rows", "broken"})
+        assert [net.name for net in again.nets] == ["rows"], "only what is asked for, and afresh"
+
+
+def test_networks_that_took_longer_than_their_kernels_elsewhere_are_the_slowest() -> None:
+    nets = {net.name: net for net in sampled(small(120_000))}
+    found = fit(tuple(nets.values()), CACHES)
+    assert _slowest(nets, found, CACHES) == set()
+    late = dict(list(nets.items())[:3])
+    disturbed = nets | {name: replace(net, seconds=1.5 * net.seconds) for name, net in late.items()}
+    assert _slowest(disturbed, found, CACHES) == set(late)
 
 
 @pytest.mark.parametrize("nets", [[broken()], [rows(), broken()]])
