@@ -14,6 +14,7 @@ from effaudit.dataflow import Flow, flow
 from effaudit.device.dtypes import BITS
 from effaudit.device.types import Device, DeviceRuntime, Fact
 from effaudit.estimate.demand import of_fact
+from effaudit.estimate.executed import executed
 from effaudit.estimate.latency import latency, setting
 from effaudit.estimate.memories import placed
 from effaudit.estimate.reading import unique_reads
@@ -251,7 +252,12 @@ class Sized:
             arena, read = self.activations(run), self.weights_read(run)
             size = arena.low if arena.high is None else arena.high
             where = setting(self.device, self.runtime, self.constants(run).total, size, unique_bytes=read)
-            self._latencies[key] = latency(self.moving(run), where)
+            ran = executed(run.graph, self.device, self.runtime)
+            if ran is None:
+                self._latencies[key] = latency(self.moving(run), where)
+            else:
+                where = msgspec.structs.replace(where, renaming=ran.renaming)
+                self._latencies[key] = latency(ran.kernels, where)
         return self._latencies[key]
 
     def cache_read(self, batch: int, context: int) -> int:

@@ -37,6 +37,12 @@ class Machine(msgspec.Struct, frozen=True):
     signed: bool
 
 
+def _where(ops: str, step: Pass) -> Pass:
+    """A pass over graphs that have one of these operators; others it leaves alone."""
+    wanted = frozenset(ops.split())
+    return lambda graph: step(graph) if any(node.op in wanted for node in graph.nodes) else graph
+
+
 _DOMAINS: Final = {MICROSOFT: 1, NCHWC: 1}
 # Level 1, then what is done as the nodes are given to the processor, then level 2.
 _BEFORE: Final[tuple[Pass, ...]] = (
@@ -44,32 +50,33 @@ _BEFORE: Final[tuple[Pass, ...]] = (
     unique_dequantize,
     reverse_depth_first,
     folded,
-    integers.without_clipping,
-    convolutions.folded,
-    products.with_shift,
-    transposes.behind_gather,
-    gelus.written_out,
-    norms.written_out,
+    _where("QuantizeLinear", integers.without_clipping),
+    _where("Conv ConvTranspose", convolutions.folded),
+    _where("MatMul", products.with_shift),
+    _where("Gather", transposes.behind_gather),
+    _where("Erf Tanh", gelus.written_out),
+    _where("Sqrt", norms.written_out),
 )
 _BEHIND: Final[tuple[Pass, ...]] = (
-    convolutions.activated,
+    _where("Conv", convolutions.activated),
     without_kernels,
     half_in_single,
     without_duplicate_casts,
     reverse_depth_first,
-    products.activated,
-    dynamic.to_float,
-    dynamic.quantizing,
-    slices.split,
-    norms.with_sum,
-    gelus.by_sigmoid,
-    products.transposed,
-    products.scaled,
+    _where("Gemm", products.activated),
+    _where("MatMulInteger", dynamic.to_float),
+    _where("MatMulIntegerToFloat", dynamic.quantizing),
+    _where("Gather Slice", slices.split),
+    _where("LayerNormalization", norms.with_sum),
+    _where("Sigmoid", gelus.by_sigmoid),
+    _where("MatMul", products.transposed),
+    _where("MatMul FusedMatMul", products.scaled),
 )
 
 
 def optimized(graph: Graph, machine: Machine) -> Graph:
-    """The graph that ONNX Runtime runs, in its order."""
+    """The graph with inferred shapes as ONNX Runtime runs it, in its order. A pass that meets a node that breaks the
+    contract of its operator is left out."""
     passes: list[Pass] = [*_BEFORE, partial(integers.quantized, signed=machine.signed), *_BEHIND]
     if machine.block is not None:
         passes.append(partial(blocked, block=machine.block))
@@ -84,7 +91,6 @@ def _all(passes: Iterable[Pass], graph: Graph) -> Graph:
 
 
 def _made(graph: Graph, step: Pass) -> Graph:
-    """The graph as it was where a pass meets a node that breaks the contract of its operator."""
     try:
         return step(graph)
     except INVALID:

@@ -55,7 +55,7 @@ class _Blocks:
     def run(self) -> Graph:
         for i in self.draft.indices():
             node = self.draft.nodes[i]
-            if not node.bodies:
+            if not node.bodies and node.outputs and self.draft.dims(node.outputs[0]) is not None:
                 self._visit(i, node)
         for name, twin in self.twins.items():
             if self.draft.edges(name) or name in self.draft.pinned:

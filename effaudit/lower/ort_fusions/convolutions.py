@@ -45,7 +45,7 @@ def _fold(draft: Draft, i: int) -> None:
 
 
 def _bias(draft: Draft, node: Node, after: Node) -> str | None:
-    """The bias of a convolution with the node behind it folded in ("": none, as before); None where it does not fold."""
+    """The bias of a convolution with the node behind it folded in ("": still none); None where it does not fold."""
     own = node.inputs[2] if len(node.inputs) > 2 else ""
     weights = draft.shape(node.inputs[1])
     if weights is None or (own and not draft.is_constant(own)):

@@ -35,6 +35,8 @@ class _Last:
     def run(self) -> Graph:
         for i in self.draft.indices():
             node = self.draft.nodes[i]
+            if not node.outputs or self.draft.dims(node.outputs[0]) is None:
+                continue
             if (node.op, node.domain) in (("QLinearConv", ONNX), ("QLinearConv", MICROSOFT)):
                 self._convolution(i, node)
             elif node.op == "MaxPool" and not node.domain:
