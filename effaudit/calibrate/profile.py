@@ -20,6 +20,7 @@ SOURCE: Final = "calibration"
 _PEAKS: Final = {"float32": "dense_flop_per_s", "int8": "dense_op_per_s"}
 _AS: Final = {"uint8": "int8"}  # whose kernels they are
 _FLOPS_PER_MAC: Final = 2
+_STOLEN: Final = 0.001  # of the time: less is as good as none
 _BUSY: Final = 0.2  # processors that others may keep busy before a calibration is doubted
 
 
@@ -179,7 +180,7 @@ def _notes(found: Calibration) -> Iterator[str]:
     others = found.usage.others
     if others is not None and others > _BUSY:
         yield f"other programs kept {others:.1f} processors busy meanwhile: calibrate again when the machine is idle"
-    if found.usage.stolen:
+    if found.usage.stolen is not None and found.usage.stolen > _STOLEN:
         yield f"the hypervisor gave {found.usage.stolen:.1%} of the time to other machines"
     if found.facts.governor not in (None, "performance"):
         yield f"the clock's governor was {found.facts.governor}"

@@ -14,10 +14,12 @@ from effaudit import strict_yaml
 from effaudit.calibrate.error import error_of, estimated_s
 from effaudit.calibrate.profile import document, runtime_of
 from effaudit.calibrate.text import text
+from effaudit.device.document import shown
 from effaudit.device.facts import stated
 from effaudit.device.read import all_problems, read_device
 from effaudit.device.types import Device
 from effaudit.device.validate import problems
+from effaudit.render.devices.page import HEIGHT, page
 from effaudit.strict_yaml import convert
 from tests.calibrate.machines import FACTS, QUIET, calibration
 from tests.calibrate.planted import seconds_of
@@ -137,3 +139,17 @@ def test_a_busy_machine_is_noted() -> None:
         "2.1%",
         "powersave",
     ]
+
+
+def test_the_page_counts_kinds_and_says_the_error_once_for_each_number_of_threads(tmp_path: Path) -> None:
+    path = tmp_path / "host.yaml"
+    path.write_text(text(made()), encoding="utf-8")
+    (profile,) = shown([str(path)], ()).profiles
+    words = " ".join(" ".join(page(profile)).split())
+    for entry in profile.device.performance[:1]:
+        count = sum(cost.rows_count.value or 0 for cost in entry.costs if cost.rows_count is not None)
+        assert f"costs of {len(entry.costs)} kinds of kernels, fitted to {count:,}" in words
+    assert len(page(profile)) <= HEIGHT
+    assert 1 <= words.count("in the median") <= 2
+    assert "measured with 1 thread;" in words and "measured with 2 threads;" in words
+    assert "GMAC/s.." not in words, "costs say more than the ends of a rate"

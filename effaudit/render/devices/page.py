@@ -151,6 +151,8 @@ def _runtime(runtime: DeviceRuntime, *, default: bool) -> list[str]:
     words += f", operators {printable(runtime.supports)}" if runtime.supports else ""
     words += f", others on {printable(runtime.fallback)}" if runtime.fallback else ""
     words += f", planner {printable(runtime.planner)}" if runtime.planner else ""
+    if runtime.threads is not None:
+        words += f", measured with {runtime.threads:,} thread{'s' * (runtime.threads != 1)}"
     told = tagged(
         _facts(
             {
@@ -175,14 +177,15 @@ def _performance(device: Device, most: int) -> list[str]:
         device.performance,
         key=lambda row: names.index((row.runtime, row.version)) if (row.runtime, row.version) in names else len(names),
     )
-    return _cut([_speed(row) for row in rows], most, "rows")
+    return _cut([_speed(row, above) for row, above in zip(rows, [None, *rows], strict=False)], most, "rows")
 
 
-def _speed(row: Performance) -> list[str]:
+def _speed(row: Performance, above: Performance | None) -> list[str]:
+    """A row; the error that it has in common with the one `above` stands there."""
     label = f"  {printable(row.dtype, 16)} on {printable(row.engine, 24)}"
     if row.runtime:
         label += f", {printable(' '.join(filter(None, (row.runtime, row.version))), 30)}"
-    pieces = [*_rates(row), *_outputs(row)]
+    pieces = [*_costs(row), *_rates(row), *_outputs(row)]
     pieces += _facts(
         {
             "{} of the bandwidth": row.bandwidth_fraction,
@@ -194,13 +197,33 @@ def _speed(row: Performance) -> list[str]:
         }
     )
     fused = f"; part of their neighbours: {', '.join(row.fused)}" if row.fused else ""
-    return [*wrapped(f"{label}: ", f"{tagged(pieces)}{fused}", LABEL), *_error(row)]
+    lines = wrapped(f"{label}: ", f"{tagged(pieces)}{fused}", LABEL)
+    same = (
+        above is not None
+        and row.costs
+        and (above.runtime, above.prediction_error) == (row.runtime, row.prediction_error)
+    )
+    return lines if same else [*lines, *_error(row)]
+
+
+def _costs(row: Performance) -> Iterator[Piece]:
+    """How many kinds of kernels were measured; what each costs is in --json."""
+    if row.costs:
+        counts = [cost.rows_count.value for cost in row.costs if cost.rows_count is not None]
+        fitted = f", fitted to {sum(n for n in counts if n):,}" if counts else ""
+        kinds = f"costs of {len(row.costs):,} kind{'s' * (len(row.costs) != 1)} of kernels{fitted}"
+        yield kinds, row.costs[0].rows_count
+
+
+def _middle(fact: Fact, *, whole: bool) -> Fact:
+    """A number, without its range where costs say more than its ends."""
+    return fact if whole else msgspec.structs.replace(fact, low=None, high=None)
 
 
 def _rates(row: Performance) -> Iterator[Piece]:
     """`conv 0.5, depthwise 0.2 MAC/cycle`: a unit stands behind the last of those that share it."""
     stated = [
-        (name, fact, "of peak" if key == "fraction_of_peak" else fact.unit)
+        (name, _middle(fact, whole=not row.costs), "of peak" if key == "fraction_of_peak" else fact.unit)
         for name, rate in row.rates.items()
         for key in _RATES
         if (fact := getattr(rate, key)) is not None
