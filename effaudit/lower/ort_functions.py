@@ -99,12 +99,16 @@ def _chain(*operators: str) -> Callable[[Node], tuple[Node, ...]]:
         source = node.inputs[0]
         for op in operators:
             name = f"{node.label}/{op}"
-            made.append(_unary(name, op, (source,), name))
+            made.append(replace(_unary(name, op, (source,), name), attrs=_ATTRIBUTES.get(op, {})))
             source = name
         made.append(_unary(f"{node.label}/Mul", "Mul", (node.inputs[0], source), node.outputs[0]))
         return tuple(made)
 
     return define
+
+
+# https://onnx.ai/onnx/operators/onnx__HardSwish.html
+_ATTRIBUTES: Final[Mapping[str, Mapping[str, float]]] = {"HardSigmoid": {"alpha": 1 / 6, "beta": 0.5}}
 
 
 def _cast_like(node: Node) -> tuple[Node, ...]:

@@ -19,7 +19,17 @@ from effaudit.lower.ort_casts import half_in_single, without_duplicate_casts
 from effaudit.lower.ort_dequantize import unique_dequantize
 from effaudit.lower.ort_folded import folded
 from effaudit.lower.ort_functions import inlined, without_kernels
-from effaudit.lower.ort_fusions import convolutions, dynamic, gelus, integers, norms, products, slices, transposes
+from effaudit.lower.ort_fusions import (
+    common,
+    convolutions,
+    dynamic,
+    gelus,
+    integers,
+    norms,
+    products,
+    slices,
+    transposes,
+)
 from effaudit.lower.ort_fusions.blocks import blocked
 from effaudit.lower.ort_fusions.last import channels_last
 from effaudit.lower.ort_order import reverse_depth_first
@@ -50,6 +60,7 @@ _BEFORE: Final[tuple[Pass, ...]] = (
     unique_dequantize,
     reverse_depth_first,
     folded,
+    common.shared,
     _where("QuantizeLinear", integers.without_clipping),
     _where("Conv ConvTranspose", convolutions.folded),
     _where("MatMul", products.with_shift),
@@ -58,11 +69,11 @@ _BEFORE: Final[tuple[Pass, ...]] = (
     _where("Sqrt", norms.written_out),
 )
 _BEHIND: Final[tuple[Pass, ...]] = (
-    _where("Conv", convolutions.activated),
     without_kernels,
     half_in_single,
     without_duplicate_casts,
     reverse_depth_first,
+    _where("Conv", convolutions.activated),
     _where("Gemm", products.activated),
     _where("MatMulInteger", dynamic.to_float),
     _where("MatMulIntegerToFloat", dynamic.quantizing),

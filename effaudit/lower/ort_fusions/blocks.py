@@ -23,6 +23,8 @@ _ALIGNED: Final = 4  # channels that can be put in blocks come in groups of as m
 _IMAGE: Final = 4
 _FUSED: Final = frozenset("Relu Sigmoid Tanh Clip LeakyRelu HardSigmoid".split())
 _ELEMENTWISE: Final = frozenset("Relu Sigmoid Tanh Clip LeakyRelu HardSigmoid".split())
+_HALF: Final = 0.5
+_CLOSE: Final = 1e-4
 _TO_LAST: Final = (0, 2, 3, 1)
 _FROM_LAST: Final = (0, 3, 1, 2)
 
@@ -202,7 +204,7 @@ class _Blocks:
 
     def _activation(self, i: int, node: Node) -> None:
         twin = self.twins.get(node.inputs[0])
-        if twin is None:
+        if twin is None or self._hard_swish(i, node, twin):
             return
         maker = self.draft.nodes[twin.maker]
         found = activation(self.draft, node) if node.op in _FUSED else None
@@ -213,6 +215,25 @@ class _Blocks:
             self._taken(twin.maker, node, node.outputs[0], twin.channels)
         else:
             self._made(i, replace(node, inputs=(twin.name, *node.inputs[1:])), twin.channels)
+
+    def _hard_swish(self, i: int, node: Node, twin: _Twin) -> bool:
+        """x times HardSigmoid(x) in the convolution that makes x, where nothing else reads that."""
+        draft, maker = self.draft, self.draft.nodes[twin.maker]
+        if node.op != "HardSigmoid" or twin.readers != 2 or not _is_convolution(maker) or "activation" in maker.attrs:
+            return False
+        j = draft.reader(node.outputs[0], "Mul")
+        after = None if j is None else draft.nodes[j]
+        if j is None or after is None or set(after.inputs) != {node.inputs[0], node.outputs[0]}:
+            return False
+        third = abs(node.attrs.get("alpha", 0.2) - 1 / 6) < _CLOSE and node.attrs.get("beta", 0.5) == _HALF
+        if not third or after.outputs[0] in draft.pinned:
+            return False
+        made = _doing(_doing(maker, node), after)
+        draft.drop(i)
+        draft.drop(j)
+        draft.put(twin.maker, replace(made, attrs={**made.attrs, "activation": "HardSwish"}))
+        self._taken(twin.maker, after, after.outputs[0], twin.channels)
+        return True
 
     def _concat(self, i: int, node: Node) -> None:
         twins = self._twins(node)

@@ -15,7 +15,7 @@ from effaudit.graph import Graph, Node
 from effaudit.lower.ort_fusions.draft import Draft
 from effaudit.ops._registry import MICROSOFT
 
-_UNARY: Final = frozenset("Relu Sigmoid Tanh LeakyRelu Clip HardSigmoid HardSwish".split())
+_UNARY: Final = frozenset("Relu Sigmoid Tanh LeakyRelu Clip HardSigmoid".split())
 _PARAMETERS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
     "LeakyRelu": (("alpha", 0.01),),
     "HardSigmoid": (("alpha", 0.2), ("beta", 0.5)),

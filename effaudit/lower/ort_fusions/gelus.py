@@ -107,6 +107,8 @@ def _fast(draft: Draft, i: int) -> None:
         power = None if part is None else next((one for one in part.inputs if draft.makes(one, "Pow")), None)
         if power is None or draft.makes(power, "Pow").inputs[0] != source:  # type: ignore[union-attr]
             continue
+        if draft.maker(source) is None:  # not of a graph input
+            return
         if draft.number(_other(draft.nodes[added], tanh.outputs[0])) == 1:
             before = [draft.maker(one) for one in (power, cubed, name, tanh.inputs[0])]
             _finish(draft, source, [*before, i, added], "FastGelu")
