@@ -197,11 +197,15 @@ class Rate(Strict, frozen=True):
 
 
 class KernelCost(Strict, frozen=True):
-    """Seconds of the kernels of one kind (`effaudit.estimate.kinds`), as a sum over what they have of each: a launch;
-    multiply-accumulates, and these over the columns worked on together (operands loaded again for every group of them);
-    other operations; elements read and written, and those written and read again inside; stretches of memory written
-    at a time; products made one by one; steps of a recurrence;
-    bytes of weights, of weights from beyond the cache of a core and from beyond all caches, of activations from there.
+    """Seconds of the kernels of one kind (`effaudit.estimate.kinds`), as a sum over what they have of each term.
+
+    `launch_s` is of a launch. `mac_s` of a multiply-accumulate, `load_s` of one over the columns worked on together
+    (operands are loaded again for every group of them), `op_s` of another operation, where there are no MACs. `fed_s`
+    and `output_s` are of an element read and written, `scratch_s` of one that is written and read again inside (im2col,
+    col2im), `run_s` of a stretch of memory that is written at a time. `batch_s` is of a product made by itself, or of a
+    tensor that is joined or cut off; `step_s` of a step of a recurrence. `weight_byte_s` is of a byte of weights
+    wherever it lies, `near_weight_byte_s` of one that is not in the cache of the cores at work, `far_weight_byte_s`,
+    beside that, of one that is in no cache; `near_byte_s` and `far_byte_s` are the same of activations.
 
     What is not stated costs nothing. `rows_count` is the number of measured kernels it was fitted to.
     """

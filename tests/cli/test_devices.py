@@ -194,7 +194,7 @@ def test_names_of_a_profile_reach_no_terminal_raw(devices: Command, mine: Path) 
 
 
 def test_every_number_is_on_the_page() -> None:
-    """Whatever number the schema knows, the page has words for it; of costs of kernels, some hundred, it says how many."""
+    """Whatever number the schema knows, the page has words for it; of hundreds of costs it says how many there are."""
     source = Path(effaudit.render.devices.page.__file__).read_text()
     numbers, _ = fact_keys(Device)
     counted = {key for key in numbers if key in KernelCost.__struct_fields__ and key != "rows_count"}
