@@ -85,6 +85,8 @@ def _finish(draft: Draft, source: str, inner: Iterable[int | None], op: str) -> 
             return
         gone.append(j)
         out = draft.nodes[j].outputs[0]
+    if op == "FastGelu" and out in draft.pinned:
+        return
     draft.fuse(gone, Node(draft.nodes[gone[0]].name, MICROSOFT, op, (source,), (out,), {}))
 
 
@@ -107,8 +109,6 @@ def _fast(draft: Draft, i: int) -> None:
         power = None if part is None else next((one for one in part.inputs if draft.makes(one, "Pow")), None)
         if power is None or draft.makes(power, "Pow").inputs[0] != source:  # type: ignore[union-attr]
             continue
-        if draft.maker(source) is None:  # not of a graph input
-            return
         if draft.number(_other(draft.nodes[added], tanh.outputs[0])) == 1:
             before = [draft.maker(one) for one in (power, cubed, name, tanh.inputs[0])]
             _finish(draft, source, [*before, i, added], "FastGelu")

@@ -177,7 +177,7 @@ SEQUENCES = {
         n("Mul", "x half", "h"),
         n("Mul", "h p", "y"),
     ),
-    "fast gelu of an input": (
+    "fast gelu, an output": (
         n("Pow", "x pow3", "a"),
         n("Mul", "a cubic", "c"),
         n("Add", "x c", "s1"),
@@ -196,7 +196,8 @@ SEQUENCES = {
         n("Tanh", "t", "u"),
         n("Add", "u one_", "p"),
         n("Mul", "z_ half", "h"),
-        n("Mul", "h p", "y"),
+        n("Mul", "h p", "o"),
+        n("Neg", "o", "y"),
     ),
     "silu": (n("Sigmoid", "x", "s1"), n("Mul", "x s1", "y")),
     "layer norm": (
@@ -296,11 +297,11 @@ def test_dynamic_quantization() -> None:
 
 def test_a_quantized_input_that_two_products_read_is_quantized_once() -> None:
     drawn_ints = {f"wi{i}": RNG.integers(-9, 9, (32, 16)).astype(np.int8) for i in "ab"}
-    weights = {**drawn_ints, "wz8": np.zeros(16, np.int8), "ws16": drawn(16)}
+    weights = {**drawn_ints, "wz8": np.zeros(16, np.int8), "wsa": drawn(16), "wsb": drawn(16)}
     nodes = [n("DynamicQuantizeLinear", "x", "q_ qs qz")]
     for i in "ab":
         nodes += [n("MatMulInteger", f"q_ wi{i} qz wz8", f"i{i}"), n("Cast", f"i{i}", f"f{i}", to=1)]
-        nodes += [n("Mul", "qs ws16", f"s{i}"), n("Mul", f"f{i} s{i}", f"m{i}")]
+        nodes += [n("Mul", f"qs ws{i}", f"s{i}"), n("Mul", f"f{i} s{i}", f"m{i}")]
     found = assert_alike(of(*nodes, n("Sub", "ma mb", "y"), inputs=ROWS, weights=weights))
     assert operators(found) == ["DynamicQuantizeLinear", "MatMulIntegerToFloat", "MatMulIntegerToFloat", "Sub"]
 
