@@ -14,7 +14,8 @@ from effaudit.calibrate.measure import NetSample
 from effaudit.estimate.terms import Caches
 
 _NEAR: Final = 0.75  # of a core's own cache
-_SHARES: Final = (1.0, 0.5, 0.375, 0.25, 0.125)  # of the last level, to choose from
+_SHARES: Final = (0.5, 1.0, 0.25, 0.125)  # of the last level, to choose from; the first unless another is better
+_BETTER: Final = 0.97  # times as much is left unexplained: less is noise
 _ROUNDS: Final = 2  # of reweighting: enough to tell which is better
 _CORE_BYTES: Final = 1 << 20  # where the system does not tell
 _ALL_BYTES: Final = 16 << 20
@@ -33,5 +34,6 @@ def effective(nets: Sequence[NetSample], caches: Mapping[str, int], threads: int
     found = {
         share: fit(nets, Caches(near * threads, max(last * share, near * threads)), _ROUNDS).loss for share in _SHARES
     }
-    best = min(found, key=lambda share: (found[share], -share))
+    best, usual = min(found, key=lambda share: found[share]), _SHARES[0]
+    best = best if found[best] < _BETTER * found[usual] else usual
     return Caches(near, max(last * best, near))

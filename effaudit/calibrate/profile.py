@@ -21,6 +21,7 @@ _PEAKS: Final = {"float32": "dense_flop_per_s", "int8": "dense_op_per_s"}
 _AS: Final = {"uint8": "int8"}  # whose kernels they are
 _FLOPS_PER_MAC: Final = 2
 _STOLEN: Final = 0.001  # of the time: less is as good as none
+OFF: Final = 1.4  # a factor that estimates of a calm machine stay within
 _BUSY: Final = 0.2  # processors that others may keep busy before a calibration is doubted
 
 
@@ -72,7 +73,7 @@ def _document(found: Calibration, name: str, today: date, errors: Mapping[int, E
         "memories": list(_memories(found)),
         "runtimes": [_runtime(one, found) for one in found.measured],
         "performance": [entry for one in found.measured for entry in _performance(one, errors.get(one.threads), today)],
-        "notes": list(_notes(found)),
+        "notes": [*_notes(found), *_off(errors)],
     }
 
 
@@ -184,6 +185,16 @@ def _notes(found: Calibration) -> Iterator[str]:
         yield f"the hypervisor gave {found.usage.stolen:.1%} of the time to other machines"
     if found.facts.governor not in (None, "performance"):
         yield f"the clock's governor was {found.facts.governor}"
+
+
+def _off(errors: Mapping[int, Error]) -> Iterator[str]:
+    for threads, error in errors.items():
+        if error.interval > OFF:
+            words = f"{threads} thread{'s' * (threads > 1)}"
+            yield (
+                f"with {words} networks left out were off by up to x{error.interval:.2g}: "
+                f"the machine was disturbed; calibrate again"
+            )
 
 
 def _range(speed: Speed) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def nets() -> Iterator[Net]:
         yield _tiny(width, side)
     for channels, side in ((112, 12), (28, 48), (40, 5), (16, 80), (300, 7)):
         yield _enlarging(channels, side)
-    for channels, length in ((12, 60), (40, 2500), (72, 700), (320, 90), (520, 300)):
+    for channels, classes in ((60, 200), (24, 500)):
+        yield _generating(channels, classes)
+    for channels, length in ((12, 60), (28, 800), (40, 2500), (72, 700), (320, 90), (520, 300)):
         yield _rows(channels, length)
     for channels, side in ((6, 9), (20, 20), (56, 24), (150, 7)):
         yield _volumes(channels, side)
@@ -153,6 +155,17 @@ def _enlarging(channels: int, side: int) -> Net:
     smooth = net.node("Resize", [x, "", scales], sizes, mode="linear")
     wide = transposed(net, x, 8, 8, 4)
     net.output(y, conv(net, near, channels, 3), conv(net, smooth, channels, 3), wide, transposed(net, wide, 3, 9, 3))
+    return net
+
+
+def _generating(channels: int, classes: int) -> Net:
+    """An image out of a few numbers."""
+    net = Net(f"generating-{channels}-{classes}")
+    x = net.input(1, classes, 1, 1)
+    weights = [net.weight(classes, 4 * channels, 4, 4, scale=0.05), net.weight(4 * channels)]
+    y = net.node("ConvTranspose", [x, *weights], (1, 4 * channels, 4, 4), kernel_shape=(4, 4))
+    y = transposed(net, transposed(net, activate(net, y, "Relu"), 2 * channels, 4, 2), channels, 4, 2)
+    net.output(activate(net, transposed(net, y, 3, 4, 2), "Tanh"))
     return net
 
 

@@ -100,6 +100,9 @@ def _rows(rows: int, width: int) -> Net:
     net = Net(f"norms-{rows}-{width}")
     x = net.input(1, rows, width)
     y = layer_norm(net, x)
+    # along the last axis, as queries, keys and values are cut out of one product
+    queries, keys = split(net, y, 2, 2)
+    net.output(concat(net, [keys, queries], 2))
     z = net.node("Softmax", [y], y.shape, axis=-1)
     w = net.node("LogSoftmax", [z], y.shape, axis=-1)
     v = net.node("Softmax", [w], y.shape, axis=1)

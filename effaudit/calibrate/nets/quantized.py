@@ -13,7 +13,7 @@ from effaudit.graph import FLOAT, INT8, UINT8, Encoding
 
 def nets() -> Iterator[Net]:
     for encoding in (UINT8, INT8):
-        for channels, side in ((12, 22), (40, 48), (136, 24), (280, 10)):
+        for channels, side in ((6, 50), (12, 22), (40, 48), (136, 24), (280, 10)):
             yield _images(channels, side, encoding)
         yield _layers(encoding)
     for tokens, width, heads in ((20, 96, 3), (150, 320, 5)):
@@ -35,6 +35,9 @@ def _images(channels: int, side: int, encoding: Encoding) -> Net:
     x = rounded(net, concat(net, [x, x], 1), encoding)
     x = rounded(net, net.node("MaxPool", [x], x.shape, kernel_shape=(3, 3), pads=(1, 1, 1, 1)), encoding)
     x = rounded(net, net.node("AveragePool", [x], x.shape, kernel_shape=(3, 3), pads=(1, 1, 1, 1)), encoding)
+    side = x.shape[-1]
+    whole = net.node("AveragePool", [x], (*x.shape[:2], 1, 1), kernel_shape=(side, side))
+    net.output(rounded(net, whole, encoding))
     gate = rounded(net, net.node("GlobalAveragePool", [x], (*x.shape[:2], 1, 1)), encoding)
     x = applied(net, "Mul", [x, gate], encoding)
     x = applied(net, "LeakyRelu", [x], encoding, alpha=0.1)
