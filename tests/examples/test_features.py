@@ -13,8 +13,8 @@ from . import test_comparisons, test_complete, test_intensity, test_on_devices, 
 
 FEATURES = Path(__file__).parents[3] / "shared" / "features.md"
 ENTRIES = """core-01 core-02 core-03 core-04 core-05 core-06 core-07 core-08 core-09 core-10 core-11 core-12 core-13
-core-14 core-15 core-17 core-18 core-19 core-21 ext-01 ext-02 ext-03 ext-04 ext-05 ext-08 ext-09 ext-10 ext-11 ext-12
-ext-13 ext-14 ext-15 ext-16 ext-17 ext-19 ext-20 ext-21 ext-22"""
+core-14 core-15 core-16 core-17 core-18 core-19 core-21 ext-01 ext-02 ext-03 ext-04 ext-05 ext-08 ext-09 ext-10
+ext-11 ext-12 ext-13 ext-14 ext-15 ext-16 ext-17 ext-19 ext-20 ext-21 ext-22"""
 CALCULATED = {ident for ident, _, _ in calculator.rows()} | calculator.LOOKS.keys()
 ON_GRAPHS = {e.id for e in (*test_complete.EXAMPLES, *test_intensity.EXAMPLES, *test_weight_sizes.EXAMPLES)}
 AS_WHATIFS = test_whatifs.RUN.keys()
