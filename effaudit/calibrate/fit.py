@@ -6,7 +6,7 @@ much it is in all. All are solved together, relative errors alike, so that no ki
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -147,41 +147,44 @@ def _equations(
     """Rows of amounts, microseconds, weights."""
     import numpy as np
 
-    rows: list[np.ndarray] = []
-    wanted: list[float] = []
-    weights: list[float] = []
+    every = list(_believed(places, size))
+    for net in nets:
+        every += _measured(net, caches, places, size)
+    rows, wanted, weights = zip(*every, strict=True)
+    return np.array(rows), np.array(wanted), np.array(weights)
+
+
+def _believed(places: Mapping[tuple[Key, str], int], size: int) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Where no measurement tells: a launch as of any kernel, and bytes as they come to the others."""
+    import numpy as np
+
     for (_, term), place in places.items():
-        # where no measurement tells: a launch as of any kernel, and bytes as they come to the others
         row = np.eye(1, size, place)[0]
         if term == "launch_s":
-            rows.append(row)
-            wanted.append(LAUNCH_S * _MICRO)
-            weights.append(LAUNCH_WEIGHT)
+            yield row, LAUNCH_S * _MICRO, LAUNCH_WEIGHT
         elif term in _PRIORS:  # where all kernels have the same number of them, it is the launch that costs
-            rows.append(row)
-            wanted.append(0.0)
-            weights.append(_PRIORS[term])
+            yield row, 0.0, _PRIORS[term]
         elif term in _SHARED:
             row[len(places) + _SHARED.index(term)] = -1.0
-            rows.append(row)
-            wanted.append(0.0)
-            weights.append(BYTES_WEIGHT)
-    for net in nets:
-        whole = np.zeros(size)
-        whole[-2], whole[-1] = net.renaming, 1.0
-        for sample in net.samples:
-            row = np.zeros(size)
-            key = key_of(sample.kernel)
-            for term, amount in amounts(sample.kernel, caches).items():
-                column = places.get((key, term))
-                if column is not None:
-                    row[column] = amount
-            row[-2] = 1.0
-            whole += row
-            rows.append(row)
-            wanted.append(sample.seconds * _MICRO)
-            weights.append(1.0 / ((sample.seconds + FLOOR_S) * _MICRO))
-        rows.append(whole)
-        wanted.append(net.seconds * _MICRO)
-        weights.append(WHOLE / (net.seconds * _MICRO))
-    return np.array(rows), np.array(wanted), np.array(weights)
+            yield row, 0.0, BYTES_WEIGHT
+
+
+def _measured(
+    net: NetSample, caches: Caches, places: Mapping[tuple[Key, str], int], size: int
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """The kernels of a network, and the whole of it."""
+    import numpy as np
+
+    whole = np.zeros(size)
+    whole[-2], whole[-1] = net.renaming, 1.0
+    for sample in net.samples:
+        row = np.zeros(size)
+        key = key_of(sample.kernel)
+        for term, amount in amounts(sample.kernel, caches).items():
+            column = places.get((key, term))
+            if column is not None:
+                row[column] = amount
+        row[-2] = 1.0
+        whole += row
+        yield row, sample.seconds * _MICRO, 1.0 / ((sample.seconds + FLOOR_S) * _MICRO)
+    yield whole, net.seconds * _MICRO, WHOLE / (net.seconds * _MICRO)
