@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from effaudit.dataflow import Flow, flow
+from effaudit.dataflow import flow
 from effaudit.device.types import Device, DeviceRuntime
 from effaudit.estimate.costs import measured_by_kind
 from effaudit.estimate.pattern import patterned
@@ -26,29 +26,40 @@ NOTE: Final = (
     "times are of the graph as the optimizer of ONNX Runtime 1.31 is known to make it; effaudit time --predict takes "
     "the very graph that it saves"
 )
+OPTIMIZED: Final = "ort"  # the rules of ONNX Runtime at its defaults, which do not say which kernels there are
+PLAIN: Final = "ort-plain"  # and without optimizations, which do
 _BLOCKED: Final = " blocked"  # what kinds of kernels on blocks of channels end with
 _SMALL: Final = "avx"  # without AVX-512, processors with AVX have blocks of 8 channels, others of 16
 _LARGE: Final = "avx512f"
 
 
 class Executed(msgspec.Struct, frozen=True):
-    """A graph as it runs, its kernels with their patterns, and how many of its nodes only rename bytes."""
+    """The kernels of a graph as it runs, with their patterns, and how many of its nodes only rename bytes. `notes` are
+    what a reader of their times must know."""
 
     graph: Graph
-    flow: Flow
     kernels: tuple[Kernel, ...]
     renaming: int
+    notes: tuple[str, ...] = ()
 
 
-def executed(graph: Graph, device: Device, runtime: DeviceRuntime) -> Executed | None:
-    """A graph with inferred shapes, not lowered, as such a host runs it; None of any other device."""
+def executed(graph: Graph, lowered: Graph, device: Device, runtime: DeviceRuntime) -> Executed | None:
+    """A graph with inferred shapes, and the same as its runtime lowers it, as a host runs it that was measured kernel by
+    kernel; None of any other device."""
     if not measured_by_kind(device, runtime):
         return None
-    made = optimized(graph, machine_of(device, runtime))
+    fused = runtime.rules == OPTIMIZED
+    made = optimized(graph, machine_of(device, runtime)) if fused else lowered
     known = flow(made)
     found = kernels(made, known)
     live = analyse(made, known).live_bytes
-    return Executed(made, known, patterned(made, found, live.low, exact=True), known.running - len(found))
+    exact = fused or runtime.rules == PLAIN
+    return Executed(
+        graph=made,
+        kernels=patterned(made, found, live.low, exact=exact),
+        renaming=known.running - len(found),
+        notes=(NOTE,) if fused else (),
+    )
 
 
 def machine_of(device: Device, runtime: DeviceRuntime) -> Machine:

@@ -19,7 +19,7 @@ from effaudit.energy.estimate import energy
 from effaudit.energy.types import EnergyReport, Joules
 from effaudit.errors import UsageError
 from effaudit.estimate.demand import ARENA, STORED, Demand, Item, demands, place_named, with_arena
-from effaudit.estimate.executed import NOTE, executed
+from effaudit.estimate.executed import executed
 from effaudit.estimate.latency import Setting, latency
 from effaudit.estimate.memories import Share
 from effaudit.estimate.reading import unique_reads
@@ -74,7 +74,7 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     made = planned(audited.graph, _memory_asked(runtime, asked))
     patch = patched(audited, made)
     table = price(made.graph, made.flow)
-    ran = executed(_as_asked(audited.graph, asked), device, runtime)
+    ran = executed(_as_asked(audited.graph, asked), made.graph, device, runtime)
     work = repeated(kernels(made.graph, made.flow, table) if ran is None else ran.kernels, patch)
     placed, placement = placement_of(audited, made, runtime)
     elsewhere = _elsewhere(work, placed, placement, runtime)
@@ -85,7 +85,7 @@ def subject_of(audited: Audited, device: Device, asked: FitAsked) -> Subject:
     where = where if ran is None else msgspec.structs.replace(where, renaming=ran.renaming)
     timed = latency(work, where)
     if ran is not None:
-        timed = msgspec.structs.replace(timed, notes=(*timed.notes, NOTE))
+        timed = msgspec.structs.replace(timed, notes=(*timed.notes, *ran.notes))
     found, count = tuple(one.kernel for one in timed.kernels), inferences(audited)
     return Subject(
         audited=audited,

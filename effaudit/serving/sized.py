@@ -252,7 +252,7 @@ class Sized:
             arena, read = self.activations(run), self.weights_read(run)
             size = arena.low if arena.high is None else arena.high
             where = setting(self.device, self.runtime, self.constants(run).total, size, unique_bytes=read)
-            ran = executed(run.graph, self.device, self.runtime)
+            ran = executed(run.graph, run.graph, self.device, self.runtime)
             if ran is None:
                 self._latencies[key] = latency(self.moving(run), where)
             else:
