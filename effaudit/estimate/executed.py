@@ -44,8 +44,8 @@ class Executed(msgspec.Struct, frozen=True):
 
 
 def executed(graph: Graph, lowered: Graph, device: Device, runtime: DeviceRuntime) -> Executed | None:
-    """A graph with inferred shapes, and the same as its runtime lowers it, as a host runs it that was measured kernel by
-    kernel; None of any other device."""
+    """A graph with inferred shapes, and the same as its runtime lowers it, as a host that was measured kernel by kernel
+    runs it; None of any other device."""
     if not measured_by_kind(device, runtime):
         return None
     fused = runtime.rules == OPTIMIZED
