@@ -1,8 +1,8 @@
 """`python -m benchmarks.latency_host -o docs/prediction.md`: predictions, medians and verdicts of real networks.
 
 The networks are written into a folder on demand and kept there (6 GB for all). Sections: `prediction` calibrates and
-holds every network's prediction against its time; `p50` holds the medians against a script of its own; `vs` tries the
-verdicts of two models. Nothing else should run meanwhile.
+holds every network's prediction against its time, and the estimate from the file alone beside both; `p50` holds the
+medians against a script of its own; `vs` tries the verdicts of two models. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.latency_host import agreement, page, prediction, turns
+from benchmarks.latency_host import agreement, alone, page, prediction, turns
 from benchmarks.latency_host.command import Machine
 from benchmarks.latency_host.networks import Network, build, networks
 
@@ -60,7 +60,11 @@ def _lines(name: str, machine: Machine, chosen: Sequence[Network], options: argp
         case "prediction":
             measured = prediction.measure(machine, chosen, options.device and options.device.resolve())
             images = options.output and options.output.parent / "images"
-            return prediction.section(measured, images, options.output)
+            profile = options.device and options.device.resolve()
+            beside = alone.measure(
+                machine, measured.scores, profile or (machine.documents or machine.folder) / "host.yaml"
+            )
+            return [*prediction.section(measured, images, options.output), *alone.section(beside)]
         case "p50":
             return agreement.section(*agreement.measure(machine, chosen))
         case "vs":

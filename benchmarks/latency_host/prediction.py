@@ -96,7 +96,7 @@ def section(measured: Measured, images: Path | None, page: Path | None) -> Itera
         yield "A profile that was there before was used."
     yield "The error is predicted / measured - 1, of the median run."
     yield (
-        f"Every network is measured in {SITTINGS} sittings, minutes apart; the calmest counts, the one with the smallest"
+        f"Every network is measured in {SITTINGS} sittings, minutes apart; the calmest counts, that with the smallest"
         f" median: what disturbs a machine only ever takes longer. {measured.apart} of {len(measured.scores)} differ by"
         f" more than {DRIFT - 1:.0%} between sittings."
     )

@@ -107,7 +107,7 @@ def _measured(
     found = fit(_without(ran.nets, apart), at_work)
     again: set[str] = set()
     for _ in range(SITTINGS):
-        slow = _slowest(nets, found, at_work)
+        slow = _slowest({name: net for name, net in nets.items() if name not in apart}, found, at_work)
         if not slow:
             break
         again |= slow

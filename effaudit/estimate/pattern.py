@@ -106,14 +106,15 @@ def _pattern(graph: Graph, node: Node, kernel: Kernel, touches: tuple[Touch, ...
         return None
     out = shapes[1][0]
     kind, like = kind_of(node, kernel, *shapes, _axes(graph, node), exact=exact)
-    weights = shapes[0][1] if len(shapes[0]) > 1 else None
+    at = 3 if node.op in _SCALED else 1
+    weights = shapes[0][at] if len(shapes[0]) > at else None
     windowed = kernel.op_class in _WINDOWS and weights
     elements = [prod(s) for name, s in zip(node.inputs, shapes[0], strict=True) if s and name not in graph.constants]
     return Pattern(
         kind=kind,
         like=like,
         columns=max((weights[0] if windowed and weights else out[-1] if out else 1), 1),
-        runs=prod(out) // max(_run(node, out), 1),
+        runs=prod(out) // max(_run(node, out, shapes[0]), 1),
         scratch=_scratch(node, kernel, weights),
         batches=_batches(node, kernel, out),
         steps=out[0] if out else 1,
@@ -141,7 +142,7 @@ def _batches(node: Node, kernel: Kernel, out: tuple[int, ...]) -> int:
     return max(prod(out[:-2]), 1)
 
 
-def _run(node: Node, out: tuple[int, ...]) -> int:
+def _run(node: Node, out: tuple[int, ...], inputs: Sequence[tuple[int, ...] | None]) -> int:
     """Elements of an output that lie one after the other and are moved together: what is right of the axis that is cut
     or moved; else one line."""
     if node.op == "Transpose":
@@ -153,9 +154,9 @@ def _run(node: Node, out: tuple[int, ...]) -> int:
     if node.op in ("Concat", "Split"):
         axis = node.attrs.get("axis", 0)
         return prod(out[axis:]) if type(axis) is int else out[-1]
-    if node.op == "Gather":
+    if node.op == "Gather" and len(inputs) > 1 and inputs[0] is not None and inputs[1] is not None:
         axis = node.attrs.get("axis", 0)
-        return prod(out[axis + 1 :]) if type(axis) is int and axis >= 0 else 1
+        return prod(inputs[0][axis % len(inputs[0]) + 1 :]) if type(axis) is int and inputs[0] else 1
     return out[-1] if len(out) > 1 else prod(out)
 
 
@@ -172,6 +173,7 @@ def _scratch(node: Node, kernel: Kernel, weights: tuple[int, ...] | None) -> int
 
 # Which inputs are tables that are looked up.
 _TABLES: Final = {"Gather": (0,), "GatherElements": (0,), "GatherND": (0,), "EmbedLayerNormalization": (2, 3, 4)}
+_SCALED: Final = frozenset(("QLinearConv", "QLinearMatMul"))  # the scale and zero point of the first input come first
 _SCRATCH: Final = frozenset(("conv", "grouped", "depthwise", "transposed"))
 _RECURRENT: Final = frozenset(("LSTM", "GRU", "RNN"))
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))
