@@ -14,8 +14,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from benchmarks.latency_host import agreement, page, prediction, turns
+from benchmarks.latency_host import agreement, alone, page, prediction, turns
 from benchmarks.latency_host.agreement import Pair
+from benchmarks.latency_host.alone import Alone
 from benchmarks.latency_host.independent import drawn
 from benchmarks.latency_host.networks import build, networks
 from benchmarks.latency_host.plot import LEFT, SIDE, TOP, scatter
@@ -284,3 +285,19 @@ def test_a_section_takes_the_place_of_the_one_before() -> None:
     assert again.index("## One") < again.index("## Two")
     assert "of One" not in again and "### Below" in again and "of Two" in again
     assert page.joined(again, {}) == again
+
+
+def test_estimates_from_the_file_alone_stand_beside_those_of_the_saved_graph() -> None:
+    score = read("alexnet", "large CNN", DOCUMENT)
+    assert score.predicted_s is not None
+    near, far = Alone(score, score.predicted_s * 1.01), Alone(replace(score, name="vgg16"), score.predicted_s * 1.5)
+    text = list(alone.section([near, far, Alone(replace(score, name="lenet5"), None)]))
+    (row,) = (line for line in text if line.startswith("| 2 |"))
+    errors = sorted(abs(one.alone_s / score.measured_s - 1) for one in (near, far) if one.alone_s)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:3] == ["2", "2", f"{quantile(errors, 0.5):.1%}"]
+    assert cells[-2:] == ["25.50%", "50.0%"]
+    assert [line for line in text if line.startswith("- ")] == [
+        "- vgg16, 2 threads: +50.0%",
+        "- lenet5, 2 threads: no estimate",
+    ]
