@@ -15,8 +15,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 INDEPENDENT: Final = Path(__file__).with_name("independent.py")
 TIMEOUT_S: Final = 900.0
-RUN_S: Final = 0.6  # seconds of runs that a network's median is taken of
-LEAST, MOST = 20, 20_000  # runs
+RUN_S: Final = 0.5  # seconds of runs that a network's median is taken of
+LEAST, MOST = 8, 20_000  # runs
 
 
 class Failed(Exception):

@@ -16,7 +16,6 @@ def nets() -> Iterator[Net]:
         (3, (12, 30, 9)),
         (40, (30, 20, 15, 1)),
         (1, (700, 1500, 600, 1100)),
-        (1, (1300, 3100)),
         (1, (1700, 3700, 1900)),
         (1, (2600, 5300)),
         (1, (7000, 2900, 1000)),
@@ -27,9 +26,9 @@ def nets() -> Iterator[Net]:
         (900, (64, 256, 256, 8)),
     ):
         yield _layers(rows, widths)
-    for tokens, width, heads in ((7, 24, 2), (24, 96, 3), (70, 288, 6), (210, 448, 8), (90, 832, 13), (420, 320, 5)):
+    for tokens, width, heads in ((7, 24, 2), (24, 96, 3), (70, 288, 6), (190, 416, 8), (90, 768, 12), (300, 256, 4)):
         yield _blocks(tokens, width, heads)
-    for width, heads, past in ((40, 2, 9), (160, 4, 40), (576, 9, 200), (896, 14, 600)):
+    for width, heads, past in ((40, 2, 9), (160, 4, 40), (576, 9, 200), (832, 13, 500)):
         yield _decoding(width, heads, past)
     for steps, width, hidden in (
         (1, 1100, 1200),
@@ -43,7 +42,7 @@ def nets() -> Iterator[Net]:
         (40, 300, 420),
     ):
         yield _recurrent(steps, width, hidden)
-    for rows, entries, width in ((30, 5_000, 24), (700, 120_000, 40), (90, 20_000, 300)):
+    for rows, entries, width in ((30, 5_000, 24), (700, 60_000, 40), (90, 9_000, 300)):
         yield _looking_up(rows, entries, width)
     yield _windows(49, 24, 112, 4)
     yield _mixing(150, 260)

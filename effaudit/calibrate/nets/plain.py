@@ -12,11 +12,11 @@ ACTIVATIONS = "Relu Sigmoid Tanh Erf Exp LeakyRelu HardSigmoid HardSwish Softplu
 
 
 def nets() -> Iterator[Net]:
-    for shape in ((1, 8, 4, 4), (1, 24, 10, 10), (1, 80, 40, 40), (1, 72, 100, 100)):
+    for shape in ((1, 8, 4, 4), (1, 24, 10, 10), (1, 80, 40, 40), (1, 64, 84, 84)):
         yield _elementwise(shape)
         yield _moving(shape)
         yield _reducing(shape)
-    for rows, width in ((3, 12), (12, 48), (200, 400), (1300, 700)):
+    for rows, width in ((3, 12), (12, 48), (200, 400), (1100, 640)):
         yield _rows(rows, width)
 
 

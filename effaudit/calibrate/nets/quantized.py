@@ -13,7 +13,7 @@ from effaudit.graph import FLOAT, INT8, UINT8, Encoding
 
 def nets() -> Iterator[Net]:
     for encoding in (UINT8, INT8):
-        for channels, side in ((6, 50), (12, 22), (40, 48), (136, 24), (280, 10)):
+        for channels, side in ((6, 50), (12, 22), (40, 40), (136, 18), (280, 8)):
             yield _images(channels, side, encoding)
         yield _layers(encoding)
     for tokens, width, heads in ((20, 96, 3), (150, 320, 5)):
