@@ -26,7 +26,7 @@ from benchmarks.latency_host.score import (
 )
 
 WORST = 15  # operators that are listed
-SITTINGS = 3  # of every network, minutes apart
+SITTINGS = 2  # of every network, minutes apart
 DRIFT = 1.1
 CALIBRATIONS = 4  # at most
 

@@ -60,11 +60,11 @@ _BY_CLASS: Final[Mapping[str, str]] = {
 # Seconds of one at the most: slower is no machine that runs models, but a fit gone astray.
 _MOST: Final[Mapping[str, float]] = {
     "launch_s": 60e-6,
-    "weight_byte_s": 2e-10,
-    "near_weight_byte_s": 2e-10,
-    "far_weight_byte_s": 5e-10,
-    "near_byte_s": 3e-10,
-    "far_byte_s": 6e-10,
+    "weight_byte_s": 1e-9,
+    "near_weight_byte_s": 1e-9,
+    "far_weight_byte_s": 2e-9,
+    "near_byte_s": 1e-9,
+    "far_byte_s": 2e-9,
 }
 
 

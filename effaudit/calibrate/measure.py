@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from effaudit.run.timed_types import Schedule, Timed
 from effaudit.timing.attribute.kernels import located
 from effaudit.timing.attribute.shares import run_seconds
 from effaudit.timing.blocks import settled
+
+APART: Final = 1.25  # times as long: two sittings of which one was disturbed
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -97,14 +100,23 @@ def calmer(
     limits: Limits,
     each: Callable[[int], None] | None = None,
 ) -> tuple[NetSample, ...]:
-    """The networks at the faster of two sittings, this one without a profile: what disturbs a machine for a second
-    seldom meets the same network twice, and only ever takes longer."""
+    """The networks with a second sitting, without a profile: at the middle of both, or at the faster one where they are
+    far apart. What disturbs a machine for a second seldom meets the same network twice, and only ever takes longer."""
     names = {net.name for net in nets}
     chosen = [pair for pair in zip(on.names, on.models, strict=True) if pair[0] in names]
     alone = msgspec.structs.replace(schedule, profiled=0)
     found = battery([model for _, model in chosen], alone, folder=on.folder, limits=limits, each=each)
     times = {name: median(one.seconds) for (name, _), one in zip(chosen, found, strict=True) if one is not None}
-    return tuple(_at(net, min(net.seconds, times.get(net.name, net.seconds))) for net in nets)
+    return tuple(_at(net, _middle(net.seconds, times.get(net.name, net.seconds))) for net in nets)
+
+
+def _middle(one: float, other: float) -> float:
+    return min(one, other) if max(one, other) > APART * min(one, other) else (one + other) / 2
+
+
+def _undisturbed(seconds: float, profiled_s: float) -> float:
+    """The median of the runs, or that of the profiled ones: these are slower, unless the others were disturbed."""
+    return profiled_s if seconds > APART * profiled_s else seconds
 
 
 def _at(net: NetSample, seconds: float) -> NetSample:
@@ -124,8 +136,7 @@ def _sampled(name: str, timed: Timed) -> NetSample | None:
     if not timed.optimized or timed.profile is None or not timed.profile.kernels:
         return None
     graph = examined(read(timed.optimized)).graph
-    # Of the two sessions the calmer one: profiled runs are the slower ones, unless the others were disturbed.
-    seconds = min(median(timed.seconds), timed.profile.seconds)
+    seconds = _undisturbed(median(timed.seconds), timed.profile.seconds)
     runs = timed.profile.kernels
     by_index = {kernel.index: kernel for kernel in executed(graph)}
     samples, renaming = [], 0
