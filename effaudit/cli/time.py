@@ -18,7 +18,7 @@ OPTIMIZE = ("all", "none")
 
 @click.command("time")
 @click.argument("model", nargs=-1)
-@click.option("--runs", metavar="N", help="Runs that are timed, or rounds of --vs; 50, or as many as a minute allows.")
+@click.option("--runs", metavar="N", help="Runs that are timed: 50, or what a minute allows. Rounds of --vs: 100.")
 @click.option("--warmup", metavar="auto|N", default="auto", help="Runs before them; auto: until times are steady.")
 @click.option("--threads", multiple=True, metavar="N,...", help="Threads of ONNX Runtime; 1. Several: a run with each.")
 @click.option("--provider", metavar="NAME", default="CPU", help="What executes: CPU, CUDA, TensorRT, OpenVINO, ...")

@@ -24,7 +24,7 @@ from effaudit.search.sweep.types import Axis
 from effaudit.timing.asked import TimeAsked
 from effaudit.timing.fed import sized
 from effaudit.timing.model import Ran, document, time_model
-from effaudit.timing.pair import Compared, compare_models
+from effaudit.timing.pair import Compared, compare_models, rounds_of
 from effaudit.timing.sweep import axes, batch_axes, compute_from, grid, points, turns
 from effaudit.timing.types import TimeDocument
 from effaudit.units import parse_bytes, parse_measure
@@ -233,7 +233,7 @@ def versus(
         first = audited(name, sizes)
         against[:] = against or [adapted(other, given, audited, unknown)]
         found = []
-        rounds = runs[0].schedule.runs
+        rounds = rounds_of(runs[0])
         with progress(f"effaudit time {printable(name, 40)}", rounds * len(runs)) as tell:
             for i, asked in enumerate(runs):
                 found.append(compare_models(first, against[0], asked, _further(tell, i * rounds)))

@@ -18,7 +18,7 @@ from effaudit.timing.host import host_of
 from effaudit.timing.types import Host, Versus
 from effaudit.timing.versus import versus
 
-ROUNDS: Final = 50
+ROUNDS: Final = 100  # enough to see a tenth on a machine whose runs differ by as much
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -26,6 +26,11 @@ class Compared(msgspec.Struct, frozen=True):
 
     pair: Versus
     host: Host
+
+
+def rounds_of(asked: TimeAsked) -> int:
+    """How many rounds two models are run."""
+    return ROUNDS if asked.runs is None else asked.runs
 
 
 def compare_models(
@@ -43,7 +48,7 @@ def compare_models(
         second.name,
         fed(first, asked.inputs).arrays,
         fed(second, asked.inputs).arrays,
-        rounds=schedule.runs if asked.runs is not None else ROUNDS,
+        rounds=rounds_of(asked),
         budget_s=schedule.budget_s,
         warmup=asked.warmup,
         limits=asked.limits,
