@@ -23,8 +23,7 @@ from effaudit.run.usage import Usage, between, look
 SCHEDULE: Final = Schedule(runs=200, profiled=7, budget_s=0.06, least=3, profiled_s=0.05)
 SECONDS: Final = 600.0
 AGAIN: Final = 1.08  # times as long as its kernels take elsewhere: a network that was disturbed
-SITTINGS: Final = 1  # more, for these
-WORST: Final = 10  # networks of a sitting: a calibration takes a minute at the most
+WORST: Final = 10  # of these, that run once more: a calibration takes a minute at the most
 _LEAST: Final = 0.8  # of the networks that have to run
 
 
@@ -105,18 +104,14 @@ def _measured(
     at_work = with_threads(caches, limits.threads)
     nets = {net.name: net for net in ran.nets}
     found = fit(_without(ran.nets, apart), at_work)
-    again: set[str] = set()
-    for _ in range(SITTINGS):
-        slow = _slowest({name: net for name, net in nets.items() if name not in apart}, found, at_work)
-        if not slow:
-            break
-        again |= slow
+    slow = _slowest({name: net for name, net in nets.items() if name not in apart}, found, at_work)
+    if slow:
         for net in measured(on, schedule, limits, slow).nets:
             nets[net.name] = min(net, nets[net.name], key=lambda one: one.seconds)
         found = fit(_without(tuple(nets.values()), apart), at_work)
     seen = tuple(_without(tuple(nets.values()), apart))
     held = tuple(net for net in nets.values() if net.name in apart)
-    return Measured(limits.threads, found, caches, seen, held, len(again))
+    return Measured(limits.threads, found, caches, seen, held, len(slow))
 
 
 def _slowest(nets: Mapping[str, NetSample], found: Fitted, caches: Caches) -> set[str]:

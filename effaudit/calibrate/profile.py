@@ -13,7 +13,6 @@ from effaudit.calibrate.speeds import Speed, activation_byte_per_s, peak_mac_per
 from effaudit.device.facts import stated
 from effaudit.device.types import SCHEMA, Device, DeviceRuntime
 from effaudit.device.validate import problems
-from effaudit.estimate.terms import Caches
 from effaudit.strict_yaml import convert
 
 SOURCE: Final = "calibration"
@@ -204,6 +203,3 @@ def _range(speed: Speed) -> dict[str, Any]:
 def _short(value: float) -> float:
     """Four digits: no measurement has more."""
     return float(f"{value:.4g}")
-
-
-__all__ = ["Caches", "document", "runtime_name", "runtime_of"]

@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 
 from effaudit.estimate.types import Kernel
 from effaudit.graph import Node
+from effaudit.ops._registry import NCHWC
 
 Shapes: TypeAlias = Sequence[tuple[int, ...] | None]
 
-BLOCKED_DOMAIN: Final = "com.microsoft.nchwc"
 _IMAGE: Final = 4  # the rank of what a convolution of images reads
 _BLOCK: Final = 8  # fewer channels than the smallest block: a first layer
 _WINDOWS: Final = frozenset(("conv", "grouped", "depthwise", "pointwise"))
@@ -83,7 +83,7 @@ def _convolution(node: Node, kernel: Kernel, inputs: Shapes, *, exact: bool) -> 
     kind: str = kernel.op_class
     fed = inputs[0]
     rank = _IMAGE if fed is None else len(fed)
-    blocked = node.domain == BLOCKED_DOMAIN
+    blocked = node.domain == NCHWC
     if rank != _IMAGE:
         return f"{kind} {rank - 2}d", (f"{kind} plain", kind, "conv plain", "conv")
     if exact and not blocked:
@@ -108,7 +108,7 @@ def _product(node: Node, kernel: Kernel, out: tuple[int, ...]) -> tuple[str, tup
 
 def _variant(node: Node, kernel: Kernel, inputs: Shapes, out: tuple[int, ...], axes: tuple[int, ...] | None) -> str:
     first = inputs[0] if inputs else None
-    if node.domain == BLOCKED_DOMAIN:
+    if node.domain == NCHWC:
         return "blocked"
     if kernel.op_class == "elementwise":
         counts = [prod(shape) for shape in inputs[:2] if shape is not None]

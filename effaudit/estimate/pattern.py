@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
-from effaudit.estimate.kinds import BLOCKED_DOMAIN, kind_of
+from effaudit.estimate.kinds import kind_of
 from effaudit.estimate.types import Kernel, Pattern, Touch
 from effaudit.graph import Graph, Node
+from effaudit.ops._registry import NCHWC
 
 
 def patterned(graph: Graph, kernels: Sequence[Kernel], arena_bytes: int, *, exact: bool) -> tuple[Kernel, ...]:
@@ -163,7 +164,7 @@ def _run(node: Node, out: tuple[int, ...], inputs: Sequence[tuple[int, ...] | No
 def _scratch(node: Node, kernel: Kernel, weights: tuple[int, ...] | None) -> int:
     """Columns that a convolution by matrix product writes first (im2col), a transposed one last (col2im)."""
     macs = kernel.macs.high or 0
-    if not weights or len(weights) < 3 or kernel.op_class not in _SCRATCH or node.domain == BLOCKED_DOMAIN:
+    if not weights or len(weights) < 3 or kernel.op_class not in _SCRATCH or node.domain == NCHWC:
         return 0
     group = node.attrs.get("group", 1)
     if prod(weights[2:]) == 1 or type(group) is not int or group < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ from effaudit.graph import Graph, nested
 from effaudit.run.execute import DEFAULT_LIMITS, Optimize
 from effaudit.run.process import Job, Limits, memory_limit, named, on_disk, opened, start, write_feeds
 from effaudit.run.providers import runtime_name
-from effaudit.run.timed_types import Profile, Provider, Schedule, Timed
+from effaudit.run.timed_types import Provider, Schedule, Timed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +128,3 @@ def _read(folder: str, name: str) -> dict[str, Any] | None:
             return found
     except FileNotFoundError:
         return None
-
-
-__all__: Sequence[str] = ("Profile", "Schedule", "Timed", "timed")

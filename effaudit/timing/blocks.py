@@ -14,9 +14,9 @@ import msgspec
 
 from effaudit import dims
 from effaudit.graph import Graph, Shape, Value
+from effaudit.ops._registry import NCHWC
 from effaudit.ops.microsoft_nchwc import LARGE, SMALL
 
-DOMAIN: Final = "com.microsoft.nchwc"
 _IMAGE: Final = 4
 
 
@@ -25,7 +25,7 @@ def block_of(graph: Graph) -> int | None:
     filters = [
         shape[0]
         for node in graph.nodes
-        if node.domain == DOMAIN and node.op == "Conv" and (shape := _shape(graph, node.inputs[1]))
+        if node.domain == NCHWC and node.op == "Conv" and (shape := _shape(graph, node.inputs[1]))
     ]
     sizes = [size for size in filters if type(size) is int]
     if not sizes:
@@ -40,7 +40,7 @@ def settled(graph: Graph) -> Graph:
         return graph
     at: dict[str, int] = {}
     for node in graph.nodes:
-        if node.domain == DOMAIN and node.op == "ReorderInput":
+        if node.domain == NCHWC and node.op == "ReorderInput":
             made = _reordered(_shape(graph, node.inputs[0]), block, last=bool(node.attrs.get("channels_last", 0)))
             at.update(_found(_shape(graph, node.outputs[0]), made))
     return msgspec.structs.replace(graph, values={name: _at(value, at) for name, value in graph.values.items()})

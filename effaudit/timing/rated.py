@@ -111,6 +111,8 @@ def with_predictions(nodes: Iterable[NodeTime], ran: Sequence[KernelTime]) -> tu
     made = []
     for node in nodes:
         factor = ratio(node, guesses, times)
-        known = factor is not None and node.seconds is not None
-        made.append(msgspec.structs.replace(node, predicted_s=factor * node.seconds) if known else node)  # type: ignore[operator]
+        if factor is None or node.seconds is None:
+            made.append(node)
+        else:
+            made.append(msgspec.structs.replace(node, predicted_s=factor * node.seconds))
     return tuple(made)

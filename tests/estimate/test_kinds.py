@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from effaudit.device.types import OpClass
-from effaudit.estimate.kinds import BLOCKED_DOMAIN, kind_of
+from effaudit.estimate.kinds import kind_of
 from effaudit.estimate.types import NOTHING, Kernel
 from effaudit.graph import Node
+from effaudit.ops._registry import NCHWC
 from effaudit.quantity import Quantity
 
 Shape = tuple[int, ...] | None
@@ -43,13 +44,13 @@ IMAGE, WEIGHT, OUT = (1, 32, 9, 9), (16, 32, 3, 3), (1, 16, 9, 9)
 def test_a_convolution_of_images_is_blocked_or_plain(op_class: OpClass) -> None:
     shapes: list[Shape] = [IMAGE, WEIGHT]
     assert kind("Conv", op_class, shapes, OUT) == f"{op_class} plain"
-    assert kind("Conv", op_class, shapes, OUT, domain=BLOCKED_DOMAIN) == op_class
+    assert kind("Conv", op_class, shapes, OUT, domain=NCHWC) == op_class
     assert kind("Conv", op_class, shapes, OUT, exact=False) == op_class, "a runtime would block it"
 
 
 def test_a_first_layer_has_less_than_a_block_of_channels() -> None:
     first: list[Shape] = [(1, 3, 9, 9), (16, 3, 3, 3)]
-    assert kind("Conv", "conv", first, OUT, domain=BLOCKED_DOMAIN) == "conv first"
+    assert kind("Conv", "conv", first, OUT, domain=NCHWC) == "conv first"
     assert kind("Conv", "conv", first, OUT, exact=False) == "conv first"
     assert kind("Conv", "conv", first, OUT) == "conv plain", "one that was not blocked is plain"
 
@@ -138,7 +139,7 @@ def test_operators_that_do_nearly_the_same_are_one_kind() -> None:
 
 def test_in_blocks_is_a_kind_of_its_own() -> None:
     shape = (1, 16, 9, 9)
-    found, like = kinds("MaxPool", "pooling", [shape], shape, domain=BLOCKED_DOMAIN)
+    found, like = kinds("MaxPool", "pooling", [shape], shape, domain=NCHWC)
     assert found == "MaxPool blocked" and like[0] == "MaxPool" and like[-1] == "pooling"
 
 

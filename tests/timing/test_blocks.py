@@ -14,13 +14,14 @@ from effaudit.audited import examine
 from effaudit.calibrate import layers
 from effaudit.calibrate.net import Net
 from effaudit.graph import Graph
+from effaudit.ops._registry import NCHWC
 from effaudit.save import save_model
-from effaudit.timing.blocks import DOMAIN, block_of, settled
+from effaudit.timing.blocks import block_of, settled
 from tests.laws.models import parse, written
 
 
 def node(op: str, inputs: list[str], output: str, **attrs: object) -> onnx.NodeProto:
-    return helper.make_node(op, inputs, [output], domain=DOMAIN, **attrs)
+    return helper.make_node(op, inputs, [output], domain=NCHWC, **attrs)
 
 
 def graph_of(nodes: list[onnx.NodeProto], shape: tuple[int, ...], **filters: int) -> Graph:
@@ -33,7 +34,7 @@ def graph_of(nodes: list[onnx.NodeProto], shape: tuple[int, ...], **filters: int
         [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
         weights,
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(NCHWC, 1)]
     with written(helper.make_model(made, ir_version=8, opset_imports=opsets)) as path:
         return examine(path).graph
 
@@ -99,5 +100,5 @@ def test_onnx_runtime_itself(channels: int, tmp_path: Path) -> None:
     assert all(type(dim) is int for name in every for dim in graph.values[name].shape or (None,))
     block = block_of(graph)
     for one in graph.nodes:
-        if one.domain == DOMAIN and one.op != "ReorderOutput":
+        if one.domain == NCHWC and one.op != "ReorderOutput":
             assert block is not None and graph.values[one.outputs[0]].shape[1] % block == 0  # type: ignore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effaudit.calibrate.layers import activate, add, classify, concat, conv, depthwise, pool, squeeze, transposed
-from effaudit.calibrate.net import Net, Tensor
+from effaudit.calibrate.net import Net
 
 
 def nets() -> Iterator[Net]:
@@ -205,6 +205,3 @@ def _grouped(channels: int, side: int) -> Net:
     y = conv(net, y, channels, 3, group=channels // 4, stride=2)
     net.output(y)
     return net
-
-
-__all__ = ["Tensor", "nets"]
